@@ -1,0 +1,21 @@
+# Third-party packages, all from Debian 12. FAISS needs OpenMP found first.
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED)
+find_package(BLAS REQUIRED)
+find_package(faiss REQUIRED)
+find_package(RocksDB REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+# FindHDF5 would need consumers to enable C.
+pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5)
+if(LEADLINE_DEVELOPER)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+endif()
+if(LEADLINE_PROGRAM)
+  find_package(CLI11 REQUIRED)
+endif()
+
+include(cmake/FindRoaringByHand.cmake)
