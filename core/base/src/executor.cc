@@ -1,0 +1,138 @@
+#include "leadline/core/executor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "leadline/core/mutex.h"
+
+namespace leadline {
+namespace {
+
+class InlineExecutor final : public Executor {
+ public:
+  void Schedule(std::function<void()> task) override { task(); }
+
+  [[nodiscard]] size_t concurrency() const override { return 1; }
+};
+
+class ThreadPool final : public Executor {
+ public:
+  explicit ThreadPool(size_t threads) {
+    for (size_t i = 0; i < std::max<size_t>(threads, 1); ++i) {
+      threads_.emplace_back([this] { Run(); });
+    }
+  }
+
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  ~ThreadPool() override {
+    {
+      MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    wake_.NotifyAll();
+    for (std::thread& thread : threads_) {
+      thread.join();
+    }
+  }
+
+  void Schedule(std::function<void()> task) override {
+    {
+      MutexLock lock(&mutex_);
+      queue_.push_back(std::move(task));
+    }
+    wake_.NotifyOne();
+  }
+
+  [[nodiscard]] size_t concurrency() const override { return threads_.size(); }
+
+ private:
+  void Run() {
+    while (true) {
+      std::function<void()> task;
+      {
+        MutexLock lock(&mutex_);
+        while (queue_.empty() && !stopping_) {
+          wake_.Wait(&mutex_);
+        }
+        if (queue_.empty()) {
+          return;
+        }
+        task = std::move(queue_.front());
+        queue_.pop_front();
+      }
+      task();
+    }
+  }
+
+  Mutex mutex_;
+  CondVar wake_;
+  std::deque<std::function<void()>> queue_ LEADLINE_GUARDED_BY(mutex_);
+  bool stopping_ LEADLINE_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+/// Progress of one ParallelFor. Tasks hold it alive: one that starts after the loop has ended
+/// finds nothing left to claim.
+struct LoopState {
+  std::atomic<size_t> next{0};
+  size_t n = 0;
+  const std::function<void(size_t)>* body = nullptr;
+  Mutex mutex;
+  CondVar done;
+  size_t finished LEADLINE_GUARDED_BY(mutex) = 0;
+
+  void Work() {
+    size_t mine = 0;
+    for (size_t i = next.fetch_add(1); i < n; i = next.fetch_add(1)) {
+      (*body)(i);
+      ++mine;
+    }
+    MutexLock lock(&mutex);
+    finished += mine;
+    if (finished == n) {
+      done.NotifyAll();
+    }
+  }
+};
+
+}  // namespace
+
+Executor* Executor::Inline() {
+  static InlineExecutor* const kExecutor = new InlineExecutor();
+  return kExecutor;
+}
+
+std::unique_ptr<Executor> NewThreadPool(size_t threads) {
+  return std::make_unique<ThreadPool>(threads);
+}
+
+void ParallelFor(Executor* executor, size_t n, const std::function<void(size_t)>& body) {
+  if (n == 0) {
+    return;
+  }
+  const size_t helpers = executor == nullptr ? 0 : std::min(n, executor->concurrency()) - 1;
+  if (helpers == 0) {
+    for (size_t i = 0; i < n; ++i) {
+      body(i);
+    }
+    return;
+  }
+  auto state = std::make_shared<LoopState>();
+  state->n = n;
+  state->body = &body;
+  for (size_t i = 0; i < helpers; ++i) {
+    executor->Schedule([state] { state->Work(); });
+  }
+  state->Work();
+  MutexLock lock(&state->mutex);
+  while (state->finished < n) {
+    state->done.Wait(&state->mutex);
+  }
+}
+
+}  // namespace leadline
