@@ -1,0 +1,115 @@
+#pragma once
+
+/// Distances between f32 vectors, one to one and one to many, in the widest instruction set this
+/// machine has. One table of functions is chosen once per process; LEADLINE_SIMD forces another.
+///
+/// At one level every path gives the same bits for the same pair of vectors: one at a time, in
+/// rows, gathered, aligned or not, at any position of any batch. So exact answers agree between the
+/// scan of a tail, a graph and a list, and ties are ties everywhere. Between levels the results
+/// differ by rounding: |level - scalar| <= 2^-23 * (n + 8) * sum of |terms| + n * 2^-149, as long
+/// as no partial sum overflows (normalize.h has the check that rules it out).
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "leadline/core/status.h"
+#include "leadline/core/types.h"
+
+namespace leadline::simd {
+
+/// One instruction-set level. Vectors are `n` floats, `n` may be 0, no alignment is needed.
+/// Immutable, thread-safe. Infinities and NaN propagate as in IEEE arithmetic; denormals count.
+struct DistanceKernels {
+  using PairFunction = float (*)(const float* a, const float* b, size_t n);
+  /// out[i] = distance(query, base + i * stride), i < count. `stride` in floats.
+  using RowsFunction = void (*)(const float* query, const float* base, size_t stride, size_t count,
+                                size_t n, float* out);
+  /// out[i] = distance(query, base + ids[i] * stride), i < count. `stride` in floats.
+  using GatherFunction = void (*)(const float* query, const float* base, size_t stride,
+                                  const uint32_t* ids, size_t count, size_t n, float* out);
+
+  std::string_view name;  ///< "scalar", "avx2", "avx512" or "neon": the word LEADLINE_SIMD takes
+  PairFunction l2_squared;
+  PairFunction inner_product;
+  RowsFunction l2_squared_rows;
+  RowsFunction inner_product_rows;
+  GatherFunction l2_squared_gather;
+  GatherFunction inner_product_gather;
+};
+
+/// Levels this build has and this CPU runs, slowest first; never empty, scalar is always there.
+std::span<const DistanceKernels* const> AvailableLevels();
+
+/// The level called `name`; the fastest one for "" and "auto". Errors: kInvalidArgument (field
+/// LEADLINE_SIMD) for an unknown name, kFailedPrecondition for one this build or CPU lacks.
+Result<const DistanceKernels*> SelectKernels(std::string_view name);
+
+/// How the process default came about; shown by `leadline info`.
+struct KernelSelection {
+  const DistanceKernels* kernels = nullptr;
+  std::string requested;        ///< value of LEADLINE_SIMD, empty when unset
+  std::string fallback_reason;  ///< why `requested` was not followed; empty when it was
+};
+
+/// Reads LEADLINE_SIMD at the first call, then never again. Where it cannot be followed the
+/// fastest level serves and the reason is kept. Thread-safe.
+const KernelSelection& DefaultKernelSelection();
+
+/// The process default.
+inline const DistanceKernels& Kernels() {
+  return *DefaultKernelSelection().kernels;
+}
+
+/// Distance of one metric at one level and dimension, as the engine orders it: growing with
+/// dissimilarity. Squared Euclidean for kL2; 0 - dot product for kInnerProduct and kCosine (never
+/// minus zero). Cheap to copy, immutable, thread-safe.
+class MetricDistance {
+ public:
+  MetricDistance(Metric metric, size_t dim, const DistanceKernels& kernels = Kernels())
+      : pair_(metric == Metric::kL2 ? kernels.l2_squared : kernels.inner_product),
+        rows_(metric == Metric::kL2 ? kernels.l2_squared_rows : kernels.inner_product_rows),
+        gather_(metric == Metric::kL2 ? kernels.l2_squared_gather : kernels.inner_product_gather),
+        dim_(dim),
+        negate_(metric != Metric::kL2) {}
+
+  [[nodiscard]] float Pair(const float* a, const float* b) const {
+    const float value = pair_(a, b, dim_);
+    return negate_ ? 0.0F - value : value;
+  }
+
+  /// out[i] = Pair(query, base + i * dim), i < count.
+  void Rows(const float* query, const float* base, size_t count, float* out) const {
+    rows_(query, base, dim_, count, dim_, out);
+    Orient(out, count);
+  }
+
+  /// out[i] = Pair(query, base + ids[i] * dim), i < count.
+  void Gather(const float* query, const float* base, const uint32_t* ids, size_t count,
+              float* out) const {
+    gather_(query, base, dim_, ids, count, dim_, out);
+    Orient(out, count);
+  }
+
+  [[nodiscard]] size_t dim() const { return dim_; }
+
+ private:
+  void Orient(float* out, size_t count) const {
+    if (negate_) {
+      for (size_t i = 0; i < count; ++i) {
+        out[i] = 0.0F - out[i];
+      }
+    }
+  }
+
+  DistanceKernels::PairFunction pair_;
+  DistanceKernels::RowsFunction rows_;
+  DistanceKernels::GatherFunction gather_;
+  size_t dim_;
+  bool negate_;
+};
+
+}  // namespace leadline::simd
