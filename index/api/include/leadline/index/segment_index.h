@@ -1,0 +1,122 @@
+#pragma once
+
+/// What every index kind offers to the engine. An index is built from a matrix on private memory,
+/// handed over as sections of bytes, written and mapped by others, and opened over those bytes. It
+/// never opens a file and never sees storage.
+///
+/// Rows are numbered 0..rows-1 within one segment. Distances inside the engine always grow with
+/// dissimilarity: squared Euclidean for kL2, minus the dot product for kInnerProduct and kCosine.
+/// For kCosine the rows and the query are unit vectors (leadline/simd/normalize.h).
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "leadline/core/call_control.h"
+#include "leadline/core/executor.h"
+#include "leadline/core/status.h"
+#include "leadline/core/types.h"
+
+namespace leadline::index {
+
+/// One part of a serialised index. Type numbers are persisted (storage/FORMAT.md): never reuse one.
+struct Section {
+  uint32_t type = 0;
+  std::string bytes;
+};
+
+/// A section as mapped from a segment file; `bytes` starts on a 64-byte boundary and outlives the
+/// index opened over it.
+struct SectionView {
+  uint32_t type = 0;
+  std::string_view bytes;
+};
+
+struct BuildOptions {
+  Metric metric = Metric::kL2;
+  CodeType codes = CodeType::kF32;
+  uint32_t m = 16;  ///< hnsw: links per node on upper layers, 2m on layer 0; [2, 256]
+  uint32_t ef_construction = 200;  ///< hnsw: [1, 10000]
+  uint32_t nlist = 0;              ///< ivf: number of lists; 0 picks from the row count
+  uint64_t seed = 1;
+  Executor* executor = nullptr;  ///< null builds on the calling thread
+  CallControl control;           ///< a cancelled build returns kCancelled and leaves nothing
+};
+
+struct SearchParams {
+  size_t k = 10;          ///< [1, kMaxTopK]
+  size_t ef_search = 64;  ///< hnsw; values below k are raised to k
+  size_t nprobe = 0;      ///< ivf; 0 means the kind's default for its nlist
+  size_t rescore = 0;     ///< candidates rescored in full precision; 0 means the kind's default
+  /// One bit a row, (rows + 63) / 64 words, set where the row may be returned; null admits all.
+  const uint64_t* allowed = nullptr;
+  CallControl control;
+};
+
+struct Neighbor {
+  float distance = 0;
+  uint32_t row = 0;
+
+  /// Nearest first, ties by ascending row.
+  friend bool operator<(const Neighbor& a, const Neighbor& b) {
+    return a.distance != b.distance ? a.distance < b.distance : a.row < b.row;
+  }
+
+  friend bool operator==(const Neighbor& a, const Neighbor& b) = default;
+};
+
+/// Work one query cost; deterministic, so tests and CI may gate on it.
+struct SearchStats {
+  uint64_t distances = 0;  ///< vector comparisons
+  uint64_t hops = 0;       ///< graph nodes expanded, or lists scanned
+};
+
+struct SearchOutcome {
+  std::vector<Neighbor> neighbors;  ///< at most k, sorted by operator<
+  SearchStats stats;
+};
+
+/// An opened index over one segment. Immutable, thread-safe.
+class SegmentIndex {
+ public:
+  virtual ~SegmentIndex() = default;
+  [[nodiscard]] virtual IndexKind kind() const = 0;
+  [[nodiscard]] virtual size_t rows() const = 0;
+  /// True where Search returns the exact k nearest allowed rows.
+  [[nodiscard]] virtual bool exact() const = 0;
+  /// Searches for each of `queries` [n x dim]; fills out[0..n). Fewer than k neighbours may come
+  /// back although more rows are allowed (graphs, lists): the caller then falls back to a scan.
+  /// Equal inputs give equal outputs for any batch split and on any number of threads.
+  /// Errors: kCancelled, kDeadlineExceeded.
+  [[nodiscard]] virtual Status Search(MatrixView queries, const SearchParams& params,
+                                      std::span<SearchOutcome> out) const = 0;
+  /// Bytes held on the heap, mapped sections not counted.
+  [[nodiscard]] virtual size_t resident_bytes() const = 0;
+};
+
+/// One index kind. Stateless, thread-safe.
+class IndexFactory {
+ public:
+  virtual ~IndexFactory() = default;
+  [[nodiscard]] virtual IndexKind kind() const = 0;
+  /// Builds over `vectors` [rows x dim], finite, unit length for kCosine. Deterministic for equal
+  /// inputs, seed and executor concurrency 1. Errors: kInvalidArgument (option out of range),
+  /// kUnimplemented (codes this kind does not have), kCancelled, kResourceExhausted (memory).
+  [[nodiscard]] virtual Result<std::vector<Section>> Build(MatrixView vectors,
+                                                           const BuildOptions& options) const = 0;
+  /// Opens serialised sections over the segment's own `vectors`; validates every count, offset,
+  /// link and parameter before use (rules V4-V8), so hostile bytes give kDataLoss, never a fault.
+  /// Both `sections` and `vectors` must outlive the index.
+  [[nodiscard]] virtual Result<std::unique_ptr<SegmentIndex>> Open(
+      std::span<const SectionView> sections, MatrixView vectors, Metric metric) const = 0;
+};
+
+/// True when `row` may be returned.
+inline bool IsAllowed(const uint64_t* allowed, size_t row) {
+  return allowed == nullptr || ((allowed[row >> 6] >> (row & 63)) & 1U) != 0;
+}
+
+}  // namespace leadline::index

@@ -1,0 +1,2 @@
+#include "leadline/index/segment_index.h"
+#include "leadline/index/top_k.h"

@@ -1,0 +1,54 @@
+#include "leadline/index/call_checks.h"
+
+#include <string>
+
+namespace leadline::index {
+namespace {
+
+Status CheckRange(std::string_view field, size_t value, size_t low, size_t high) {
+  if (value >= low && value <= high) {
+    return {};
+  }
+  return InvalidFieldError("value out of range", field, std::to_string(value),
+                           std::to_string(low) + ".." + std::to_string(high));
+}
+
+}  // namespace
+
+Status CheckMatrix(MatrixView vectors) {
+  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors.dim", vectors.dim, 1, kMaxDim));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors.rows", vectors.rows, 0, kMaxSegmentRows));
+  if (vectors.data == nullptr && vectors.rows != 0) {
+    return InvalidFieldError("matrix without data", "vectors.data", "null", "non-null");
+  }
+  return {};
+}
+
+Status CheckBuild(MatrixView vectors, const BuildOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
+  if (options.codes != CodeType::kAuto && options.codes != CodeType::kF32) {
+    Status status =
+        UnimplementedError("codes are not available for this index kind: field=codes value=" +
+                           std::string(CodeTypeName(options.codes)) + " limit=auto|f32");
+    status.WithField("codes", "auto|f32");
+    return status;
+  }
+  return {};
+}
+
+Status CheckSearch(MatrixView queries, const SearchParams& params,
+                   std::span<const SearchOutcome> out, size_t dim) {
+  if (queries.dim != dim) {
+    return InvalidFieldError("query dimension differs from the index", "queries.dim",
+                             std::to_string(queries.dim), std::to_string(dim));
+  }
+  if (out.size() != queries.rows) {
+    return InvalidFieldError("one outcome per query", "out.size", std::to_string(out.size()),
+                             std::to_string(queries.rows));
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckRange("k", params.k, 1, kMaxTopK));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", params.ef_search, 0, kMaxEfSearch));
+  return CheckRange("nprobe", params.nprobe, 0, kMaxNprobe);
+}
+
+}  // namespace leadline::index
