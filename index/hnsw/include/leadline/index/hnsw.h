@@ -1,0 +1,27 @@
+#pragma once
+
+#include "leadline/index/segment_index.h"
+
+namespace leadline::index {
+
+/// Persisted type of the one section this kind writes (byte layout: src/graph_layout.h).
+inline constexpr uint32_t kHnswGraphSection = 32;
+
+/// The HNSW kind: a navigable small-world graph over f32 vectors.
+///
+/// Build:   the same graph for equal inputs and seed on any number of threads (points enter in
+///          rounds that only read what earlier rounds wrote). Rows with equal vectors share one
+///          node. Every row can be reached from the entry point, and for kL2 and kCosine nearly
+///          every row finds itself. Options: m in [2, 256],
+///          ef_construction in [1, 10000], at most 2^31 - 1 rows. Memory: 8 * m bytes a row.
+/// Search:  greedy descent, then best-first with a sorted pool of max(ef_search, k) candidates.
+///          Disallowed rows are walked through, never returned; where the filter leaves so few rows
+///          that walking costs more than looking at each of them, it looks at each of them. So
+///          min(k, allowed rows) neighbours always come back.
+///          Distances are those of the exact scan, to the bit.
+/// Source:  Malkov & Yashunin 2016, alg. 1-5 (selection without extension or fill); rounds after
+///          Dobson et al. 2024 (ParlayANN), prefix-doubling batch insertion. Why FAISS does not
+///          build the graph: docs/decisions/0004-own-hnsw-builder.md.
+const IndexFactory& HnswIndexFactory();
+
+}  // namespace leadline::index

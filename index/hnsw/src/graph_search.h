@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "allowed_nodes.h"
+#include "candidate_pool.h"
+#include "graph_layout.h"
+#include "leadline/core/call_control.h"
+#include "leadline/index/segment_index.h"
+#include "leadline/simd/distance.h"
+#include "visited_set.h"
+
+namespace leadline::index::hnsw {
+
+/// What one search needs besides the graph; reused from call to call. Thread-compatible.
+struct SearchScratch {
+  VisitedSet visited;
+  CandidatePool pool;
+  std::vector<Key> frontier;   ///< filtered search: min-heap of nodes to expand
+  std::vector<Key> accepted;   ///< filtered search: max-heap of allowed nodes
+  std::vector<Key> selection;  ///< building: candidates for a node's links
+  uint32_t fresh[2 * kMaxM];   ///< unvisited neighbours of the node being expanded
+  uint32_t fresh_rows[2 * kMaxM];
+  float distances[2 * kMaxM];
+
+  /// The calling thread's own; its memory lives as long as the thread.
+  static SearchScratch& OfThread();
+};
+
+/// Searches a graph for one query. Borrows everything; cheap to make, used by one thread.
+class GraphSearch {
+ public:
+  GraphSearch(const GraphView& graph, const float* vectors, const simd::MetricDistance& distance,
+              const float* query, SearchScratch* scratch, SearchStats* stats)
+      : graph_(graph),
+        vectors_(vectors),
+        distance_(distance),
+        query_(query),
+        scratch_(scratch),
+        stats_(stats) {}
+
+  /// Greedy walk from the entry point through the layers above `layer` (>= 0); returns the upper
+  /// node it ends on. REQUIRES: upper_layers >= 1.
+  uint32_t Descend(uint32_t layer);
+
+  /// Best-first search of `layer` >= 1 from upper node `entry`; leaves up to `ef` upper nodes in
+  /// scratch->pool.
+  void SearchUpper(uint32_t layer, uint32_t entry, size_t ef);
+
+  /// Best-first search of layer 0 from row `entry`; leaves up to `ef` rows in scratch->pool.
+  /// Looks at `control` every 1,024 distances.
+  Status SearchBase(uint32_t entry, size_t ef, const CallControl& control);
+
+  /// As SearchBase, but stops as soon as `target` is the nearest node met; returns whether it was.
+  Result<bool> SearchBaseFor(uint32_t target, uint32_t entry, size_t ef,
+                             const CallControl& control);
+
+  /// As SearchBase, but walks until the `ef` nearest nodes that `admits` takes cannot get better,
+  /// and leaves those in scratch->accepted, ascending. Returns false, having given up, when that
+  /// took more than `max_distances`.
+  Result<bool> SearchFiltered(uint32_t entry, size_t ef, uint64_t max_distances,
+                              const AllowedNodes& admits, const CallControl& control);
+
+  /// The row where layer 0 is entered. REQUIRES: rows >= 1.
+  uint32_t FindBaseEntry();
+
+ private:
+  template <class Layer>
+  Result<bool> BestFirst(const Layer& layer, uint32_t entry, size_t ef, uint32_t target,
+                         const CallControl& control);
+  /// Distances of the unvisited ones among `links`; returns how many, in scratch.
+  template <class Layer>
+  size_t Expand(const Layer& layer, uint32_t node);
+  void PrefetchVectors(const uint32_t* rows, size_t count) const;
+  [[nodiscard]] float DistanceTo(uint32_t row);
+
+  const GraphView& graph_;
+  const float* const vectors_;
+  const simd::MetricDistance& distance_;
+  const float* const query_;
+  SearchScratch* const scratch_;
+  SearchStats* const stats_;
+};
+
+}  // namespace leadline::index::hnsw
