@@ -1,0 +1,20 @@
+#pragma once
+
+/// Inverted lists over k-means cells: a query visits the `nprobe` cells whose centroids are nearest
+/// and compares with every row in them in full precision. nprobe >= nlist is an exact search.
+
+#include "leadline/index/segment_index.h"
+
+namespace leadline::index {
+
+/// Build: k-means by FAISS on a sample (spherical for inner product and cosine), then every row
+/// goes to its nearest centroid. `nlist` 0 means about 4 sqrt(rows). The default `nprobe` is
+/// measured: the smallest that finds 95% of the ten nearest neighbours of sampled rows, with a
+/// margin of a half for queries that are not rows.
+/// Lists hold row numbers, not copies of the vectors: a second copy would cost a third of the disk
+/// budget, and a gathered row is contiguous anyway.
+/// Cost: build rows * nlist distances; search (nlist + rows * nprobe / nlist) distances.
+/// Source: Jegou, Douze & Schmid 2011 (IVF without the product quantiser).
+const IndexFactory& IvfIndexFactory();
+
+}  // namespace leadline::index

@@ -1,0 +1,140 @@
+#include "leadline/index/ivf.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "ivf_builder.h"
+#include "ivf_layout.h"
+#include "leadline/index/call_checks.h"
+#include "leadline/index/top_k.h"
+#include "leadline/simd/distance.h"
+
+namespace leadline::index {
+namespace {
+
+constexpr size_t kGatherRows = 64;
+
+class IvfIndex final : public SegmentIndex {
+ public:
+  IvfIndex(const IvfView& view, MatrixView vectors, Metric metric)
+      : view_(view), vectors_(vectors), distance_(metric, vectors.dim) {}
+
+  [[nodiscard]] IndexKind kind() const override { return IndexKind::kIvf; }
+
+  [[nodiscard]] size_t rows() const override { return vectors_.rows; }
+
+  [[nodiscard]] bool exact() const override { return false; }
+
+  [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
+                              std::span<SearchOutcome> out) const override {
+    LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, vectors_.dim));
+    for (size_t q = 0; q < queries.rows; ++q) {
+      LEADLINE_RETURN_IF_ERROR(SearchOne(queries.row(q).data(), params, &out[q]));
+    }
+    return {};
+  }
+
+  [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
+
+ private:
+  /// The lists to visit, nearest centroid first, ties by list number.
+  [[nodiscard]] std::vector<Neighbor> NearestLists(const float* query, size_t nprobe) const {
+    std::vector<float> distances(view_.centroids.rows);
+    distance_.Rows(query, view_.centroids.data, view_.centroids.rows, distances.data());
+    TopK top(nprobe);
+    for (uint32_t list = 0; list < distances.size(); ++list) {
+      top.Offer(distances[list], list);
+    }
+    return top.Take();
+  }
+
+  Status SearchOne(const float* query, const SearchParams& params, SearchOutcome* out) const {
+    const size_t nlist = view_.centroids.rows;
+    const size_t nprobe =
+        std::min(nlist, params.nprobe == 0 ? view_.default_nprobe : params.nprobe);
+    LEADLINE_RETURN_IF_ERROR(params.control.Check());
+    TopK top(params.k);
+    SearchStats stats;
+    stats.distances = nlist;
+    uint64_t next_check = CallControl::kCheckInterval;
+    for (const Neighbor& list : NearestLists(query, nprobe)) {
+      LEADLINE_RETURN_IF_ERROR(VisitList(query, list.row, params, &next_check, &top, &stats));
+    }
+    *out = {top.Take(), stats};
+    return {};
+  }
+
+  /// Offers the allowed rows of one list, a block at a time; looks at the control once the
+  /// distances of the search have passed `next_check`.
+  Status VisitList(const float* query, uint32_t list, const SearchParams& params,
+                   uint64_t* next_check, TopK* top, SearchStats* stats) const {
+    std::array<uint32_t, kGatherRows> rows;
+    std::array<float, kGatherRows> distances;
+    const uint32_t end = view_.offsets[list + 1];
+    for (uint32_t at = view_.offsets[list]; at < end;) {
+      size_t count = 0;
+      for (; at < end && count < kGatherRows; ++at) {
+        rows[count] = view_.row_ids[at];
+        count += IsAllowed(params.allowed, view_.row_ids[at]) ? 1U : 0U;
+      }
+      distance_.Gather(query, vectors_.data, rows.data(), count, distances.data());
+      for (size_t i = 0; i < count; ++i) {
+        if (distances[i] <= top->threshold()) {
+          top->Offer(distances[i], rows[i]);
+        }
+      }
+      stats->distances += count;
+      if (stats->distances >= *next_check) {
+        LEADLINE_RETURN_IF_ERROR(params.control.Check());
+        *next_check = stats->distances + CallControl::kCheckInterval;
+      }
+    }
+    ++stats->hops;
+    return {};
+  }
+
+  const IvfView view_;
+  const MatrixView vectors_;
+  const simd::MetricDistance distance_;
+};
+
+class IvfFactory final : public IndexFactory {
+ public:
+  [[nodiscard]] IndexKind kind() const override { return IndexKind::kIvf; }
+
+  [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
+                                                   const BuildOptions& options) const override {
+    try {
+      return BuildIvf(vectors, options);
+    } catch (const std::bad_alloc&) {
+      return ResourceExhaustedError("not enough memory for an IVF index: rows=" +
+                                    std::to_string(vectors.rows));
+    }
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<SegmentIndex>> Open(std::span<const SectionView> sections,
+                                                           MatrixView vectors,
+                                                           Metric metric) const override {
+    LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
+    for (const SectionView& section : sections) {
+      if (section.type == kIvfSection) {
+        LEADLINE_ASSIGN_OR_RETURN(const IvfView view,
+                                  DecodeIvf(section.bytes, vectors.rows, vectors.dim));
+        return std::unique_ptr<SegmentIndex>(std::make_unique<IvfIndex>(view, vectors, metric));
+      }
+    }
+    return DataLossError("IVF section is missing");
+  }
+};
+
+}  // namespace
+
+const IndexFactory& IvfIndexFactory() {
+  static const IvfFactory kFactory;
+  return kFactory;
+}
+
+}  // namespace leadline::index

@@ -1,0 +1,158 @@
+#include "ivf_builder.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "ivf_layout.h"
+#include "kmeans.h"
+#include "leadline/core/rng.h"
+#include "leadline/index/call_checks.h"
+#include "leadline/index/top_k.h"
+#include "leadline/simd/distance.h"
+#include "leadline/simd/normalize.h"
+
+namespace leadline::index {
+namespace {
+
+constexpr size_t kAssignBlockRows = 256;
+constexpr size_t kTuningQueries = 64;
+constexpr size_t kTuningDepth = 10;
+constexpr double kTuningRecall = 0.95;
+constexpr double kTuningMargin = 1.5;
+
+/// Rows at unit length, for clustering by direction; a row without direction stays as it is.
+std::vector<float> Directions(MatrixView vectors) {
+  std::vector<float> unit(vectors.data, vectors.data + vectors.rows * vectors.dim);
+  for (size_t r = 0; r < vectors.rows; ++r) {
+    float* out = unit.data() + r * vectors.dim;
+    if (!simd::NormalizeToUnit(vectors.row(r).data(), out, vectors.dim)) {
+      std::copy_n(vectors.row(r).data(), vectors.dim, out);
+    }
+  }
+  return unit;
+}
+
+/// The nearest centroid, ties by lower number.
+uint32_t NearestCentroid(const float* row, MatrixView centroids,
+                         const simd::MetricDistance& distance) {
+  std::array<float, kAssignBlockRows> distances;
+  Neighbor nearest{std::numeric_limits<float>::infinity(), 0};
+  for (size_t begin = 0; begin < centroids.rows; begin += kAssignBlockRows) {
+    const size_t count = std::min(kAssignBlockRows, centroids.rows - begin);
+    distance.Rows(row, centroids.row(begin).data(), count, distances.data());
+    for (size_t i = 0; i < count; ++i) {
+      nearest = std::min(nearest, Neighbor{distances[i], static_cast<uint32_t>(begin + i)});
+    }
+  }
+  return nearest.row;
+}
+
+Status Assign(MatrixView vectors, MatrixView centroids, const simd::MetricDistance& distance,
+              const BuildOptions& options, std::vector<uint32_t>* assignment) {
+  assignment->resize(vectors.rows);
+  const size_t blocks = (vectors.rows + kAssignBlockRows - 1) / kAssignBlockRows;
+  std::vector<Status> statuses(blocks);
+  // Nothing in the body allocates: an exception must not reach a thread of the pool.
+  ParallelFor(options.executor, blocks, [&](size_t b) {
+    const size_t end = std::min(vectors.rows, (b + 1) * kAssignBlockRows);
+    for (size_t row = b * kAssignBlockRows; row < end; ++row) {
+      statuses[b] = options.control.Check();
+      if (!statuses[b].ok()) {
+        return;
+      }
+      (*assignment)[row] = NearestCentroid(vectors.row(row).data(), centroids, distance);
+    }
+  });
+  for (const Status& status : statuses) {
+    LEADLINE_RETURN_IF_ERROR(status);
+  }
+  return {};
+}
+
+TopK NearestRows(MatrixView vectors, uint32_t query, const simd::MetricDistance& distance) {
+  TopK top(kTuningDepth + 1);
+  std::array<float, kAssignBlockRows> distances;
+  for (size_t begin = 0; begin < vectors.rows; begin += kAssignBlockRows) {
+    const size_t count = std::min(kAssignBlockRows, vectors.rows - begin);
+    distance.Rows(vectors.row(query).data(), vectors.row(begin).data(), count, distances.data());
+    for (size_t i = 0; i < count; ++i) {
+      top.Offer(distances[i], static_cast<uint32_t>(begin + i));
+    }
+  }
+  return top;
+}
+
+/// Smallest nprobe that finds kTuningRecall of the nearest neighbours of sampled rows, times the
+/// margin: a neighbour is found exactly when its list's rank among the query's lists is below it.
+Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
+                            const simd::MetricDistance& distance,
+                            const std::vector<uint32_t>& assignment, const BuildOptions& options) {
+  Rng rng(options.seed);
+  std::vector<size_t> needed;
+  std::vector<float> to_centroids(centroids.rows);
+  for (size_t i = 0; i < std::min(kTuningQueries, vectors.rows); ++i) {
+    const auto query = static_cast<uint32_t>(rng.Uniform(vectors.rows));
+    LEADLINE_RETURN_IF_ERROR(options.control.Check());
+    TopK top = NearestRows(vectors, query, distance);
+    distance.Rows(vectors.row(query).data(), centroids.data, centroids.rows, to_centroids.data());
+    for (const Neighbor& neighbor : top.Take()) {
+      if (neighbor.row == query) {
+        continue;
+      }
+      const float own = to_centroids[assignment[neighbor.row]];
+      const auto nearer = std::count_if(to_centroids.begin(), to_centroids.end(),
+                                        [own](float other) { return other < own; });
+      needed.push_back(static_cast<size_t>(nearer) + 1);
+    }
+  }
+  if (needed.empty()) {
+    return 1U;
+  }
+  std::sort(needed.begin(), needed.end());
+  const auto position =
+      static_cast<size_t>(std::ceil(kTuningRecall * static_cast<double>(needed.size())) - 1);
+  const double widened = std::ceil(kTuningMargin * static_cast<double>(needed[position]));
+  return static_cast<uint32_t>(std::min(widened, static_cast<double>(centroids.rows)));
+}
+
+}  // namespace
+
+size_t ResolveNlist(size_t wanted, size_t rows) {
+  if (wanted == 0) {
+    wanted = static_cast<size_t>(4 * std::sqrt(static_cast<double>(rows)));
+  }
+  return std::clamp<size_t>(wanted, 1, std::min(std::max<size_t>(rows, 1), kIvfMaxLists));
+}
+
+Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
+  LEADLINE_RETURN_IF_ERROR(options.control.Check());
+  if (options.nlist > kIvfMaxLists) {
+    return InvalidFieldError("value out of range", "nlist", std::to_string(options.nlist),
+                             "0.." + std::to_string(kIvfMaxLists));
+  }
+  const size_t nlist = ResolveNlist(options.nlist, vectors.rows);
+  std::vector<float> centroids(nlist * vectors.dim, 0.0F);
+  std::vector<uint32_t> assignment;
+  uint32_t nprobe = 1;
+  if (vectors.rows > 0) {
+    const size_t threads = options.executor == nullptr ? 1 : options.executor->concurrency();
+    const bool by_direction = options.metric != Metric::kL2;
+    const std::vector<float> unit =
+        options.metric == Metric::kInnerProduct ? Directions(vectors) : std::vector<float>();
+    const MatrixView training{unit.empty() ? vectors.data : unit.data(), vectors.rows, vectors.dim};
+    LEADLINE_ASSIGN_OR_RETURN(centroids, TrainKMeans(training, nlist, by_direction, options.seed,
+                                                     threads, options.control));
+    const simd::MetricDistance distance(options.metric, vectors.dim);
+    const MatrixView centres{centroids.data(), nlist, vectors.dim};
+    LEADLINE_RETURN_IF_ERROR(Assign(training, centres, distance, options, &assignment));
+    LEADLINE_ASSIGN_OR_RETURN(nprobe, TuneNprobe(vectors, centres, distance, assignment, options));
+  }
+  std::vector<Section> sections;
+  sections.push_back({kIvfSection, EncodeIvf(centroids, vectors.dim, assignment, nprobe)});
+  return sections;
+}
+
+}  // namespace leadline::index
