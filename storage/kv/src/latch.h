@@ -1,0 +1,68 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include <rocksdb/listener.h>
+
+#include "leadline/core/mutex.h"
+#include "leadline/core/status.h"
+
+namespace leadline::kv {
+
+/// Keeps the first write error. RocksDB must not be asked to append to a file whose last append
+/// failed (Debian's build asserts and aborts), so after it the store only reads. Thread-safe.
+class Latch {
+ public:
+  /// Remembers `error` unless one is remembered already; returns `error`.
+  Status Set(Status error) {
+    MutexLock lock(&mutex_);
+    if (first_.ok()) {
+      first_ = error;
+      first_.IgnoreError();  // the caller reads `error`; nobody may ever ask for this copy
+      set_.store(true, std::memory_order_release);
+    }
+    return error;
+  }
+
+  [[nodiscard]] bool is_set() const { return set_.load(std::memory_order_acquire); }
+
+  /// OK, or the first error.
+  [[nodiscard]] Status first() const {
+    if (!is_set()) {
+      return {};
+    }
+    MutexLock lock(&mutex_);
+    return first_;
+  }
+
+  /// What a write answers: OK, or kFailedPrecondition with the first error in its message.
+  [[nodiscard]] Status Check() const {
+    if (!is_set()) {
+      return {};
+    }
+    return FailedPreconditionError("store is read-only after a write error; reopen it: " +
+                                   first().ToString());
+  }
+
+ private:
+  std::atomic<bool> set_{false};
+  mutable Mutex mutex_;
+  Status first_ LEADLINE_GUARDED_BY(mutex_);
+};
+
+/// Latches on errors of flushes and compactions and forbids RocksDB to resume by itself.
+class BackgroundErrorListener final : public rocksdb::EventListener {
+ public:
+  explicit BackgroundErrorListener(std::shared_ptr<Latch> latch) : latch_(std::move(latch)) {}
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status error,
+                            bool* auto_recovery) override;
+
+ private:
+  const std::shared_ptr<Latch> latch_;
+};
+
+}  // namespace leadline::kv

@@ -1,0 +1,156 @@
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rocksdb/utilities/checkpoint.h>
+
+#include "log_scan.h"
+#include "low_water.h"
+#include "rocksdb_status.h"
+#include "store_impl.h"
+
+namespace leadline::kv {
+
+Status StoreImpl::FlushTables() {
+  rocksdb::FlushOptions options;
+  options.wait = true;
+  options.allow_write_stall = true;
+  const std::vector<rocksdb::ColumnFamilyHandle*> tables(core_->tables.begin(),
+                                                         core_->tables.end());
+  const rocksdb::Status flushed = core_->db->Flush(options, tables);
+  if (!flushed.ok()) {
+    return latch_->Set(FromRocks(flushed, "cannot flush the store"));
+  }
+  return {};
+}
+
+Status StoreImpl::Flush() {
+  LEADLINE_RETURN_IF_ERROR(fork_.Check());
+  const ReaderLock lock(&mutex_);
+  LEADLINE_RETURN_IF_ERROR(CheckWritable());
+  LEADLINE_RETURN_IF_ERROR(free_space_.Admit(0));
+  return FlushTables();
+}
+
+Status StoreImpl::Compact(Table table) {
+  LEADLINE_RETURN_IF_ERROR(fork_.Check());
+  const ReaderLock lock(&mutex_);
+  LEADLINE_RETURN_IF_ERROR(CheckWritable());
+  LEADLINE_RETURN_IF_ERROR(free_space_.Admit(0));
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
+  options.blob_garbage_collection_age_cutoff = 1.0;
+  const rocksdb::Status compacted =
+      core_->db->CompactRange(options, core_->table(table), nullptr, nullptr);
+  return FromRocks(compacted, "cannot compact the store");
+}
+
+Status StoreImpl::Checkpoint(const std::string& directory) {
+  LEADLINE_RETURN_IF_ERROR(fork_.Check());
+  const ReaderLock lock(&mutex_);
+  LEADLINE_RETURN_IF_ERROR(CheckWritable());
+  FileSystem* fs = options_.fs;
+  LEADLINE_ASSIGN_OR_RETURN(const std::string target, fs->AbsolutePath(directory));
+  if (fs->FileExists(target).ok()) {
+    return AlreadyExistsError("checkpoint directory exists: directory=" + target);
+  }
+  // Under another name until it is whole: a directory with the final name can be opened.
+  const std::string partial = target + ".partial";
+  LEADLINE_RETURN_IF_ERROR(DeleteRecursively(fs, partial));
+  rocksdb::Checkpoint* raw = nullptr;
+  LEADLINE_RETURN_IF_ERROR(
+      FromRocks(rocksdb::Checkpoint::Create(core_->db.get(), &raw), "cannot start a checkpoint"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  Status done = FromRocks(checkpoint->CreateCheckpoint(partial), "cannot write the checkpoint");
+  if (done.ok()) {
+    done = LowWater::Write(fs, partial, low_water_.sequence());
+  }
+  if (done.ok()) {
+    done = fs->RenameFile(partial, target);
+  }
+  if (!done.ok()) {
+    DeleteRecursively(fs, partial).IgnoreError();
+    return done;
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> parent,
+                            fs->OpenDirectory(DirectoryName(target)));
+  return parent->Sync();
+}
+
+Status StoreImpl::VerifyChecksums() {
+  LEADLINE_RETURN_IF_ERROR(fork_.Check());
+  const ReaderLock lock(&mutex_);
+  LEADLINE_RETURN_IF_ERROR(CheckReadable());
+  rocksdb::ReadOptions read;
+  read.verify_checksums = true;
+  read.fill_cache = false;
+  read.readahead_size = size_t{1} << 20;
+  LEADLINE_RETURN_IF_ERROR(
+      FromRocks(core_->db->VerifyFileChecksums(read), "store file is damaged"));
+  LEADLINE_RETURN_IF_ERROR(FromRocks(core_->db->VerifyChecksum(read), "store file is damaged"));
+  return VerifyLogs();
+}
+
+Status StoreImpl::VerifyLogs() {
+  const SyncedFiles synced =
+      options_.read_only ? SyncMark::Read(options_.fs, directory_).files : core_->files->synced();
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            options_.fs->ListDirectory(directory_));
+  for (const std::string& file : names) {
+    const std::optional<LogName> name = ParseLogName(file);
+    if (!name) {
+      continue;
+    }
+    const std::string path = JoinPath(directory_, file);
+    const Result<LogScan> scan = ScanLog(options_.fs, path, name->kind, 0);
+    if (scan.status().code() == StatusCode::kNotFound) {
+      continue;  // no longer needed, deleted meanwhile
+    }
+    LEADLINE_RETURN_IF_ERROR(scan.status());
+    // The end of a live log may be half a record: somebody is writing it.
+    const LogPosition& mark = name->kind == LogKind::kManifest ? synced.manifest : synced.log;
+    const bool cut = name->number == mark.number && scan->sound_bytes < mark.bytes;
+    if (cut || (scan->damaged && scan->record_follows && !scan->looks_torn)) {
+      return DataLossError("log is damaged: path=" + path +
+                           " offset=" + std::to_string(scan->damage_offset) + ": " + scan->damage);
+    }
+  }
+  return {};
+}
+
+Result<StoreStats> StoreImpl::Stats() {
+  LEADLINE_RETURN_IF_ERROR(fork_.Check());
+  const ReaderLock lock(&mutex_);
+  LEADLINE_RETURN_IF_ERROR(CheckReadable());
+  StoreStats stats;
+  uint64_t value = 0;
+  if (core_->db->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &value)) {
+    stats.memtable_bytes = value;
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            options_.fs->ListDirectory(directory_));
+  for (const std::string& name : names) {
+    // Files come and go meanwhile; one that went has no size.
+    const Result<uint64_t> size = options_.fs->FileSize(JoinPath(directory_, name));
+    const std::string_view suffix = std::string_view(name).substr(
+        name.find_last_of('.') == std::string::npos ? name.size() : name.find_last_of('.'));
+    if (!size.ok()) {
+      continue;
+    }
+    if (suffix == ".log") {
+      stats.log_bytes += *size;
+    }
+    if (suffix == ".log" || suffix == ".sst" || suffix == ".blob") {
+      stats.disk_bytes += *size;
+    }
+  }
+  stats.log_syncs = core_->files->log_syncs();
+  stats.low_water_sequence = low_water_.sequence();
+  return stats;
+}
+
+}  // namespace leadline::kv

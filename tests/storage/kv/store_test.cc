@@ -1,0 +1,264 @@
+#include "leadline/storage/store.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "status_matchers.h"
+#include "store_testing.h"
+#include "temp_dir.h"
+
+namespace leadline::kv {
+namespace {
+
+using leadline::testing::StatusIs;
+using leadline::testing::TempDir;
+
+TEST(Store, MissingDirectoryIsNotFoundUnlessCreating) {
+  const TempDir dir;
+  StoreOptions options = Creating();
+  options.create_if_missing = false;
+  EXPECT_THAT(Store::Open(dir.file("none"), options), StatusIs(StatusCode::kNotFound, "none"));
+  EXPECT_THAT(Store::Open(dir.path(), options), StatusIs(StatusCode::kNotFound, dir.path()));
+  EXPECT_OK(Store::Open(dir.file("a/b/c"), Creating()));
+  EXPECT_THAT(Store::Open("", Creating()), StatusIs(StatusCode::kInvalidArgument, "directory"));
+}
+
+TEST(Store, BatchAppliesToAllTablesAndSurvivesReopen) {
+  const TempDir dir;
+  const std::string row(512, 'v');
+  {
+    const auto store = OpenOrDie(dir.file("db"), Creating());
+    WriteBatch batch;
+    batch.Put(Table::kMeta, "seq", Fixed64(7));
+    batch.Put(Table::kRecords, "r", "record");
+    batch.Put(Table::kVectors, "v", row);
+    batch.Put(Table::kLocations, "l", "location");
+    batch.Put(Table::kTombstones, "t", "");
+    EXPECT_EQ(batch.count(), 5u);
+    ASSERT_OK(store->Write(batch, true));
+    EXPECT_EQ(batch.count(), 5u);
+    ASSERT_OK_AND_ASSIGN(auto absent, store->Get(Table::kRecords, "v"));
+    EXPECT_FALSE(absent.has_value());
+    ASSERT_OK(store->Close());
+    EXPECT_THAT(store->Get(Table::kMeta, "seq"), StatusIs(StatusCode::kFailedPrecondition));
+  }
+  const auto store = OpenOrDie(dir.file("db"), Creating());
+  ASSERT_OK_AND_ASSIGN(auto value, store->Get(Table::kVectors, "v"));
+  EXPECT_EQ(value, row);
+  ASSERT_OK_AND_ASSIGN(const StoreStats stats, store->Stats());
+  EXPECT_EQ(stats.low_water_sequence, 7u);
+  ASSERT_OK_AND_ASSIGN(auto many, store->MultiGet(Table::kRecords, {"q", "r", "s"}));
+  ASSERT_EQ(many.size(), 3u);
+  EXPECT_FALSE(many[0].has_value());
+  EXPECT_EQ(many[1], "record");
+  EXPECT_FALSE(many[2].has_value());
+}
+
+TEST(Store, IteratorKeepsToItsPrefixAndMoment) {
+  const TempDir dir;
+  const auto store = OpenOrDie(dir.file("db"), Creating());
+  WriteBatch batch;
+  const std::string high = std::string(1, '\xff') + "\xff";
+  for (const std::string& key : {std::string("a1"), std::string("a2"), std::string("a3"),
+                                 std::string("b1"), high + "1", high + "2"}) {
+    batch.Put(Table::kRecords, key, key);
+  }
+  ASSERT_OK(store->Write(batch, false));
+  const std::unique_ptr<Iterator> it = store->NewIterator(Table::kRecords, "a");
+  const auto snapshot = store->NewSnapshot();
+  batch.Clear();
+  batch.Delete(Table::kRecords, "a2");
+  batch.Put(Table::kRecords, "a9", "new");
+  batch.DeleteRange(Table::kRecords, "b", "c");
+  ASSERT_OK(store->Write(batch, false));
+
+  ASSERT_TRUE(it->Valid());
+  EXPECT_EQ(it->key(), "a1");
+  it->Seek("a2");
+  ASSERT_TRUE(it->Valid());
+  EXPECT_EQ(it->key(), "a2");
+  it->Next();
+  it->Next();
+  EXPECT_FALSE(it->Valid());
+  it->Seek("");
+  ASSERT_TRUE(it->Valid());
+  EXPECT_EQ(it->key(), "a1");
+  it->Seek("b");
+  EXPECT_FALSE(it->Valid());
+  EXPECT_EQ(Contents(store.get(), Table::kRecords, "a").size(), 3u);
+  EXPECT_EQ(Contents(store.get(), Table::kRecords, "a", snapshot.get()).count("a2"), 1u);
+  EXPECT_EQ(Contents(store.get(), Table::kRecords, "b").size(), 0u);
+  EXPECT_EQ(Contents(store.get(), Table::kRecords, "b", snapshot.get()).size(), 1u);
+  EXPECT_EQ(Contents(store.get(), Table::kRecords, high).size(), 2u);
+  ASSERT_OK_AND_ASSIGN(auto old, store->Get(Table::kRecords, "a2", snapshot.get()));
+  EXPECT_TRUE(old.has_value());
+}
+
+TEST(Store, SnapshotAndIteratorMayOutliveTheStore) {
+  const TempDir dir;
+  auto store = OpenOrDie(dir.file("db"), Creating());
+  WriteBatch batch;
+  batch.Put(Table::kRecords, "k", "v");
+  ASSERT_OK(store->Write(batch, false));
+  auto it = store->NewIterator(Table::kRecords, "");
+  auto snapshot = store->NewSnapshot();
+  store.reset();
+  ASSERT_TRUE(it->Valid());
+  EXPECT_EQ(it->value(), "v");
+  it.reset();
+  snapshot.reset();
+  EXPECT_NE(OpenOrDie(dir.file("db"), Creating()), nullptr);
+}
+
+TEST(Store, RandomOperationsEqualAMapAcrossFlushCompactAndReopen) {
+  const uint64_t seed = 20240601;
+  SCOPED_TRACE(::testing::Message() << "seed=" << seed);
+  Rng rng(seed);
+  const TempDir dir;
+  StoreOptions options = Creating();
+  options.fs = UnsyncedFiles();
+  auto store = OpenOrDie(dir.file("db"), options);
+  std::map<std::string, std::string> model[kTableCount];
+  for (int step = 0; step < 600; ++step) {
+    WriteBatch batch;
+    for (uint64_t i = 0, n = 1 + rng.Uniform(20); i < n; ++i) {
+      const size_t t = rng.Uniform(kTableCount);
+      const auto table = static_cast<Table>(t);
+      const std::string key = "k" + std::to_string(rng.Uniform(300));
+      const uint64_t kind = rng.Uniform(10);
+      if (kind < 7) {
+        std::string value(rng.Uniform(400), static_cast<char>('a' + rng.Uniform(26)));
+        batch.Put(table, key, value);
+        model[t][key] = std::move(value);
+      } else if (kind < 9) {
+        batch.Delete(table, key);
+        model[t].erase(key);
+      } else {
+        const std::string end = key + "9";
+        batch.DeleteRange(table, key, end);
+        model[t].erase(model[t].lower_bound(key), model[t].lower_bound(end));
+      }
+    }
+    ASSERT_OK(store->Write(batch, rng.Uniform(4) == 0));
+    const uint64_t event = rng.Uniform(100);
+    if (event < 3) {
+      ASSERT_OK(store->Flush());
+    } else if (event < 5) {
+      ASSERT_OK(store->Compact(static_cast<Table>(rng.Uniform(kTableCount))));
+    } else if (event < 7) {
+      store.reset();
+      store = OpenOrDie(dir.file("db"), options);
+    } else if (event < 10) {
+      const size_t t = rng.Uniform(kTableCount);
+      ASSERT_TRUE(Contents(store.get(), static_cast<Table>(t)) == model[t]) << "step=" << step;
+    }
+  }
+  ASSERT_OK(store->VerifyChecksums());
+  for (size_t t = 0; t < kTableCount; ++t) {
+    EXPECT_TRUE(Contents(store.get(), static_cast<Table>(t)) == model[t]);
+  }
+}
+
+TEST(Store, FlushEmptiesTheLogAndCompactReleasesDeletedRows) {
+  const TempDir dir;
+  const auto store = OpenOrDie(dir.file("db"), Creating());
+  Rng rng(5);
+  for (uint32_t i = 0; i < 64; ++i) {
+    WriteBatch batch;
+    std::string row(16 << 10, '\0');
+    for (char& c : row) {
+      c = static_cast<char>(rng.Next());
+    }
+    batch.Put(Table::kVectors, "v" + std::to_string(i), row);
+    ASSERT_OK(store->Write(batch, false));
+  }
+  ASSERT_OK(store->Flush());
+  ASSERT_OK_AND_ASSIGN(const StoreStats full, store->Stats());
+  EXPECT_EQ(full.log_bytes, 0u);
+  EXPECT_GT(full.disk_bytes, 1u << 20);
+  WriteBatch batch;
+  batch.DeleteRange(Table::kVectors, "v", "w");
+  ASSERT_OK(store->Write(batch, true));
+  ASSERT_OK(store->Compact(Table::kVectors));
+  ASSERT_OK_AND_ASSIGN(const StoreStats empty, store->Stats());
+  EXPECT_LT(empty.disk_bytes, full.disk_bytes / 4);
+  EXPECT_GE(empty.log_syncs, 1u);
+}
+
+TEST(Store, CheckpointIsAnEqualStoreAndRefusesAnExistingTarget) {
+  const TempDir dir;
+  const auto store = OpenOrDie(dir.file("db"), Creating());
+  WriteBatch batch;
+  batch.Put(Table::kMeta, "seq", Fixed64(3));
+  batch.Put(Table::kVectors, "v", std::string(300, 'x'));
+  ASSERT_OK(store->Write(batch, false));
+  ASSERT_OK(store->AdvanceLowWater(3));
+  ASSERT_OK(store->Checkpoint(dir.file("copy")));
+  EXPECT_THAT(store->Checkpoint(dir.file("copy")), StatusIs(StatusCode::kAlreadyExists));
+  batch.Clear();
+  batch.Put(Table::kVectors, "v2", "later");
+  ASSERT_OK(store->Write(batch, false));
+
+  StoreOptions options = Creating();
+  options.create_if_missing = false;
+  const auto copy = OpenOrDie(dir.file("copy"), options);
+  EXPECT_EQ(Contents(copy.get(), Table::kVectors).size(), 1u);
+  EXPECT_EQ(Contents(copy.get(), Table::kMeta), Contents(store.get(), Table::kMeta));
+  EXPECT_OK(copy->VerifyChecksums());
+}
+
+TEST(Store, SequenceBelowTheLowWaterMarkIsDataLoss) {
+  const TempDir dir;
+  {
+    const auto store = OpenOrDie(dir.file("db"), Creating());
+    WriteBatch batch;
+    batch.Put(Table::kMeta, "seq", Fixed64(5));
+    ASSERT_OK(store->Write(batch, true));
+    ASSERT_OK(store->AdvanceLowWater(9));
+    ASSERT_OK(store->AdvanceLowWater(4));
+    ASSERT_OK_AND_ASSIGN(const StoreStats stats, store->Stats());
+    EXPECT_EQ(stats.low_water_sequence, 9u);
+  }
+  EXPECT_THAT(Store::Open(dir.file("db"), Creating()),
+              StatusIs(StatusCode::kDataLoss, "low_water=9"));
+}
+
+TEST(Store, FreeSpaceWatermarkRefusesWithoutLatching) {
+  const TempDir dir;
+  StoreOptions options = Creating();
+  options.min_free_bytes = uint64_t{1} << 60;
+  const auto store = OpenOrDie(dir.file("db"), options);
+  WriteBatch batch;
+  batch.Put(Table::kMeta, "k", "v");
+  EXPECT_THAT(store->Write(batch, true), StatusIs(StatusCode::kResourceExhausted, "free="));
+  EXPECT_OK(store->Health());
+  ASSERT_OK_AND_ASSIGN(auto value, store->Get(Table::kMeta, "k"));
+  EXPECT_FALSE(value.has_value());
+}
+
+TEST(Store, FingerprintChangesWithEveryWrite) {
+  const TempDir dir;
+  const auto store = OpenOrDie(dir.file("db"), Creating());
+  ASSERT_OK_AND_ASSIGN(uint64_t last, Store::Fingerprint(FileSystem::Posix(), dir.file("db")));
+  ASSERT_OK_AND_ASSIGN(const uint64_t same,
+                       Store::Fingerprint(FileSystem::Posix(), dir.file("db")));
+  EXPECT_EQ(last, same);
+  for (int i = 0; i < 3; ++i) {
+    WriteBatch batch;
+    batch.Put(Table::kMeta, "k", std::to_string(i));
+    ASSERT_OK(store->Write(batch, false));
+    ASSERT_OK_AND_ASSIGN(const uint64_t now,
+                         Store::Fingerprint(FileSystem::Posix(), dir.file("db")));
+    EXPECT_NE(now, last);
+    last = now;
+  }
+  EXPECT_THAT(Store::Fingerprint(FileSystem::Posix(), dir.file("none")),
+              StatusIs(StatusCode::kNotFound));
+}
+
+}  // namespace
+}  // namespace leadline::kv
