@@ -1,0 +1,148 @@
+"""Distils all-MiniLM-L6-v2 into the static token table that Leadline embeds text with.
+
+Steps, so that the slow one runs once:
+
+  distil.py teach --texts texts.jsonl --work folder      the teacher reads every text (about 25 minutes
+                                                         on 2 cores)
+  distil.py train --texts texts.jsonl --work folder --out table.npy
+                                                         the table is trained (about 3 minutes)
+  distil.py pack --table table.npy --out static-minilm-256.llsm
+                                                         the table is quantised and written
+  distil.py evaluate --model static-minilm-256.llsm --collections folder...
+                                                         nDCG@10 of a written model
+"""
+
+import argparse
+import json
+import pathlib
+
+import numpy as np
+import torch
+
+import evaluate
+import llsm
+import student
+from teacher import MiniLm, load_tokenizer, model_folder, teach
+
+TEACHER_TOKENS = 254  # all-MiniLM-L6-v2 reads 256, two of them markers
+UNKNOWN = 100
+CHUNK = 10000
+PROSE = {"scifact", "hotpotqa-100", "xquad-en", "begin", "pubmedqa", "spans", "questions"}
+
+
+def read_rows(path):
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def tokenise(texts, tokenizer):
+    ids = []
+    for at in range(0, len(texts), CHUNK):
+        batch = tokenizer.encode_batch(texts[at:at + CHUNK], add_special_tokens=False)
+        ids.extend(e.ids[:TEACHER_TOKENS] for e in batch)
+    return ids
+
+
+def unit(rows):
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+
+
+def run_teach(args):
+    tokenizer = load_tokenizer()
+    model = MiniLm(bf16=args.bf16)
+    args.work.mkdir(parents=True, exist_ok=True)
+    texts = [row["text"] for row in read_rows(args.texts)]
+    vectors = teach(model, tokenise(texts, tokenizer), args.batch_tokens)
+    np.save(args.work / "texts.npy", vectors.astype(np.float16))
+    alone = teach(model, [[i] for i in range(tokenizer.get_vocab_size())], args.batch_tokens)
+    np.save(args.work / "tokens.npy", alone.astype(np.float16))
+
+
+def choose(rows, broad, skip):
+    """All texts of the prose sources but the skipped and a sample of the others: dictionary and manual style, in
+    larger numbers, draws the table away from prose (see README.md)."""
+    prose = np.array([row["source"] in PROSE for row in rows])
+    dropped = np.array([row["source"] in skip for row in rows])
+    sample = np.random.default_rng(0).permutation(np.flatnonzero(~prose))[:broad]
+    return np.sort(np.concatenate([np.flatnonzero(prose & ~dropped), sample]))
+
+
+def run_train(args):
+    tokenizer = load_tokenizer()
+    rows = read_rows(args.texts)
+    vectors = np.load(args.work / "texts.npy").astype(np.float32)
+    alone = np.load(args.work / "tokens.npy").astype(np.float32)
+    axes = student.principal_axes(vectors, args.dim)
+    chosen = choose(rows, args.broad, set(args.skip))
+    bags = student.Bags(tokenise([rows[i]["text"] for i in chosen], tokenizer))
+    targets = np.ascontiguousarray(unit(vectors @ axes)[chosen])
+    np.save(args.out, student.train(bags, targets, alone @ axes, args))
+
+
+def run_pack(args):
+    table = np.load(args.table)
+    table[UNKNOWN] = 0  # an unknown piece says nothing about its text
+    codes, scales = llsm.quantise_int4(table)
+    vocabulary = (model_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    vocabulary = vocabulary[:len(table)]
+    args.out.write_bytes(llsm.encode(vocabulary, codes, scales, args.revision))
+    print(f"wrote {args.out}: {args.out.stat().st_size} bytes")
+
+
+def run_evaluate(args):
+    tokenizer = load_tokenizer()
+    _, table = llsm.decode(args.model.read_bytes())
+    values = []
+    for folder in args.collections:
+        values.append(evaluate.Collection(folder, tokenizer).score(evaluate.embed_with(table)))
+        print(f"nDCG@10 {folder.name:16} {values[-1]:.4f}")
+    print(f"nDCG@10 {'mean':16} {sum(values) / len(values):.4f}")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    steps = parser.add_subparsers(required=True)
+    step = steps.add_parser("teach")
+    step.add_argument("--texts", type=pathlib.Path, required=True)
+    step.add_argument("--work", type=pathlib.Path, required=True)
+    step.add_argument("--batch-tokens", type=int, default=2048)
+    step.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
+    step.set_defaults(run=run_teach)
+    step = steps.add_parser("train")
+    step.add_argument("--texts", type=pathlib.Path, required=True)
+    step.add_argument("--work", type=pathlib.Path, required=True)
+    step.add_argument("--out", type=pathlib.Path, required=True)
+    step.add_argument("--dim", type=int, default=256)
+    step.add_argument("--epochs", type=int, default=6)
+    step.add_argument("--batch", type=int, default=512)
+    step.add_argument("--lr", type=float, default=0.01)
+    step.add_argument("--broad", type=int, default=20000, help="texts of dictionaries and manuals")
+    step.add_argument("--skip", nargs="*", default=["spans", "questions"],
+                      help="sources of prose to leave out")
+    step.add_argument("--l2", type=float, default=0.03)
+    step.add_argument("--kl", type=float, default=0.3)
+    step.add_argument("--temperature", type=float, default=0.05)
+    step.add_argument("--seed", type=int, default=2)
+    step.set_defaults(run=run_train)
+    step = steps.add_parser("pack")
+    step.add_argument("--table", type=pathlib.Path, required=True)
+    step.add_argument("--out", type=pathlib.Path, required=True)
+    step.add_argument("--revision", type=int, default=1)
+    step.set_defaults(run=run_pack)
+    step = steps.add_parser("evaluate")
+    step.add_argument("--model", type=pathlib.Path, required=True)
+    step.add_argument("--collections", type=pathlib.Path, nargs="+", required=True)
+    step.set_defaults(run=run_evaluate)
+    return parser.parse_args()
+
+
+def main():
+    args = parse()
+    torch.set_num_threads(args.threads)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
