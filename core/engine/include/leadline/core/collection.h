@@ -1,0 +1,104 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "leadline/core/filter.h"
+#include "leadline/core/options.h"
+#include "leadline/core/record.h"
+#include "leadline/core/search.h"
+#include "leadline/core/types.h"
+
+namespace leadline {
+
+struct ReadOptions {
+  std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
+  bool with_vectors = true;
+  bool with_payload = true;
+  int64_t timeout_ms = 0;
+  const CancelToken* cancel = nullptr;
+};
+
+struct ScrollOptions {
+  std::optional<Filter> filter;
+  size_t limit = 1000;  ///< records a page, [1, 100000]
+  std::string cursor;   ///< empty starts; else `next_cursor` of the previous page
+  ReadOptions read;
+};
+
+struct ScrollPage {
+  std::vector<Record> records;  ///< in insertion order
+  std::string next_cursor;      ///< empty after the last page; stays valid after reopening
+};
+
+struct CollectionStats {
+  uint64_t rows = 0;       ///< live records
+  uint64_t tail_rows = 0;  ///< rows in memory, scanned exactly, dead ones included
+  uint64_t segments = 0;
+  uint64_t segment_rows = 0;
+  uint64_t dead_rows = 0;  ///< rows of segments that were deleted or replaced
+  uint64_t damaged_segments = 0;
+  uint64_t segment_bytes = 0;
+  uint64_t resident_bytes = 0;  ///< heap of tail and indexes; mapped files not counted
+  double min_self_recall = 1;   ///< worst build audit of the segments
+  bool degraded = false;
+};
+
+/// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
+///
+/// Every call fails with kNotFound once the collection was dropped, with kFailedPrecondition after
+/// Database::Close or in a forked child.
+class Collection {
+ public:
+  virtual ~Collection() = default;
+
+  [[nodiscard]] virtual const std::string& name() const = 0;
+  [[nodiscard]] virtual const CollectionOptions& options() const = 0;
+
+  /// Commits the batch atomically and returns when it is as durable as the database's mode says.
+  /// Visible to every later read of this process. Limits: kMaxBatchRecords operations and
+  /// kMaxBatchBytes. Errors: kInvalidArgument (id, vector size, non-finite or zero vector, payload:
+  /// names record and field), kNotFound (patch of an unknown id), kResourceExhausted (disk nearly
+  /// full; nothing changed), kFailedPrecondition (read-only or latched after an I/O error).
+  virtual Result<WriteResult> Write(const WriteBatch& batch) = 0;
+  /// Write with only upserts.
+  virtual Result<WriteResult> Upsert(std::vector<Record> records) = 0;
+  virtual Result<WriteResult> Delete(const std::vector<std::string>& ids) = 0;
+  /// Deletes every record that matches at the moment of the call, in batches of bounded size;
+  /// returns the last sequence and the total count.
+  virtual Result<WriteResult> DeleteWhere(const Filter& filter) = 0;
+
+  /// One entry per id, in order; nullopt where no visible record has it.
+  virtual Result<std::vector<std::optional<Record>>> Get(const std::vector<std::string>& ids,
+                                                         const ReadOptions& options = {}) = 0;
+  virtual Result<uint64_t> Count(const std::optional<Filter>& filter,
+                                 const ReadOptions& options = {}) = 0;
+  virtual Result<ScrollPage> Scroll(const ScrollOptions& options) = 0;
+
+  /// Finds the `limit` nearest visible records that match. If that many match, that many come back.
+  /// `query` has the field's dim, finite values, and a non-zero norm for cosine.
+  /// Cost: hnsw about ef_search * log(rows) distances per segment plus a scan of the tail.
+  virtual Result<SearchResponse> Search(VectorView query, const SearchOptions& options = {}) = 0;
+  /// One response per row of `queries`, equal to those of single calls, at one moment.
+  virtual Result<std::vector<SearchResponse>> SearchBatch(MatrixView queries,
+                                                          const SearchOptions& options = {}) = 0;
+  /// Embeds `text` with the collection's embedder first.
+  virtual Result<SearchResponse> SearchText(std::string_view text,
+                                            const SearchOptions& options = {}) = 0;
+  /// Uses the stored vector of `id`, which is left out of the hits.
+  virtual Result<SearchResponse> SearchId(std::string_view id,
+                                          const SearchOptions& options = {}) = 0;
+
+  virtual Result<CollectionStats> Stats() = 0;
+  /// Returns when every row is in sealed, indexed segments and compaction has nothing to do.
+  /// `progress` (may be empty) is told what is being done and the share done in [0, 1].
+  virtual Status Optimize(const std::function<void(std::string_view, double)>& progress = {},
+                          const CancelToken* cancel = nullptr) = 0;
+};
+
+}  // namespace leadline

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "leadline/core/collection.h"
+#include "leadline/core/options.h"
+#include "leadline/core/types.h"
+
+namespace leadline {
+
+/// Pins one moment of the whole database. Reads given the same snapshot agree with each other while
+/// writers, sealing and compaction go on. Immutable, thread-safe. Keeps old files alive: release
+/// it.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  [[nodiscard]] virtual SequenceNumber sequence() const = 0;
+};
+
+struct DatabaseStats {
+  SequenceNumber sequence = 0;
+  uint64_t collections = 0;
+  uint64_t store_bytes = 0;
+  uint64_t segment_bytes = 0;
+  uint64_t log_syncs = 0;
+  bool degraded = false;
+};
+
+/// One violated invariant found by Check (docs/architecture.md lists I1 to I8).
+struct CheckProblem {
+  std::string invariant;  ///< "I1" .. "I8", or "IO" where something could not be read
+  std::string where;
+  std::string detail;
+};
+
+struct CheckReport {
+  uint64_t rows = 0;
+  std::vector<CheckProblem> problems;  ///< the first 1,000
+
+  [[nodiscard]] bool ok() const { return problems.empty(); }
+};
+
+struct RepairReport {
+  std::vector<std::string> actions;  ///< what was done, for people
+  bool lost_data = false;
+};
+
+/// One directory, one writer process, any number of read-only processes. Thread-safe.
+/// Must not be used in a forked child (calls fail with kFailedPrecondition there).
+class Database {
+ public:
+  virtual ~Database() = default;
+
+  /// Opens `path`. Errors: kNotFound (missing, create_if_missing false), kFailedPrecondition
+  /// (another writer; names its pid and host), kDataLoss (damaged log or store; damaged segments
+  /// are no error), kUnimplemented (written by a newer format), kInvalidArgument (options).
+  /// Cost: log replay plus tail rebuild; segments are mapped, not read.
+  static Result<std::unique_ptr<Database>> Open(const std::string& path,
+                                                const DatabaseOptions& options = {});
+
+  /// kAlreadyExists, kInvalidArgument (names field, value, limit).
+  virtual Result<std::shared_ptr<Collection>> CreateCollection(
+      const std::string& name, const CollectionOptions& options) = 0;
+  /// kNotFound.
+  virtual Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) = 0;
+  virtual Status DropCollection(const std::string& name) = 0;
+  /// Names, sorted.
+  virtual Result<std::vector<std::string>> ListCollections() = 0;
+
+  virtual Result<std::shared_ptr<const Snapshot>> TakeSnapshot() = 0;
+  /// Read-only handles: moves to the newest published state. Snapshots taken before stay as they
+  /// are. Writers: no effect.
+  virtual Status Refresh() = 0;
+  /// Makes everything acknowledged so far durable, whatever the mode.
+  virtual Status Flush() = 0;
+  virtual Result<DatabaseStats> Stats() = 0;
+  /// Copies one consistent state into the new directory `to`, while writes go on.
+  virtual Status Backup(const std::string& to) = 0;
+  /// Copies a backup into the new directory `to` and checks every file on the way.
+  static Status Restore(const std::string& from, const std::string& to,
+                        FileSystem* file_system = nullptr);
+  /// Proves that indexes, locations and counters agree with the store, at one snapshot. Writes
+  /// nothing; works beside writers.
+  virtual Result<CheckReport> Check() = 0;
+  /// Fixes what Check finds in a closed database. Everything but the record store is derived and
+  /// rebuilt; with `accept_loss` a damaged log is cut at the damage.
+  static Result<RepairReport> Repair(const std::string& path, bool accept_loss,
+                                     FileSystem* file_system = nullptr);
+  /// Finishes writes, stops background work, closes. The destructor closes too, dropping errors.
+  virtual Status Close() = 0;
+};
+
+}  // namespace leadline

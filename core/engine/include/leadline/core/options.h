@@ -1,0 +1,61 @@
+#pragma once
+
+/// What can be chosen when a database or a collection is opened or created.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "leadline/core/types.h"
+
+namespace leadline {
+
+class Clock;
+class FileSystem;
+
+/// One named dense vector of a collection. Fixed at creation.
+struct VectorField {
+  std::string name = "vector";  ///< `[A-Za-z0-9_-]{1,128}`, unique within the collection
+  uint32_t dim = 0;             ///< [1, kMaxDim]
+  Metric metric = Metric::kCosine;
+  IndexKind index = IndexKind::kAuto;
+  CodeType codes = CodeType::kAuto;
+  uint32_t m = 16;                 ///< hnsw: [2, 256]
+  uint32_t ef_construction = 200;  ///< hnsw: [1, 10000]
+  uint32_t nlist = 0;              ///< ivf: [0, 65536]; 0 picks from the row count
+};
+
+struct CollectionOptions {
+  std::vector<VectorField> vectors;      ///< 1 to 16; the first is the default of every call
+  std::vector<std::string> text_fields;  ///< payload fields that are embedded, in this order
+  /// Name of the embedder that makes the default vector from the text fields ("static"), or empty.
+  /// Recorded with its version; a different one is refused later.
+  std::string embedder;
+  std::string language;  ///< BCP 47 code of the texts, informational
+};
+
+struct DatabaseOptions {
+  bool create_if_missing = false;
+  /// Opens beside a running writer, also on a read-only file system; writes no byte.
+  bool read_only = false;
+  Durability durability = Durability::kSync;
+  /// kInterval: the log is synced at least this often; [1, 60000] ms.
+  uint32_t interval_ms = 100;
+  /// Threads of background index builds; [1, 64].
+  uint32_t background_threads = 1;
+  /// Threads one SearchBatch may use; [1, 64]. Results do not depend on it.
+  uint32_t search_threads = 1;
+  /// Rows of the in-memory tail past which it is sealed into a segment; [16, 10^7].
+  uint32_t seal_rows = 16384;
+  /// Bytes of tail vectors past which it is sealed earlier; [64 KiB, 16 GiB].
+  uint64_t seal_bytes = uint64_t{64} << 20;
+  /// False leaves sealing, compaction and rebuilds to Optimize().
+  bool background_maintenance = true;
+  /// Writes are refused with kResourceExhausted while less than this is free on the disk.
+  uint64_t min_free_bytes = uint64_t{64} << 20;
+  /// Everything read and written goes through this; null means the system's files.
+  FileSystem* file_system = nullptr;
+  Clock* clock = nullptr;
+};
+
+}  // namespace leadline

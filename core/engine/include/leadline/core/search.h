@@ -1,0 +1,74 @@
+#pragma once
+
+/// Requests and answers of nearest-neighbour search.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "leadline/core/filter.h"
+#include "leadline/core/types.h"
+
+namespace leadline {
+
+class Snapshot;
+
+/// Options that apply to one call only.
+struct SearchOptions {
+  size_t limit = 10;         ///< k, [1, kMaxTopK]
+  std::string vector_field;  ///< empty means the collection's first field
+  std::optional<Filter> filter;
+  bool exact = false;     ///< compares with every matching row
+  size_t ef_search = 64;  ///< hnsw: [1, kMaxEfSearch], raised to `limit`
+  size_t nprobe = 0;      ///< ivf: [0, kMaxNprobe]; 0 picks a default
+  size_t rescore = 0;     ///< candidates rescored in full precision; 0 picks a default
+  /// At most one hit (the best) per value of this payload path; rows without it are left out.
+  std::string group_by;
+  /// Worst acceptable score: hits below it (above it for l2) are left out.
+  std::optional<float> min_score;
+  bool with_payload = false;
+  std::vector<std::string> fields;  ///< payload paths to return; empty means all of it
+  bool with_vectors = false;
+  bool explain = false;
+  int64_t timeout_ms = 0;  ///< 0 means none; kDeadlineExceeded without partial results
+  const CancelToken* cancel = nullptr;
+  std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
+};
+
+struct Hit {
+  std::string id;
+  float score = 0;            ///< the metric's own value: cosine, inner product or squared l2
+  std::string payload;        ///< JSON, under with_payload
+  std::vector<float> vector;  ///< as stored, under with_vectors
+};
+
+/// What one source of rows did for a query.
+struct PlanStep {
+  std::string source;    ///< "tail" or "segment N"
+  std::string strategy;  ///< "scan", "scan matches", "hnsw", "ivf", "store scan", "skipped"
+  uint64_t rows = 0;
+  uint64_t matches = 0;  ///< rows visible and passing the filter
+  uint64_t distances = 0;
+  uint64_t candidates = 0;  ///< neighbours this source offered
+  bool fallback = false;    ///< the index returned too few and an exact scan followed
+};
+
+struct Plan {
+  SequenceNumber sequence = 0;
+  std::string simd;
+  uint64_t distances = 0;
+  std::vector<PlanStep> steps;
+};
+
+struct SearchResponse {
+  std::vector<Hit> hits;  ///< best first, ties by insertion order
+  Metric metric = Metric::kCosine;
+  bool higher_is_better = true;
+  int64_t took_us = 0;
+  bool degraded = false;  ///< a damaged segment was answered exactly from the store
+  std::optional<Plan> plan;
+};
+
+}  // namespace leadline

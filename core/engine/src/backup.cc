@@ -1,0 +1,127 @@
+#include "backup.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "keys.h"
+#include "read_view.h"
+
+namespace leadline::engine {
+namespace {
+
+constexpr size_t kCopyBatchBytes = size_t{4} << 20;
+constexpr size_t kCopyBufferBytes = size_t{1} << 20;
+
+Status CopyTable(kv::Store* from, const kv::StoreSnapshot* snapshot, kv::Store* to,
+                 kv::Table table) {
+  kv::WriteBatch batch;
+  const std::unique_ptr<kv::Iterator> it = from->NewIterator(table, "", snapshot);
+  for (; it->Valid(); it->Next()) {
+    batch.Put(table, it->key(), it->value());
+    if (batch.size_bytes() >= kCopyBatchBytes) {
+      LEADLINE_RETURN_IF_ERROR(to->Write(batch, /*sync=*/false));
+      batch.Clear();
+    }
+  }
+  LEADLINE_RETURN_IF_ERROR(it->status());
+  return batch.count() == 0 ? OkStatus() : to->Write(batch, /*sync=*/false);
+}
+
+Status CopyStore(const PinnedSnapshot& pinned, const std::string& to) {
+  DatabaseCore* core = pinned.core().get();
+  kv::StoreOptions options;
+  options.fs = core->fs;
+  options.clock = core->clock;
+  options.create_if_missing = true;
+  options.sequence_key = std::string(kSequenceKey);
+  options.min_free_bytes = core->options.min_free_bytes;
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<kv::Store> copy, kv::Store::Open(to, options));
+  for (size_t table = 0; table < kv::kTableCount; ++table) {
+    LEADLINE_RETURN_IF_ERROR(
+        CopyTable(core->store.get(), pinned.store(), copy.get(), static_cast<kv::Table>(table)));
+  }
+  LEADLINE_RETURN_IF_ERROR(copy->Flush());
+  LEADLINE_RETURN_IF_ERROR(copy->AdvanceLowWater(pinned.sequence()));
+  return copy->Close();
+}
+
+Status CopyFile(FileSystem* fs, const std::string& from, const std::string& to) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<SequentialFile> source,
+                            fs->NewSequentialFile(from));
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> target, fs->NewWritableFile(to));
+  std::vector<char> buffer(kCopyBufferBytes);
+  while (true) {
+    LEADLINE_ASSIGN_OR_RETURN(const std::string_view bytes,
+                              source->Read(buffer.size(), buffer.data()));
+    if (bytes.empty()) {
+      break;
+    }
+    LEADLINE_RETURN_IF_ERROR(target->Append(bytes));
+  }
+  LEADLINE_RETURN_IF_ERROR(target->Sync());
+  return target->Close();
+}
+
+Status CopySegments(const PinnedSnapshot& pinned, const std::string& to) {
+  DatabaseCore* core = pinned.core().get();
+  LEADLINE_RETURN_IF_ERROR(CreateDirectories(core->fs, to));
+  for (const std::shared_ptr<CollectionState>& collection : core->Collections()) {
+    const std::shared_ptr<const ReadState> state = pinned.StateOf(collection->id());
+    if (state == nullptr) {
+      continue;
+    }
+    for (const auto& group : *state->groups) {
+      for (const auto& segment : group->segments) {
+        if (segment != nullptr && segment->Contents() != nullptr) {
+          LEADLINE_RETURN_IF_ERROR(
+              CopyFile(core->fs, segment->path(),
+                       JoinPath(to, SegmentFileName(segment->entry().info.segment_id))));
+        }
+      }
+    }
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory,
+                            core->fs->OpenDirectory(to));
+  return directory->Sync();
+}
+
+Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const std::string& to) {
+  FileSystem* fs = pinned.core()->fs;
+  LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, partial));
+  LEADLINE_RETURN_IF_ERROR(CopyStore(pinned, JoinPath(partial, "store")));
+  LEADLINE_RETURN_IF_ERROR(CopySegments(pinned, JoinPath(partial, "segments")));
+  LEADLINE_RETURN_IF_ERROR(fs->RenameFile(partial, to));
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> parent,
+                            fs->OpenDirectory(DirectoryName(to)));
+  return parent->Sync();
+}
+
+}  // namespace
+
+Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to) {
+  if (core->fs->FileExists(to).ok()) {
+    return AlreadyExistsError("target exists: path=" + to);
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
+                            PinnedSnapshot::Take(core));
+  const std::string partial = to + ".partial";
+  LEADLINE_RETURN_IF_ERROR(DeleteRecursively(core->fs, partial));
+  Status copied = CopyInto(*pinned, partial, to);
+  if (!copied.ok()) {
+    DeleteRecursively(core->fs, partial).IgnoreError();
+  }
+  return copied;
+}
+
+Status RestoreDatabase(const std::string& from, const std::string& to, FileSystem* file_system) {
+  DatabaseOptions options;
+  options.read_only = true;
+  options.file_system = file_system;
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core,
+                            DatabaseCore::Open(from, options, nullptr));
+  LEADLINE_RETURN_IF_ERROR(core->store->VerifyChecksums());
+  return BackupDatabase(core, to);
+}
+
+}  // namespace leadline::engine

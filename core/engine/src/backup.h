@@ -1,0 +1,20 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "database_core.h"
+
+namespace leadline::engine {
+
+/// Copies one pinned state of `core` into the new directory `to`, while writes go on: every table
+/// is read through its checksums and written to a fresh store, then the segment files follow. The
+/// copy is made beside `to` and renamed at the end, so `to` is whole or absent. Damaged segments
+/// are left out; they are rebuilt where the copy is opened.
+/// Errors: kAlreadyExists (`to`), kResourceExhausted, store and I/O faults; then nothing is left.
+Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to);
+
+/// Opens `from` read-only, verifies it and copies it to `to` as BackupDatabase does.
+Status RestoreDatabase(const std::string& from, const std::string& to, FileSystem* file_system);
+
+}  // namespace leadline::engine

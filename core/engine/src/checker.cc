@@ -1,0 +1,391 @@
+#include "checker.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "keys.h"
+#include "leadline/simd/distance.h"
+#include "prepared_batch.h"
+#include "record_access.h"
+#include "searcher.h"
+
+namespace leadline::engine {
+namespace {
+
+constexpr size_t kMaxProblems = 1000;
+constexpr size_t kSearchSamples = 16;
+constexpr size_t kSearchDepth = 10;
+
+struct LiveRecord {
+  uint64_t ordinal = 0;
+  uint32_t fields = 0;
+};
+
+/// A row of a segment or of the tail, as search would see it.
+struct IndexedRow {
+  uint64_t ordinal = 0;
+  std::string_view id;
+  const float* vector = nullptr;
+  std::string where;
+};
+
+class CollectionChecker {
+ public:
+  CollectionChecker(const PinnedSnapshot& pinned, const CollectionState& collection,
+                    std::shared_ptr<const ReadState> state, CheckReport* report)
+      : core_(pinned.core().get()),
+        pinned_(pinned),
+        collection_(collection),
+        state_(std::move(state)),
+        report_(report) {}
+
+  Status Run() {
+    LEADLINE_RETURN_IF_ERROR(CheckRecords());
+    LEADLINE_RETURN_IF_ERROR(CheckLocations());
+    LEADLINE_RETURN_IF_ERROR(CheckOrphanVectors());
+    CheckRanges();
+    CheckFiles();
+    LEADLINE_RETURN_IF_ERROR(CheckCounters());
+    for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
+      LEADLINE_RETURN_IF_ERROR(CheckRows(f));
+      LEADLINE_RETURN_IF_ERROR(CheckSearch(f));
+    }
+    report_->rows += live_.size();
+    return {};
+  }
+
+ private:
+  void Report(std::string invariant, std::string where, std::string detail) {
+    if (report_->problems.size() < kMaxProblems) {
+      report_->problems.push_back({std::move(invariant),
+                                   collection_.entry().name + ": " + std::move(where),
+                                   std::move(detail)});
+    }
+  }
+
+  Result<std::optional<std::string>> Read(kv::Table table, const std::string& key) {
+    return core_->store->Get(table, key, pinned_.store());
+  }
+
+  const LiveRecord* FindLive(uint64_t ordinal) const {
+    const auto found = std::lower_bound(
+        live_.begin(), live_.end(), ordinal,
+        [](const LiveRecord& record, uint64_t wanted) { return record.ordinal < wanted; });
+    return found != live_.end() && found->ordinal == ordinal ? &*found : nullptr;
+  }
+
+  Status CheckRecords() {
+    const auto it = core_->store->NewIterator(kv::Table::kRecords,
+                                              CollectionPrefix(collection_.id()), pinned_.store());
+    for (; it->Valid(); it->Next()) {
+      const uint64_t ordinal = OrdinalOfKey(it->key());
+      const std::string where = "record " + std::to_string(ordinal);
+      Result<StoredRecord> record = DecodeRecord(it->value());
+      if (!record.ok()) {
+        Report("I1", where, record.status().message());
+        continue;
+      }
+      live_.push_back({ordinal, record->fields});
+      for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
+        if (((record->fields >> f) & 1U) == 0) {
+          continue;
+        }
+        LEADLINE_ASSIGN_OR_RETURN(
+            const std::optional<std::string> vector,
+            Read(kv::Table::kVectors, VectorKey(collection_.id(), f, ordinal)));
+        if (!vector.has_value() || vector->size() != collection_.fields()[f].dim * sizeof(float)) {
+          Report("I1", where,
+                 "vector missing or of the wrong size: field=" + collection_.fields()[f].name);
+        }
+      }
+      LEADLINE_ASSIGN_OR_RETURN(
+          const std::optional<std::string> location,
+          Read(kv::Table::kLocations, LocationKey(collection_.id(), record->id)));
+      if (!location.has_value() || location->size() != sizeof(uint64_t) ||
+          DecodeFixed64(location->data()) != ordinal) {
+        Report("I2", where, "its id is located elsewhere or nowhere: id=" + record->id);
+      }
+    }
+    return it->status();
+  }
+
+  Status CheckLocations() {
+    const auto it = core_->store->NewIterator(kv::Table::kLocations,
+                                              CollectionPrefix(collection_.id()), pinned_.store());
+    for (; it->Valid(); it->Next()) {
+      const std::string id(it->key().substr(sizeof(uint32_t)));
+      const uint64_t ordinal =
+          it->value().size() == sizeof(uint64_t) ? DecodeFixed64(it->value().data()) : 0;
+      if (FindLive(ordinal) == nullptr) {
+        Report("I1", "location of " + id,
+               "names a record that does not exist: ordinal=" + std::to_string(ordinal));
+      }
+    }
+    return it->status();
+  }
+
+  Status CheckOrphanVectors() {
+    for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
+      const auto it = core_->store->NewIterator(kv::Table::kVectors,
+                                                VectorPrefix(collection_.id(), f), pinned_.store());
+      for (; it->Valid(); it->Next()) {
+        const LiveRecord* record = FindLive(OrdinalOfKey(it->key()));
+        if (record == nullptr || ((record->fields >> f) & 1U) == 0) {
+          Report("I1", "vector " + std::to_string(OrdinalOfKey(it->key())),
+                 "belongs to no record: field=" + collection_.fields()[f].name);
+        }
+      }
+      LEADLINE_RETURN_IF_ERROR(it->status());
+    }
+    return {};
+  }
+
+  void CheckRanges() {
+    uint64_t last = 0;
+    for (const auto& group : *state_->groups) {
+      if (group->entry.first_ordinal <= last ||
+          group->entry.last_ordinal < group->entry.first_ordinal) {
+        Report("I6", "group " + std::to_string(group->entry.first_ordinal),
+               "ranges overlap or run backwards");
+      }
+      last = group->entry.last_ordinal;
+    }
+    for (size_t c = 0; c < state_->tail->chunks.size(); ++c) {
+      for (size_t row = 0; row < state_->ChunkRows(c); ++row) {
+        const uint64_t ordinal = state_->tail->chunks[c]->ordinal(row);
+        if (ordinal <= last) {
+          Report("I6", "tail row " + std::to_string(ordinal), "overlaps what lies before it");
+        }
+        last = std::max(last, ordinal);
+      }
+    }
+  }
+
+  void CheckFiles() {
+    for (const auto& group : *state_->groups) {
+      for (const auto& segment : group->segments) {
+        if (segment != nullptr && segment->Contents() == nullptr) {
+          Report("I5", segment->path(), segment->damage().message());
+        }
+      }
+    }
+  }
+
+  Status CheckCounters() {
+    LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                              Read(kv::Table::kMeta, CountersKey(collection_.id())));
+    if (!bytes.has_value()) {
+      Report("I7", "counters", "absent");
+      return {};
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const Counters counters, DecodeCounters(*bytes));
+    if (counters.live_rows != live_.size()) {
+      Report("I7", "counters",
+             "live_rows=" + std::to_string(counters.live_rows) +
+                 " recount=" + std::to_string(live_.size()));
+    }
+    if (!live_.empty() && counters.next_ordinal <= live_.back().ordinal) {
+      Report("I7", "counters",
+             "next_ordinal=" + std::to_string(counters.next_ordinal) +
+                 " highest=" + std::to_string(live_.back().ordinal));
+    }
+    return {};
+  }
+
+  /// Calls `visit` for each visible row of undamaged sources; collects the ranges of damaged ones.
+  Status VisitRows(uint32_t f, std::vector<std::pair<uint64_t, uint64_t>>* damaged,
+                   const std::function<Status(const IndexedRow&)>& visit) {
+    for (const auto& group : *state_->groups) {
+      const SealedSegment* segment = group->segments[f].get();
+      if (segment == nullptr) {
+        continue;
+      }
+      const SegmentContents* contents = segment->Contents();
+      if (contents == nullptr) {
+        damaged->emplace_back(group->entry.first_ordinal, group->entry.last_ordinal);
+        continue;
+      }
+      for (size_t row = 0; row < segment->rows(); ++row) {
+        if (segment->dead().VisibleAt(row, pinned_.sequence())) {
+          LEADLINE_RETURN_IF_ERROR(visit({contents->ordinals[row], contents->id(row),
+                                          contents->vectors.row(row).data(), segment->path()}));
+        }
+      }
+    }
+    for (size_t c = 0; c < state_->tail->chunks.size(); ++c) {
+      const TailChunk& chunk = *state_->tail->chunks[c];
+      for (size_t row = 0; row < state_->ChunkRows(c); ++row) {
+        if (chunk.has_field(row, f) && chunk.dead().VisibleAt(row, pinned_.sequence())) {
+          LEADLINE_RETURN_IF_ERROR(
+              visit({chunk.ordinal(row), chunk.id(row),
+                     chunk.vectors(f) + row * collection_.fields()[f].dim, "tail"}));
+        }
+      }
+    }
+    return {};
+  }
+
+  Status CheckRows(uint32_t f) {
+    const VectorField& field = collection_.fields()[f];
+    std::vector<std::pair<uint64_t, uint64_t>> damaged;
+    std::vector<bool> seen(live_.size(), false);
+    LEADLINE_RETURN_IF_ERROR(VisitRows(f, &damaged, [&](const IndexedRow& row) -> Status {
+      const std::string what = row.where + " ordinal " + std::to_string(row.ordinal);
+      const LiveRecord* record = FindLive(row.ordinal);
+      if (record == nullptr || ((record->fields >> f) & 1U) == 0) {
+        Report("I3", what, "searchable but not in the store");
+        return {};
+      }
+      const auto position = static_cast<size_t>(record - live_.data());
+      if (seen[position]) {
+        Report("I3", what, "searchable twice");
+      }
+      seen[position] = true;
+      return CompareRow(f, field, row, what);
+    }));
+    for (size_t i = 0; i < live_.size(); ++i) {
+      const uint64_t ordinal = live_[i].ordinal;
+      const bool excused = std::any_of(damaged.begin(), damaged.end(), [&](const auto& range) {
+        return range.first <= ordinal && ordinal <= range.second;
+      });
+      if (((live_[i].fields >> f) & 1U) != 0 && !seen[i] && !excused) {
+        Report("I3", "record " + std::to_string(ordinal), "in the store but not searchable");
+      }
+    }
+    return {};
+  }
+
+  Status CompareRow(uint32_t f, const VectorField& field, const IndexedRow& row,
+                    const std::string& what) {
+    LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                              Read(kv::Table::kRecords, OrdinalKey(collection_.id(), row.ordinal)));
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::optional<std::string> vector,
+        Read(kv::Table::kVectors, VectorKey(collection_.id(), f, row.ordinal)));
+    if (!bytes.has_value() || !vector.has_value()) {
+      return {};
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*bytes));
+    if (record.id != row.id) {
+      Report("I4", what, "id=" + std::string(row.id) + " record=" + record.id);
+    }
+    Result<std::vector<float>> values = DecodeVector(*vector, field.dim);
+    if (values.ok()) {
+      const std::vector<float> form = SearchForm(field, *values);
+      if (std::memcmp(form.data(), row.vector, form.size() * sizeof(float)) != 0) {
+        Report("I8", what, "vector differs from the stored one");
+      }
+    }
+    return {};
+  }
+
+  Status CheckSearch(uint32_t f) {
+    if (live_.empty()) {
+      return {};
+    }
+    const VectorField& field = collection_.fields()[f];
+    Visibility visibility;
+    visibility.sequence = pinned_.sequence();
+    visibility.now_ms = pinned_.now_ms();
+    visibility.snapshot = pinned_.store();
+    const CallControl control;
+    Searcher searcher(core_, collection_, state_, f, visibility, control);
+    LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> queries, SampleQueries(f));
+    std::vector<std::vector<Candidate>> expected(queries.size());
+    LEADLINE_RETURN_IF_ERROR(ScanStore(f, queries, visibility, &expected));
+    for (size_t q = 0; q < queries.size(); ++q) {
+      SearchSettings settings;
+      settings.k = kSearchDepth;
+      settings.exact = true;
+      LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
+                                searcher.Run({queries[q].data(), 1, field.dim}, settings));
+      std::sort(expected[q].begin(), expected[q].end());
+      expected[q].resize(std::min(expected[q].size(), kSearchDepth));
+      const bool equal =
+          std::equal(found[0].begin(), found[0].end(), expected[q].begin(), expected[q].end(),
+                     [](const Candidate& a, const Candidate& b) { return a.ordinal == b.ordinal; });
+      if (!equal) {
+        Report("I8", "exact search, sample " + std::to_string(q),
+               "differs from a scan of the store: field=" + field.name);
+      }
+    }
+    return {};
+  }
+
+  Result<std::vector<std::vector<float>>> SampleQueries(uint32_t f) {
+    std::vector<std::vector<float>> queries;
+    const size_t step = std::max<size_t>(1, live_.size() / kSearchSamples);
+    for (size_t i = 0; i < live_.size() && queries.size() < kSearchSamples; i += step) {
+      LEADLINE_ASSIGN_OR_RETURN(
+          const std::optional<std::string> bytes,
+          Read(kv::Table::kVectors, VectorKey(collection_.id(), f, live_[i].ordinal)));
+      if (bytes.has_value() && bytes->size() == collection_.fields()[f].dim * sizeof(float)) {
+        LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values,
+                                  DecodeVector(*bytes, collection_.fields()[f].dim));
+        queries.push_back(SearchForm(collection_.fields()[f], values));
+      }
+    }
+    return queries;
+  }
+
+  Status ScanStore(uint32_t f, const std::vector<std::vector<float>>& queries,
+                   const Visibility& visibility, std::vector<std::vector<Candidate>>* expected) {
+    const VectorField& field = collection_.fields()[f];
+    const simd::MetricDistance distance(field.metric, field.dim);
+    return VisitStoreRecords(
+        core_, collection_, 1, UINT64_MAX - 1, visibility, CallControl{},
+        [&](uint64_t ordinal, const StoredRecord& /*record*/) -> Result<bool> {
+          LEADLINE_ASSIGN_OR_RETURN(
+              const std::optional<std::string> bytes,
+              Read(kv::Table::kVectors, VectorKey(collection_.id(), f, ordinal)));
+          if (!bytes.has_value() || bytes->size() != field.dim * sizeof(float)) {
+            return true;
+          }
+          LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values,
+                                    DecodeVector(*bytes, field.dim));
+          const std::vector<float> form = SearchForm(field, values);
+          for (size_t q = 0; q < queries.size(); ++q) {
+            std::vector<Candidate>& best = (*expected)[q];
+            best.push_back({distance.Pair(queries[q].data(), form.data()), ordinal, 0, 0});
+            if (best.size() > 1024) {
+              std::nth_element(best.begin(), best.begin() + kSearchDepth, best.end());
+              best.resize(kSearchDepth);
+            }
+          }
+          return true;
+        });
+  }
+
+  DatabaseCore* const core_;
+  const PinnedSnapshot& pinned_;
+  const CollectionState& collection_;
+  const std::shared_ptr<const ReadState> state_;
+  CheckReport* const report_;
+  std::vector<LiveRecord> live_;
+};
+
+}  // namespace
+
+Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned) {
+  CheckReport report;
+  const Status sums = pinned.core()->store->VerifyChecksums();
+  if (!sums.ok()) {
+    report.problems.push_back({"IO", "store", sums.message()});
+  }
+  for (const std::shared_ptr<CollectionState>& collection : pinned.core()->Collections()) {
+    std::shared_ptr<const ReadState> state = pinned.StateOf(collection->id());
+    if (state == nullptr) {
+      continue;
+    }
+    const Status checked = CollectionChecker(pinned, *collection, std::move(state), &report).Run();
+    if (!checked.ok()) {
+      report.problems.push_back({"IO", collection->entry().name, checked.message()});
+    }
+  }
+  return report;
+}
+
+}  // namespace leadline::engine

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "leadline/core/database.h"
+#include "read_view.h"
+
+namespace leadline::engine {
+
+/// Proves at one pinned moment that derived data agrees with the store:
+///   I1 every location names a record of that id, every record has its vectors, none is orphaned
+///   I2 every record has exactly one location, and it names this record
+///   I3 visible rows of segments and tail = records of the store, without overlap
+///   I4 no visible row carries another id than its record
+///   I5 every file the manifest names is there, with its identity and checksums
+///   I6 groups and tail cover ordinals in ascending, disjoint ranges
+///   I7 counters equal recounts
+///   I8 vectors in segments and tail equal the stored ones, and exact search over them equals a
+///      scan of the store
+/// Cost: reads everything once; memory 16 bytes a record.
+Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned);
+
+}  // namespace leadline::engine

@@ -1,0 +1,329 @@
+#include "collection_impl.h"
+
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "keys.h"
+#include "leadline/text/embedder.h"
+#include "prepared_batch.h"
+#include "record_access.h"
+#include "search_call.h"
+
+namespace leadline::engine {
+namespace {
+
+/// Reads of the newest state race with writers; after this many collisions a snapshot is pinned.
+constexpr int kOptimisticAttempts = 4;
+constexpr size_t kDeleteBatch = 1000;
+constexpr size_t kMaxScrollLimit = 100'000;
+constexpr uint64_t kLastOrdinal = std::numeric_limits<uint64_t>::max() - 1;
+
+std::string CursorOf(uint64_t next_ordinal) {
+  return "o" + std::to_string(next_ordinal);
+}
+
+Result<uint64_t> ParseCursor(const std::string& cursor) {
+  if (cursor.empty()) {
+    return uint64_t{1};
+  }
+  uint64_t ordinal = 0;
+  const char* end = cursor.data() + cursor.size();
+  const auto parsed = std::from_chars(cursor.data() + 1, end, ordinal);
+  if (cursor[0] != 'o' || parsed.ec != std::errc() || parsed.ptr != end || ordinal == 0) {
+    return InvalidFieldError("bad cursor", "cursor", cursor.substr(0, 64),
+                             "a next_cursor of an earlier page");
+  }
+  return ordinal;
+}
+
+/// Runs `read(snapshot)` on the newest state; on kAborted again, in the end on a pinned snapshot.
+template <typename Read>
+auto WithRetries(DatabaseHandle* database, const std::shared_ptr<const Snapshot>& wanted,
+                 const Read& read) -> decltype(read(wanted)) {
+  if (wanted != nullptr) {
+    return read(wanted);
+  }
+  for (int attempt = 0; attempt < kOptimisticAttempts; ++attempt) {
+    auto result = read(nullptr);
+    if (result.ok() || result.status().code() != StatusCode::kAborted) {
+      return result;
+    }
+  }
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database->Core());
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
+                            PinnedSnapshot::Take(std::move(core)));
+  return read(pinned);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<CollectionState>> CollectionImpl::StateIn(DatabaseCore* core) const {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<CollectionState> state,
+                            core->FindCollection(entry_.name));
+  if (state->id() != entry_.id) {
+    return NotFoundError("collection was dropped: name=" + entry_.name);
+  }
+  return state;
+}
+
+Result<ReadView> CollectionImpl::View(const std::shared_ptr<const Snapshot>& snapshot,
+                                      const std::optional<Filter>& filter) {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<CollectionState> state, StateIn(core.get()));
+  return MakeReadView(std::move(core), std::move(state), snapshot, filter);
+}
+
+Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
+  database_->maintenance().ThrottleWriter(*state);
+  LEADLINE_ASSIGN_OR_RETURN(const WriteResult result,
+                            database_->committer().Submit(state, std::move(ops)));
+  const std::shared_ptr<const ReadState> after = state->Load();
+  if (after->tail->chunks.size() * TailChunk::kCapacity >= database_->options().seal_rows ||
+      result.deleted + result.upserted > 0) {
+    database_->maintenance().Wake();
+  }
+  return result;
+}
+
+Result<WriteResult> CollectionImpl::Write(const WriteBatch& batch) {
+  LEADLINE_RETURN_IF_ERROR(database_->WritableCore().status());
+  LEADLINE_ASSIGN_OR_RETURN(std::vector<PreparedOp> ops, PrepareBatch(entry_.options, batch));
+  return Commit(std::move(ops));
+}
+
+Result<WriteResult> CollectionImpl::Upsert(std::vector<Record> records) {
+  WriteBatch batch;
+  for (Record& record : records) {
+    batch.Upsert(std::move(record));
+  }
+  return Write(batch);
+}
+
+Result<WriteResult> CollectionImpl::Delete(const std::vector<std::string>& ids) {
+  WriteBatch batch;
+  for (const std::string& id : ids) {
+    batch.Delete(id);
+  }
+  return Write(batch);
+}
+
+Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database_->WritableCore());
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
+                            PinnedSnapshot::Take(core));
+  LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(pinned, filter));
+  WriteResult total;
+  total.sequence = pinned->sequence();
+  std::vector<PreparedOp> ops;
+  const auto flush = [&]() -> Status {
+    LEADLINE_ASSIGN_OR_RETURN(const WriteResult done, Commit(std::move(ops)));
+    ops.clear();
+    total.sequence = done.sequence;
+    total.deleted += done.deleted;
+    return {};
+  };
+  LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
+      core.get(), *view.collection, 1, kLastOrdinal, view.visibility, CallControl{},
+      [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
+        PreparedOp op;
+        op.kind = WriteBatch::Kind::kDelete;
+        op.record.id = record.id;
+        op.expected_ordinal = ordinal;
+        ops.push_back(std::move(op));
+        if (ops.size() == kDeleteBatch) {
+          LEADLINE_RETURN_IF_ERROR(flush());
+        }
+        return true;
+      }));
+  if (!ops.empty()) {
+    LEADLINE_RETURN_IF_ERROR(flush());
+  }
+  return total;
+}
+
+Result<std::vector<std::optional<Record>>> CollectionImpl::Get(const std::vector<std::string>& ids,
+                                                               const ReadOptions& options) {
+  using Records = std::vector<std::optional<Record>>;
+  return WithRetries(database_.get(), options.snapshot,
+                     [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<Records> {
+                       LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, std::nullopt));
+                       const CallControl control =
+                           MakeControl(view.core->clock, options.timeout_ms, options.cancel);
+                       Records records;
+                       for (const std::string& id : ids) {
+                         LEADLINE_RETURN_IF_ERROR(control.Check());
+                         LEADLINE_RETURN_IF_ERROR(ValidateId(id));
+                         uint64_t ordinal = 0;
+                         LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record,
+                                                   ReadRecordById(view, id, options, &ordinal));
+                         records.push_back(std::move(record));
+                       }
+                       return records;
+                     });
+}
+
+Result<uint64_t> CollectionImpl::ScanCount(const ReadView& view, const CallControl& control) {
+  uint64_t count = 0;
+  LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
+      view.core.get(), *view.collection, 1, kLastOrdinal, view.visibility, control,
+      [&](uint64_t /*ordinal*/, const StoredRecord& /*record*/) -> Result<bool> {
+        ++count;
+        return true;
+      }));
+  return count;
+}
+
+Result<uint64_t> CollectionImpl::Count(const std::optional<Filter>& filter,
+                                       const ReadOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(options.snapshot, filter));
+  const CallControl control = MakeControl(view.core->clock, options.timeout_ms, options.cancel);
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  if (entry_.options.vectors.size() > 1) {
+    // A field's segments hold only the rows that have it.
+    return ScanCount(view, control);
+  }
+  Searcher searcher(view.core.get(), *view.collection, view.state, 0, view.visibility, control);
+  LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
+  return searcher.degraded() ? ScanCount(view, control) : Result<uint64_t>(searcher.matches());
+}
+
+Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
+  if (options.limit < 1 || options.limit > kMaxScrollLimit) {
+    return InvalidFieldError("value out of range", "limit", std::to_string(options.limit),
+                             "1.." + std::to_string(kMaxScrollLimit));
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const uint64_t first, ParseCursor(options.cursor));
+  return WithRetries(
+      database_.get(), options.read.snapshot,
+      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<ScrollPage> {
+        LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
+        const CallControl control =
+            MakeControl(view.core->clock, options.read.timeout_ms, options.read.cancel);
+        ScrollPage page;
+        LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
+            view.core.get(), *view.collection, first, kLastOrdinal, view.visibility, control,
+            [&](uint64_t ordinal, const StoredRecord& stored) -> Result<bool> {
+              if (page.records.size() == options.limit) {
+                page.next_cursor = CursorOf(ordinal);
+                return false;
+              }
+              LEADLINE_ASSIGN_OR_RETURN(Record record,
+                                        ToRecord(view, ordinal, stored, options.read));
+              page.records.push_back(std::move(record));
+              return true;
+            }));
+        return page;
+      });
+}
+
+Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
+                                                                const SearchOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> forms,
+                            SearchCall::PrepareQueries(entry_.options.vectors[field], queries));
+  if (queries.rows == 0) {
+    return std::vector<SearchResponse>();
+  }
+  return WithRetries(
+      database_.get(), options.snapshot,
+      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<std::vector<SearchResponse>> {
+        LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
+        SearchCall call(view, options);
+        return call.Run({forms.data(), queries.rows, queries.dim}, field);
+      });
+}
+
+Result<SearchResponse> CollectionImpl::Search(VectorView query, const SearchOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
+                            SearchBatch({query.data(), 1, query.size()}, options));
+  return std::move(responses[0]);
+}
+
+Result<SearchResponse> CollectionImpl::SearchText(std::string_view text,
+                                                  const SearchOptions& options) {
+  if (entry_.options.embedder.empty()) {
+    return FailedPreconditionError("collection has no embedder: name=" + entry_.name);
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Embedder> embedder,
+                            OpenEmbedder(entry_.options.embedder));
+  if (embedder->version() != entry_.embedder_version) {
+    return FailedPreconditionError(
+        "collection was embedded by another version: embedder=" + entry_.options.embedder +
+        " version=" + std::string(embedder->version()) + " expected=" + entry_.embedder_version);
+  }
+  std::vector<float> query(embedder->dim());
+  LEADLINE_RETURN_IF_ERROR(embedder->Embed({&text, 1}, query));
+  return Search(query, options);
+}
+
+Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const SearchOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
+  ReadOptions read;
+  read.snapshot = options.snapshot;
+  read.with_payload = false;
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::optional<Record>> found,
+                            Get({std::string(id)}, read));
+  if (!found[0].has_value()) {
+    return NotFoundError("no such record: id=" + std::string(id));
+  }
+  std::vector<float> query = found[0]->vector;
+  for (const NamedVector& named : found[0]->named_vectors) {
+    if (field > 0 && named.name == entry_.options.vectors[field].name) {
+      query = named.values;
+    }
+  }
+  if (query.empty()) {
+    return NotFoundError("record has no such vector: id=" + std::string(id) +
+                         " field=" + entry_.options.vectors[field].name);
+  }
+  SearchOptions wider = options;
+  wider.limit = std::min(options.limit + 1, kMaxTopK);
+  LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, Search(query, wider));
+  std::erase_if(response.hits, [&](const Hit& hit) { return hit.id == id; });
+  if (response.hits.size() > options.limit) {
+    response.hits.resize(options.limit);
+  }
+  return response;
+}
+
+Result<CollectionStats> CollectionImpl::Stats() {
+  LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(nullptr, std::nullopt));
+  CollectionStats stats;
+  stats.rows = view.state->live_rows;
+  stats.tail_rows = view.state->TailRows();
+  for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
+    stats.resident_bytes += chunk->resident_bytes();
+  }
+  for (const auto& group : *view.state->groups) {
+    for (const auto& segment : group->segments) {
+      if (segment == nullptr) {
+        continue;
+      }
+      ++stats.segments;
+      stats.segment_rows += segment->rows();
+      stats.dead_rows += segment->dead().count();
+      stats.segment_bytes += segment->entry().identity.size;
+      stats.min_self_recall = std::min(stats.min_self_recall, segment->entry().info.self_recall);
+      stats.damaged_segments += segment->damaged() ? 1 : 0;
+      if (const SegmentContents* contents = segment->LoadedContents()) {
+        stats.resident_bytes += contents->index->resident_bytes();
+      }
+    }
+  }
+  stats.degraded = stats.damaged_segments > 0;
+  return stats;
+}
+
+Status CollectionImpl::Optimize(const std::function<void(std::string_view, double)>& progress,
+                                const CancelToken* cancel) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
+  return database_->maintenance().Optimize(state, progress, cancel);
+}
+
+}  // namespace leadline::engine

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog.h"
+#include "leadline/core/mutex.h"
+#include "sealed_segment.h"
+#include "tail_chunk.h"
+
+namespace leadline::engine {
+
+/// A published group: one segment per vector field over one range of ordinals. Immutable but for
+/// the delete state inside the segments.
+struct SealedGroup {
+  GroupEntry entry;
+  std::vector<std::shared_ptr<SealedSegment>> segments;  ///< per field, null where it has no rows
+
+  [[nodiscard]] bool Covers(uint64_t ordinal) const {
+    return entry.first_ordinal <= ordinal && ordinal <= entry.last_ordinal;
+  }
+};
+
+using GroupList = std::vector<std::shared_ptr<const SealedGroup>>;
+
+/// The chunks of a tail and how many rows each holds. The count of the last one is what it held
+/// when the list was made; ReadState knows the present one.
+struct ChunkList {
+  std::vector<std::shared_ptr<TailChunk>> chunks;
+  std::vector<size_t> rows;
+};
+
+/// What a reader of one collection sees: published after every commit and after every change of
+/// the segments, never modified. Groups and chunks are in ascending, disjoint ranges of ordinals.
+struct ReadState {
+  uint64_t sequence = 0;
+  uint64_t live_rows = 0;
+  uint64_t next_ordinal = 1;
+  std::shared_ptr<const GroupList> groups = std::make_shared<GroupList>();
+  std::shared_ptr<const ChunkList> tail = std::make_shared<ChunkList>();
+  size_t last_chunk_rows = 0;
+
+  /// Rows of tail chunk `i` that this state shows.
+  [[nodiscard]] size_t ChunkRows(size_t i) const {
+    return i + 1 == tail->chunks.size() ? last_chunk_rows : tail->rows[i];
+  }
+
+  [[nodiscard]] uint64_t TailRows() const;
+};
+
+/// One open collection.
+///
+/// Threads: `Load` from anywhere. Everything under "writer side" belongs to whoever holds the
+/// commit lock of the database (DatabaseCore::commit_mutex), which comes before `state_mutex_`.
+class CollectionState {
+ public:
+  explicit CollectionState(CollectionEntry entry) : entry_(std::move(entry)) {}
+
+  [[nodiscard]] const CollectionEntry& entry() const { return entry_; }
+
+  [[nodiscard]] uint32_t id() const { return entry_.id; }
+
+  [[nodiscard]] const std::vector<VectorField>& fields() const { return entry_.options.vectors; }
+
+  [[nodiscard]] bool dropped() const { return dropped_.load(std::memory_order_acquire); }
+
+  void MarkDropped() { dropped_.store(true, std::memory_order_release); }
+
+  [[nodiscard]] std::shared_ptr<const ReadState> Load() const {
+    MutexLock lock(&state_mutex_);
+    return state_;
+  }
+
+  // Writer side.
+
+  Counters counters;
+  /// Rows killed since the running build took its snapshot; re-applied when it publishes.
+  std::vector<std::pair<uint64_t, uint64_t>> kills_during_build;
+  bool build_running = false;
+
+  /// Adds a committed row to the tail; invisible until Publish.
+  void AppendRow(uint64_t ordinal, const StoredRecord& record,
+                 const std::vector<std::vector<float>>& vectors);
+  /// Records that `sequence` killed the row, wherever it lives.
+  void KillRow(uint64_t ordinal, uint64_t sequence);
+  /// Makes everything so far visible as of `sequence`.
+  void Publish(uint64_t sequence);
+  /// Lets the tail grow no chunk it has; returns the last ordinal in it, 0 when it is empty.
+  uint64_t FreezeTail();
+  /// Replaces the groups, drops tail chunks up to `sealed_ordinal`, and publishes.
+  void PublishGroups(std::shared_ptr<const GroupList> groups, uint64_t sealed_ordinal,
+                     uint64_t sequence);
+  /// Bytes of vectors in the tail.
+  [[nodiscard]] uint64_t TailBytes() const;
+
+ private:
+  void Store(std::shared_ptr<const ReadState> state) {
+    MutexLock lock(&state_mutex_);
+    state_.swap(state);
+  }
+
+  const CollectionEntry entry_;
+  std::atomic<bool> dropped_{false};
+
+  // Writer side.
+  std::shared_ptr<const GroupList> groups_ = std::make_shared<GroupList>();
+  std::shared_ptr<const ChunkList> tail_ = std::make_shared<ChunkList>();
+  bool tail_frozen_ = false;
+
+  mutable Mutex state_mutex_;
+  std::shared_ptr<const ReadState> state_ LEADLINE_GUARDED_BY(state_mutex_) =
+      std::make_shared<ReadState>();
+};
+
+}  // namespace leadline::engine

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collection_state.h"
+#include "leadline/core/clock.h"
+#include "leadline/core/executor.h"
+#include "leadline/core/file_system.h"
+#include "leadline/core/mutex.h"
+#include "leadline/core/options.h"
+#include "leadline/storage/store.h"
+
+namespace leadline::engine {
+
+/// Everything an open database consists of, shared by the public handles, the commit path, searches
+/// and background work. A read-only handle that refreshes moves to a new core; snapshots and
+/// searches in flight keep the old one.
+///
+/// Lock order: commit_mutex, then collections_mutex, then the leaf locks inside CollectionState and
+/// SealedSegment. Thread-safe as documented per member.
+class DatabaseCore {
+ public:
+  /// Opens the store and every collection in it: catalog, published groups, deletions, tail.
+  /// `previous` (may be null) lends its verified segment files.
+  static Result<std::shared_ptr<DatabaseCore>> Open(const std::string& path,
+                                                    const DatabaseOptions& options,
+                                                    const DatabaseCore* previous);
+
+  DatabaseCore(const DatabaseCore&) = delete;
+  DatabaseCore& operator=(const DatabaseCore&) = delete;
+  ~DatabaseCore();
+
+  // Immutable after Open.
+  std::string path;
+  DatabaseOptions options;
+  FileSystem* fs = nullptr;
+  Clock* clock = nullptr;
+  segment::Uuid uuid{};
+  std::unique_ptr<kv::Store> store;
+  std::unique_ptr<Executor> search_executor;  ///< null when searches use the caller's thread only
+  uint64_t fork_generation = 0;
+
+  /// Serialises commits, publications and catalog changes. Held across the log sync, so that
+  /// in-memory state never runs ahead of the store.
+  Mutex commit_mutex;
+  uint64_t sequence LEADLINE_GUARDED_BY(commit_mutex) = 0;
+  NextIds next_ids LEADLINE_GUARDED_BY(commit_mutex);
+
+  [[nodiscard]] std::string store_directory() const { return JoinPath(path, "store"); }
+
+  [[nodiscard]] std::string segment_directory() const { return JoinPath(path, "segments"); }
+
+  /// kNotFound.
+  Result<std::shared_ptr<CollectionState>> FindCollection(const std::string& name)
+      LEADLINE_EXCLUDES(collections_mutex_);
+  std::vector<std::shared_ptr<CollectionState>> Collections() LEADLINE_EXCLUDES(collections_mutex_);
+  void AddCollection(std::shared_ptr<CollectionState> collection)
+      LEADLINE_EXCLUDES(collections_mutex_);
+  void RemoveCollection(const std::string& name) LEADLINE_EXCLUDES(collections_mutex_);
+  /// kFailedPrecondition in a forked child.
+  [[nodiscard]] Status CheckUsable() const;
+
+ private:
+  DatabaseCore() = default;
+  Status OpenStore();
+  Status LoadOrInitialise();
+  Status LoadCollections(const DatabaseCore* previous);
+  Status LoadCollection(CollectionEntry entry, const DatabaseCore* previous);
+  Result<std::shared_ptr<const GroupList>> LoadGroups(const CollectionState& collection,
+                                                      const DatabaseCore* previous);
+  Status LoadTail(CollectionState* collection);
+  Status ApplyTombstones(CollectionState* collection);
+  Status RemoveGarbage();
+
+  SharedMutex collections_mutex_;
+  std::map<std::string, std::shared_ptr<CollectionState>> collections_
+      LEADLINE_GUARDED_BY(collections_mutex_);
+};
+
+/// Number of forks this process descends from; changes in a child.
+uint64_t ForkGeneration();
+
+}  // namespace leadline::engine

@@ -1,0 +1,194 @@
+#include <utility>
+
+#include "backup.h"
+#include "checker.h"
+#include "collection_impl.h"
+#include "database_handle.h"
+#include "keys.h"
+#include "leadline/core/database.h"
+#include "leadline/text/embedder.h"
+#include "prepared_batch.h"
+#include "read_view.h"
+
+namespace leadline {
+namespace engine {
+namespace {
+
+class DatabaseImpl final : public Database {
+ public:
+  explicit DatabaseImpl(std::shared_ptr<DatabaseHandle> handle) : handle_(std::move(handle)) {}
+
+  Result<std::shared_ptr<Collection>> CreateCollection(const std::string& name,
+                                                       const CollectionOptions& options) override;
+  Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) override;
+  Status DropCollection(const std::string& name) override;
+  Result<std::vector<std::string>> ListCollections() override;
+  Result<std::shared_ptr<const Snapshot>> TakeSnapshot() override;
+
+  Status Refresh() override { return handle_->Refresh(); }
+
+  Status Flush() override;
+  Result<DatabaseStats> Stats() override;
+  Status Backup(const std::string& to) override;
+  Result<CheckReport> Check() override;
+
+  Status Close() override { return handle_->Close(); }
+
+ private:
+  const std::shared_ptr<DatabaseHandle> handle_;
+};
+
+/// Fills what the embedder decides: dimension and version.
+Status ApplyEmbedder(CollectionEntry* entry) {
+  if (entry->options.embedder.empty()) {
+    return {};
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Embedder> embedder,
+                            OpenEmbedder(entry->options.embedder));
+  if (entry->options.vectors.empty()) {
+    entry->options.vectors.emplace_back();
+  }
+  VectorField& field = entry->options.vectors[0];
+  const auto dim = static_cast<uint32_t>(embedder->dim());
+  if (field.dim != 0 && field.dim != dim) {
+    return InvalidFieldError("dimension differs from the embedder's", "dim",
+                             std::to_string(field.dim), std::to_string(dim));
+  }
+  field.dim = dim;
+  entry->embedder_version = embedder->version();
+  return {};
+}
+
+Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
+    const std::string& name, const CollectionOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
+  LEADLINE_RETURN_IF_ERROR(ValidateCollectionName(name));
+  CollectionEntry entry;
+  entry.name = name;
+  entry.options = options;
+  LEADLINE_RETURN_IF_ERROR(ApplyEmbedder(&entry));
+  LEADLINE_RETURN_IF_ERROR(ValidateCollectionOptions(entry.options));
+  MutexLock lock(&core->commit_mutex);
+  if (core->FindCollection(name).ok()) {
+    return AlreadyExistsError("collection exists: name=" + name);
+  }
+  NextIds next = core->next_ids;
+  entry.id = next.collection++;
+  kv::WriteBatch batch;
+  batch.Put(kv::Table::kMeta, CatalogKey(name), EncodeCollectionEntry(entry));
+  batch.Put(kv::Table::kMeta, CountersKey(entry.id), EncodeCounters({}));
+  batch.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next));
+  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  core->next_ids = next;
+  auto state = std::make_shared<CollectionState>(std::move(entry));
+  state->Publish(core->sequence);
+  core->AddCollection(state);
+  return std::shared_ptr<Collection>(std::make_shared<CollectionImpl>(handle_, state));
+}
+
+Result<std::shared_ptr<Collection>> DatabaseImpl::OpenCollection(const std::string& name) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
+                            core->FindCollection(name));
+  return std::shared_ptr<Collection>(std::make_shared<CollectionImpl>(handle_, state));
+}
+
+Status DatabaseImpl::DropCollection(const std::string& name) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
+  MutexLock lock(&core->commit_mutex);
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
+                            core->FindCollection(name));
+  kv::WriteBatch batch;
+  const std::string begin = CollectionPrefix(state->id());
+  const std::string end = CollectionPrefix(state->id() + 1);
+  for (const kv::Table table :
+       {kv::Table::kRecords, kv::Table::kVectors, kv::Table::kLocations, kv::Table::kTombstones}) {
+    batch.DeleteRange(table, begin, end);
+  }
+  batch.DeleteRange(kv::Table::kMeta, GroupsPrefix(state->id()), GroupsPrefix(state->id() + 1));
+  batch.Delete(kv::Table::kMeta, CountersKey(state->id()));
+  batch.Delete(kv::Table::kMeta, CatalogKey(name));
+  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  state->MarkDropped();
+  core->RemoveCollection(name);
+  const std::shared_ptr<const ReadState> last = state->Load();
+  for (const auto& group : *last->groups) {
+    for (const auto& segment : group->segments) {
+      if (segment != nullptr) {
+        segment->DeleteFileWhenUnused();
+      }
+    }
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> DatabaseImpl::ListCollections() {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
+  std::vector<std::string> names;
+  for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
+    names.push_back(state->entry().name);
+  }
+  return names;
+}
+
+Result<std::shared_ptr<const Snapshot>> DatabaseImpl::TakeSnapshot() {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, handle_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
+                            PinnedSnapshot::Take(std::move(core)));
+  return std::shared_ptr<const Snapshot>(std::move(pinned));
+}
+
+Status DatabaseImpl::Flush() {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
+  return core->store->SyncLog();
+}
+
+Result<DatabaseStats> DatabaseImpl::Stats() {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
+  DatabaseStats stats;
+  LEADLINE_ASSIGN_OR_RETURN(const kv::StoreStats store, core->store->Stats());
+  stats.store_bytes = store.disk_bytes;
+  stats.log_syncs = store.log_syncs;
+  for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
+    ++stats.collections;
+    const std::shared_ptr<const ReadState> published = state->Load();
+    stats.sequence = std::max(stats.sequence, published->sequence);
+    for (const auto& group : *published->groups) {
+      for (const auto& segment : group->segments) {
+        if (segment != nullptr) {
+          stats.segment_bytes += segment->entry().identity.size;
+          stats.degraded = stats.degraded || segment->damaged();
+        }
+      }
+    }
+  }
+  return stats;
+}
+
+Status DatabaseImpl::Backup(const std::string& to) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
+  return BackupDatabase(core, to);
+}
+
+Result<CheckReport> DatabaseImpl::Check() {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, handle_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
+                            PinnedSnapshot::Take(std::move(core)));
+  return CheckDatabase(*pinned);
+}
+
+}  // namespace
+}  // namespace engine
+
+Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
+                                                 const DatabaseOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<engine::DatabaseHandle> handle,
+                            engine::DatabaseHandle::Open(path, options));
+  return std::unique_ptr<Database>(std::make_unique<engine::DatabaseImpl>(std::move(handle)));
+}
+
+Status Database::Restore(const std::string& from, const std::string& to, FileSystem* file_system) {
+  return engine::RestoreDatabase(from, to, file_system);
+}
+
+}  // namespace leadline

@@ -1,0 +1,218 @@
+#include "prepared_batch.h"
+
+#include <algorithm>
+#include <set>
+
+#include "leadline/core/payload_json.h"
+#include "leadline/simd/normalize.h"
+#include "leadline/text/utf8.h"
+
+namespace leadline::engine {
+namespace {
+
+constexpr size_t kMaxVectorFields = 16;
+constexpr size_t kMaxShownBytes = 64;
+// Squared norms must stay finite in f32, also when two such vectors are subtracted.
+constexpr float kMaxAbsValue = 1e15F;
+
+std::string Shown(std::string_view text) {
+  std::string shown = text::ReplaceInvalidUtf8(text.substr(0, kMaxShownBytes));
+  return text.size() > kMaxShownBytes ? shown + "..." : shown;
+}
+
+Status InRange(std::string_view field, uint64_t value, uint64_t low, uint64_t high) {
+  if (value < low || value > high) {
+    return InvalidFieldError("value out of range", field, std::to_string(value),
+                             std::to_string(low) + ".." + std::to_string(high));
+  }
+  return {};
+}
+
+bool IsNameByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
+}
+
+Status ValidateName(std::string_view what, std::string_view name) {
+  if (name.empty() || name.size() > kMaxCollectionNameBytes ||
+      !std::all_of(name.begin(), name.end(), IsNameByte)) {
+    return InvalidFieldError("bad name", what, Shown(name), "[A-Za-z0-9_-]{1,128}");
+  }
+  return {};
+}
+
+Status PlaceVector(const CollectionOptions& options, std::string_view name,
+                   const std::vector<float>& values, PreparedOp* op) {
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t f, FindField(options, name));
+  if (!op->stored[f].empty()) {
+    return InvalidFieldError("vector given twice", "vectors", options.vectors[f].name, "once");
+  }
+  LEADLINE_RETURN_IF_ERROR(ValidateVector(options.vectors[f], values));
+  op->stored[f] = values;
+  op->search[f] = SearchForm(options.vectors[f], values);
+  op->record.fields |= uint32_t{1} << f;
+  return {};
+}
+
+Status PrepareUpsert(const CollectionOptions& options, const Record& record, PreparedOp* op) {
+  op->stored.resize(options.vectors.size());
+  op->search.resize(options.vectors.size());
+  if (!record.vector.empty()) {
+    LEADLINE_RETURN_IF_ERROR(PlaceVector(options, "", record.vector, op));
+  }
+  for (const NamedVector& named : record.named_vectors) {
+    LEADLINE_RETURN_IF_ERROR(PlaceVector(options, named.name, named.values, op));
+  }
+  if (op->record.fields == 0) {
+    return InvalidFieldError("record has no vector", "vector", "absent", "at least one");
+  }
+  op->record.payload = record.payload.empty() ? "{}" : record.payload;
+  LEADLINE_RETURN_IF_ERROR(ValidatePayload(op->record.payload));
+  if (record.expires_at_ms.has_value()) {
+    if (*record.expires_at_ms <= 0) {
+      return InvalidFieldError("value out of range", "expires_at_ms",
+                               std::to_string(*record.expires_at_ms), "> 0");
+    }
+    op->record.expires_at_ms = *record.expires_at_ms;
+  }
+  return {};
+}
+
+Status PrepareOp(const CollectionOptions& options, const WriteBatch::Op& source, PreparedOp* op) {
+  op->kind = source.kind;
+  LEADLINE_RETURN_IF_ERROR(ValidateId(source.record.id));
+  op->record.id = source.record.id;
+  if (source.kind == WriteBatch::Kind::kUpsert) {
+    return PrepareUpsert(options, source.record, op);
+  }
+  if (source.kind == WriteBatch::Kind::kPatch) {
+    LEADLINE_RETURN_IF_ERROR(ValidatePayload(source.record.payload));
+    op->record.payload = source.record.payload;
+  }
+  return {};
+}
+
+size_t BytesOf(const PreparedOp& op) {
+  size_t bytes = op.record.id.size() + op.record.payload.size();
+  for (const std::vector<float>& vector : op.stored) {
+    bytes += vector.size() * sizeof(float);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Status ValidateId(std::string_view id) {
+  if (id.empty() || id.size() > kMaxIdBytes) {
+    return InvalidFieldError("id has a bad length", "id", std::to_string(id.size()) + " bytes",
+                             "1.." + std::to_string(kMaxIdBytes) + " bytes");
+  }
+  if (!text::IsValidUtf8(id)) {
+    return InvalidFieldError("id is not UTF-8", "id", Shown(id), "well-formed UTF-8");
+  }
+  return {};
+}
+
+Status ValidateVector(const VectorField& field, VectorView values) {
+  if (values.size() != field.dim) {
+    return InvalidFieldError("vector has the wrong dimension", field.name,
+                             std::to_string(values.size()), std::to_string(field.dim));
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    // Written so that NaN fails too.
+    if (!(values[i] >= -kMaxAbsValue && values[i] <= kMaxAbsValue)) {
+      return InvalidFieldError("vector value is not finite or too large",
+                               field.name + "[" + std::to_string(i) + "]",
+                               std::to_string(values[i]), "-1e15..1e15");
+    }
+  }
+  if (field.metric == Metric::kCosine) {
+    std::vector<float> unit(values.size());
+    if (!simd::NormalizeToUnit(values.data(), unit.data(), values.size())) {
+      return InvalidFieldError("vector has no direction", field.name, "norm 0",
+                               "a non-zero norm for cosine");
+    }
+  }
+  return {};
+}
+
+std::vector<float> SearchForm(const VectorField& field, VectorView values) {
+  std::vector<float> form(values.begin(), values.end());
+  // A vector without direction was refused on its way in; it would stay as it is.
+  if (field.metric == Metric::kCosine &&
+      !simd::NormalizeToUnit(values.data(), form.data(), values.size())) {
+    form.assign(values.begin(), values.end());
+  }
+  return form;
+}
+
+Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
+                                             const WriteBatch& batch) {
+  LEADLINE_RETURN_IF_ERROR(InRange("batch records", batch.size(), 1, kMaxBatchRecords));
+  std::vector<PreparedOp> ops(batch.size());
+  size_t bytes = 0;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    Status prepared = PrepareOp(options, batch.ops()[i], &ops[i]);
+    if (!prepared.ok()) {
+      prepared.WithContext("record " + std::to_string(i) + " (id '" +
+                           Shown(batch.ops()[i].record.id) + "')");
+      return prepared;
+    }
+    bytes += BytesOf(ops[i]);
+  }
+  LEADLINE_RETURN_IF_ERROR(InRange("batch bytes", bytes, 0, kMaxBatchBytes));
+  return ops;
+}
+
+Status ValidateCollectionName(std::string_view name) {
+  return ValidateName("collection", name);
+}
+
+Status ValidateCollectionOptions(const CollectionOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(InRange("vectors", options.vectors.size(), 1, kMaxVectorFields));
+  std::set<std::string> names;
+  for (const VectorField& field : options.vectors) {
+    LEADLINE_RETURN_IF_ERROR(ValidateName("vector field", field.name));
+    if (!names.insert(field.name).second) {
+      return InvalidFieldError("vector field named twice", "vectors", field.name, "unique names");
+    }
+    LEADLINE_RETURN_IF_ERROR(InRange("dim", field.dim, 1, kMaxDim));
+    LEADLINE_RETURN_IF_ERROR(InRange("m", field.m, 2, 256));
+    LEADLINE_RETURN_IF_ERROR(InRange("ef_construction", field.ef_construction, 1, 10'000));
+    LEADLINE_RETURN_IF_ERROR(InRange("nlist", field.nlist, 0, 65'536));
+    if (field.codes != CodeType::kAuto && field.codes != CodeType::kF32) {
+      return UnimplementedError("codes are not supported: field=" + field.name + " value=" +
+                                std::string(CodeTypeName(field.codes)) + " limit=auto|f32");
+    }
+  }
+  LEADLINE_RETURN_IF_ERROR(InRange("text_fields", options.text_fields.size(), 0, 256));
+  for (const std::string& field : options.text_fields) {
+    LEADLINE_RETURN_IF_ERROR(InRange("text field name bytes", field.size(), 1, 512));
+  }
+  LEADLINE_RETURN_IF_ERROR(InRange("embedder name bytes", options.embedder.size(), 0, 128));
+  return InRange("language code bytes", options.language.size(), 0, 64);
+}
+
+Status ValidateDatabaseOptions(const DatabaseOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(InRange("interval_ms", options.interval_ms, 1, 60'000));
+  LEADLINE_RETURN_IF_ERROR(InRange("background_threads", options.background_threads, 1, 64));
+  LEADLINE_RETURN_IF_ERROR(InRange("search_threads", options.search_threads, 1, 64));
+  LEADLINE_RETURN_IF_ERROR(InRange("seal_rows", options.seal_rows, 16, 10'000'000));
+  return InRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30);
+}
+
+Result<uint32_t> FindField(const CollectionOptions& options, std::string_view name) {
+  if (name.empty()) {
+    return 0U;
+  }
+  std::string known;
+  for (uint32_t f = 0; f < options.vectors.size(); ++f) {
+    if (options.vectors[f].name == name) {
+      return f;
+    }
+    known.append(known.empty() ? "" : "|").append(options.vectors[f].name);
+  }
+  return InvalidFieldError("unknown vector field", "vector_field", Shown(name), known);
+}
+
+}  // namespace leadline::engine

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "collection_state.h"
+#include "database_core.h"
+#include "leadline/core/database.h"
+#include "row_source.h"
+
+namespace leadline::engine {
+
+/// A pinned moment: the published state of every collection and the matching store snapshot, taken
+/// together under the commit lock.
+class PinnedSnapshot final : public Snapshot {
+ public:
+  static Result<std::shared_ptr<const PinnedSnapshot>> Take(std::shared_ptr<DatabaseCore> core);
+
+  [[nodiscard]] SequenceNumber sequence() const override { return sequence_; }
+
+  [[nodiscard]] const std::shared_ptr<DatabaseCore>& core() const { return core_; }
+
+  [[nodiscard]] int64_t now_ms() const { return now_ms_; }
+
+  [[nodiscard]] const kv::StoreSnapshot* store() const { return store_.get(); }
+
+  /// State of the collection with this id, or null when it did not exist.
+  [[nodiscard]] std::shared_ptr<const ReadState> StateOf(uint32_t collection) const;
+
+ private:
+  PinnedSnapshot() = default;
+
+  std::shared_ptr<DatabaseCore> core_;  // first: outlives the store snapshot
+  SequenceNumber sequence_ = 0;
+  int64_t now_ms_ = 0;
+  std::unordered_map<uint32_t, std::shared_ptr<const ReadState>> states_;
+  std::shared_ptr<const kv::StoreSnapshot> store_;
+};
+
+/// Everything one read call looks at.
+struct ReadView {
+  std::shared_ptr<DatabaseCore> core;
+  std::shared_ptr<CollectionState> collection;
+  std::shared_ptr<const ReadState> state;
+  std::shared_ptr<const PinnedSnapshot> pinned;  ///< null when the newest state is read
+  Visibility visibility;
+};
+
+/// Makes the view of `collection` at `snapshot` (null: newest). kInvalidArgument when the snapshot
+/// belongs to another database or is older than the collection.
+Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
+                              std::shared_ptr<CollectionState> collection,
+                              const std::shared_ptr<const Snapshot>& snapshot,
+                              const std::optional<Filter>& filter);
+
+/// Deadline and cancellation of one call.
+CallControl MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel);
+
+}  // namespace leadline::engine

@@ -1,0 +1,69 @@
+#include "record_access.h"
+
+#include <utility>
+
+#include "keys.h"
+
+namespace leadline::engine {
+
+Result<Record> ToRecord(const ReadView& view, uint64_t ordinal, StoredRecord stored,
+                        const ReadOptions& options) {
+  Record record;
+  record.id = std::move(stored.id);
+  if (options.with_payload) {
+    record.payload = std::move(stored.payload);
+  }
+  if (stored.expires_at_ms != kNeverExpires) {
+    record.expires_at_ms = stored.expires_at_ms;
+  }
+  const std::vector<VectorField>& fields = view.collection->fields();
+  for (uint32_t f = 0; options.with_vectors && f < fields.size(); ++f) {
+    if (((stored.fields >> f) & 1U) == 0) {
+      continue;
+    }
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::optional<std::string> bytes,
+        view.core->store->Get(kv::Table::kVectors, VectorKey(view.collection->id(), f, ordinal),
+                              view.visibility.snapshot));
+    if (!bytes.has_value()) {
+      return AbortedError("record was replaced while it was read: id=" + record.id);
+    }
+    LEADLINE_ASSIGN_OR_RETURN(std::vector<float> values, DecodeVector(*bytes, fields[f].dim));
+    if (f == 0) {
+      record.vector = std::move(values);
+    } else {
+      record.named_vectors.push_back({fields[f].name, std::move(values)});
+    }
+  }
+  return record;
+}
+
+Result<std::optional<Record>> ReadRecordById(const ReadView& view, const std::string& id,
+                                             const ReadOptions& options, uint64_t* ordinal) {
+  LEADLINE_ASSIGN_OR_RETURN(
+      const std::optional<std::string> location,
+      view.core->store->Get(kv::Table::kLocations, LocationKey(view.collection->id(), id),
+                            view.visibility.snapshot));
+  if (!location.has_value()) {
+    return std::optional<Record>();
+  }
+  if (location->size() != sizeof(uint64_t)) {
+    return DataLossError("bad location entry: id=" + id);
+  }
+  *ordinal = DecodeFixed64(location->data());
+  LEADLINE_ASSIGN_OR_RETURN(
+      const std::optional<std::string> bytes,
+      view.core->store->Get(kv::Table::kRecords, OrdinalKey(view.collection->id(), *ordinal),
+                            view.visibility.snapshot));
+  if (!bytes.has_value()) {
+    return AbortedError("record was replaced while it was read: id=" + id);
+  }
+  LEADLINE_ASSIGN_OR_RETURN(StoredRecord stored, DecodeRecord(*bytes));
+  if (view.visibility.Expired(stored.expires_at_ms)) {
+    return std::optional<Record>();
+  }
+  LEADLINE_ASSIGN_OR_RETURN(Record record, ToRecord(view, *ordinal, std::move(stored), options));
+  return std::optional<Record>(std::move(record));
+}
+
+}  // namespace leadline::engine

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "leadline/core/collection.h"
+#include "read_view.h"
+
+namespace leadline::engine {
+
+/// Reads one record by id at the view; nullopt when no visible record has it. kAborted when the
+/// record was replaced between its two look-ups (newest state only).
+Result<std::optional<Record>> ReadRecordById(const ReadView& view, const std::string& id,
+                                             const ReadOptions& options, uint64_t* ordinal);
+
+/// Turns a stored record into the public form, with its vectors when asked for.
+Result<Record> ToRecord(const ReadView& view, uint64_t ordinal, StoredRecord stored,
+                        const ReadOptions& options);
+
+}  // namespace leadline::engine

@@ -1,0 +1,211 @@
+#include "row_source.h"
+
+#include <bit>
+#include <utility>
+
+#include "keys.h"
+#include "leadline/core/test_hooks.h"
+
+namespace leadline::engine {
+namespace {
+
+constexpr size_t kRecheckBatch = 256;
+
+bool TestBit(const std::vector<uint64_t>& words, size_t row) {
+  return ((words[row >> 6] >> (row & 63)) & 1U) != 0;
+}
+
+void ClearBit(std::vector<uint64_t>* words, size_t row) {
+  (*words)[row >> 6] &= ~(uint64_t{1} << (row & 63));
+}
+
+template <typename Visit>
+Status ForEachBit(const std::vector<uint64_t>& words, const Visit& visit) {
+  for (size_t w = 0; w < words.size(); ++w) {
+    for (uint64_t rest = words[w]; rest != 0; rest &= rest - 1) {
+      LEADLINE_RETURN_IF_ERROR(visit(w * 64 + static_cast<size_t>(std::countr_zero(rest))));
+    }
+  }
+  return {};
+}
+
+void AndWords(std::vector<uint64_t>* words, const std::vector<uint64_t>& other) {
+  for (size_t w = 0; w < words->size(); ++w) {
+    (*words)[w] &= other[w];
+  }
+}
+
+/// Tests candidates that the columns could not decide against the stored payload.
+Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
+                          const SegmentContents& contents, const Visibility& visibility,
+                          const CallControl& control, std::vector<uint64_t>* words) {
+  std::vector<size_t> rows;
+  std::vector<std::string> keys;
+  const auto flush = [&]() -> Status {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::vector<std::optional<std::string>> records,
+        core->store->MultiGet(kv::Table::kRecords, keys, visibility.snapshot));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      bool matches = false;
+      if (records[i].has_value()) {
+        LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
+        matches = visibility.compiled->Matches(record.payload);
+      }
+      if (!matches) {
+        ClearBit(words, rows[i]);
+      }
+    }
+    rows.clear();
+    keys.clear();
+    return {};
+  };
+  const std::vector<uint64_t> candidates = *words;
+  LEADLINE_RETURN_IF_ERROR(ForEachBit(candidates, [&](size_t row) -> Status {
+    rows.push_back(row);
+    keys.push_back(OrdinalKey(collection.id(), contents.ordinals[row]));
+    return rows.size() == kRecheckBatch ? flush() : OkStatus();
+  }));
+  return rows.empty() ? OkStatus() : flush();
+}
+
+/// Rows of the segment that match the filter, whether alive or not.
+Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
+                                                  const CollectionState& collection,
+                                                  const SealedSegment& segment, const RowMask* live,
+                                                  const Visibility& visibility,
+                                                  const CallControl& control) {
+  const std::string& text = visibility.filter->ToString();
+  const std::string key = DefectPlanted(Defect::kStaleFilter) ? std::string() : text;
+  std::shared_ptr<const RowMask> cached = segment.CachedFilter(key);
+  if (cached != nullptr && visibility.sequence >= cached->valid_from) {
+    return cached;
+  }
+  const SegmentContents& contents = *segment.Contents();
+  const Candidates candidates = contents.columns->Evaluate(*visibility.filter);
+  auto mask = std::make_shared<RowMask>();
+  mask->words.resize((segment.rows() + 63) / 64);
+  candidates.FillWords(mask->words.data(), mask->words.size());
+  if (!candidates.exact()) {
+    // Dead rows may have left the store: the result holds from this sequence on only.
+    if (live != nullptr) {
+      AndWords(&mask->words, live->words);
+    }
+    mask->valid_from = visibility.sequence;
+    LEADLINE_RETURN_IF_ERROR(
+        RecheckSegmentRows(core, collection, contents, visibility, control, &mask->words));
+  }
+  mask->count = CountBits(mask->words);
+  segment.CacheFilter(key, mask);
+  return std::shared_ptr<const RowMask>(std::move(mask));
+}
+
+}  // namespace
+
+Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& collection,
+                                const SealedSegment& segment, const Visibility& visibility,
+                                const CallControl& control) {
+  const SegmentContents& contents = *segment.Contents();
+  VisibleRows rows;
+  rows.mask = segment.LiveMask(visibility.sequence);
+  rows.count = rows.mask == nullptr ? segment.rows() : rows.mask->count;
+  std::shared_ptr<RowMask> own;
+  if (visibility.filter.has_value()) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::shared_ptr<const RowMask> matching,
+        FilterMask(core, collection, segment, rows.mask.get(), visibility, control));
+    if (rows.mask == nullptr) {
+      rows.mask = matching;
+      rows.count = matching->count;
+    } else {
+      own = std::make_shared<RowMask>(*matching);
+      AndWords(&own->words, rows.mask->words);
+    }
+  }
+  if (contents.expiries != nullptr) {
+    if (own == nullptr) {
+      own = std::make_shared<RowMask>();
+      own->words = rows.mask == nullptr ? AllRows(segment.rows()) : rows.mask->words;
+    }
+    for (size_t row = 0; row < segment.rows(); ++row) {
+      if (visibility.Expired(contents.expiries[row])) {
+        ClearBit(&own->words, row);
+      }
+    }
+  }
+  if (own != nullptr) {
+    own->count = CountBits(own->words);
+    rows.count = own->count;
+    rows.mask = std::move(own);
+  }
+  return rows;
+}
+
+Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field,
+                             const Visibility& visibility, const CallControl& control) {
+  auto mask = std::make_shared<RowMask>();
+  mask->words = AllRows(rows);
+  bool decided = !visibility.filter.has_value();
+  if (!decided) {
+    const std::shared_ptr<const PayloadColumns> columns = chunk.Columns(rows);
+    if (columns != nullptr) {
+      std::vector<uint64_t> matching((TailChunk::kCapacity + 63) / 64);
+      const Candidates candidates = columns->Evaluate(*visibility.filter);
+      candidates.FillWords(matching.data(), matching.size());
+      AndWords(&mask->words, matching);
+      decided = candidates.exact();
+    }
+  }
+  for (size_t row = 0; row < rows; ++row) {
+    if (row % CallControl::kCheckInterval == 0) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+    }
+    if (!TestBit(mask->words, row)) {
+      continue;
+    }
+    const bool visible = chunk.has_field(row, field) &&
+                         chunk.dead().VisibleAt(row, visibility.sequence) &&
+                         !visibility.Expired(chunk.expires_at_ms(row)) &&
+                         (decided || visibility.compiled->Matches(chunk.payload(row)));
+    if (!visible) {
+      ClearBit(&mask->words, row);
+    }
+  }
+  VisibleRows visible;
+  mask->count = CountBits(mask->words);
+  visible.count = mask->count;
+  if (visible.count < rows) {
+    visible.mask = std::move(mask);
+  }
+  return visible;
+}
+
+Status VisitStoreRecords(
+    DatabaseCore* core, const CollectionState& collection, uint64_t first, uint64_t last,
+    const Visibility& visibility, const CallControl& control,
+    const std::function<Result<bool>(uint64_t ordinal, const StoredRecord& record)>& visit) {
+  const auto it = core->store->NewIterator(kv::Table::kRecords, CollectionPrefix(collection.id()),
+                                           visibility.snapshot);
+  size_t seen = 0;
+  for (it->Seek(OrdinalKey(collection.id(), first)); it->Valid(); it->Next()) {
+    const uint64_t ordinal = OrdinalOfKey(it->key());
+    if (ordinal > last) {
+      break;
+    }
+    if (seen++ % CallControl::kCheckInterval == 0) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
+    if (visibility.Expired(record.expires_at_ms) ||
+        (visibility.compiled.has_value() && !visibility.compiled->Matches(record.payload))) {
+      continue;
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const bool go_on, visit(ordinal, record));
+    if (!go_on) {
+      return {};
+    }
+  }
+  return it->status();
+}
+
+}  // namespace leadline::engine

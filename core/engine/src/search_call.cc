@@ -1,0 +1,231 @@
+#include "search_call.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "keys.h"
+#include "leadline/core/payload_json.h"
+#include "prepared_batch.h"
+
+namespace leadline::engine {
+namespace {
+
+/// A grouped search first fetches this many rows per wanted group, then doubles.
+constexpr size_t kGroupOverfetch = 4;
+
+Status CheckRange(std::string_view field, size_t value, size_t low, size_t high) {
+  if (value < low || value > high) {
+    return InvalidFieldError("value out of range", field, std::to_string(value),
+                             std::to_string(low) + ".." + std::to_string(high));
+  }
+  return {};
+}
+
+float ScoreOf(Metric metric, float distance) {
+  // 0 - x rather than -x: no negative zero reaches the caller.
+  return metric == Metric::kL2 ? distance : 0.0F - distance;
+}
+
+Status Vanished() {
+  return AbortedError("a hit was replaced while the search ran");
+}
+
+}  // namespace
+
+Status SearchCall::Validate(const CollectionOptions& collection, const SearchOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(CheckRange("limit", options.limit, 1, kMaxTopK));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", options.ef_search, 1, kMaxEfSearch));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("nprobe", options.nprobe, 0, kMaxNprobe));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("rescore", options.rescore, 0, kMaxEfSearch));
+  if (options.timeout_ms < 0) {
+    return InvalidFieldError("value out of range", "timeout_ms", std::to_string(options.timeout_ms),
+                             ">= 0");
+  }
+  if (options.min_score.has_value() && !(*options.min_score == *options.min_score)) {
+    return InvalidFieldError("value is not a number", "min_score", "nan", "a finite number");
+  }
+  if (!options.group_by.empty()) {
+    LEADLINE_RETURN_IF_ERROR(leadline::GroupKey("{}", options.group_by).status());
+  }
+  LEADLINE_RETURN_IF_ERROR(SelectFields("{}", options.fields).status());
+  return FindField(collection, options.vector_field).status();
+}
+
+Result<std::vector<float>> SearchCall::PrepareQueries(const VectorField& field,
+                                                      MatrixView queries) {
+  if (queries.dim != field.dim) {
+    return InvalidFieldError("query has the wrong dimension", field.name,
+                             std::to_string(queries.dim), std::to_string(field.dim));
+  }
+  std::vector<float> forms;
+  forms.reserve(queries.rows * queries.dim);
+  for (size_t q = 0; q < queries.rows; ++q) {
+    Status valid = ValidateVector(field, queries.row(q));
+    if (!valid.ok()) {
+      valid.WithContext("query " + std::to_string(q));
+      return valid;
+    }
+    const std::vector<float> form = SearchForm(field, queries.row(q));
+    forms.insert(forms.end(), form.begin(), form.end());
+  }
+  return forms;
+}
+
+SearchSettings SearchCall::Settings() const {
+  SearchSettings settings;
+  settings.k = options_.limit;
+  settings.ef_search = options_.ef_search;
+  settings.nprobe = options_.nprobe;
+  settings.rescore = options_.rescore;
+  settings.exact = options_.exact;
+  settings.explain = options_.explain;
+  return settings;
+}
+
+bool SearchCall::Acceptable(float score, Metric metric) const {
+  if (!options_.min_score.has_value()) {
+    return true;
+  }
+  return HigherIsBetter(metric) ? score >= *options_.min_score : score <= *options_.min_score;
+}
+
+Result<std::vector<SearchResponse>> SearchCall::Run(MatrixView queries, uint32_t field) {
+  control_ = MakeControl(view_.core->clock, options_.timeout_ms, options_.cancel);
+  LEADLINE_RETURN_IF_ERROR(control_.Check());
+  Searcher searcher(view_.core.get(), *view_.collection, view_.state, field, view_.visibility,
+                    control_);
+  LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
+  if (options_.group_by.empty()) {
+    return RunPlain(&searcher, queries, field);
+  }
+  std::vector<SearchResponse> responses;
+  for (size_t q = 0; q < queries.rows; ++q) {
+    LEADLINE_ASSIGN_OR_RETURN(SearchResponse response,
+                              RunGrouped(&searcher, queries.row(q), field));
+    responses.push_back(std::move(response));
+  }
+  return responses;
+}
+
+Result<std::vector<SearchResponse>> SearchCall::RunPlain(Searcher* searcher, MatrixView queries,
+                                                         uint32_t field) {
+  const int64_t start = view_.core->clock->MonotonicNanos();
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
+                            searcher->Run(queries, Settings()));
+  std::vector<SearchResponse> responses;
+  for (size_t q = 0; q < queries.rows; ++q) {
+    LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, MakeResponse(*searcher, found[q], field));
+    if (options_.explain) {
+      response.plan = std::move(searcher->plans()[q]);
+    }
+    responses.push_back(std::move(response));
+  }
+  const int64_t took_us = (view_.core->clock->MonotonicNanos() - start) / 1000;
+  for (SearchResponse& response : responses) {
+    response.took_us = took_us / static_cast<int64_t>(queries.rows);
+  }
+  return responses;
+}
+
+Result<SearchResponse> SearchCall::RunGrouped(Searcher* searcher, VectorView query,
+                                              uint32_t field) {
+  const int64_t start = view_.core->clock->MonotonicNanos();
+  SearchSettings settings = Settings();
+  settings.k = options_.limit * kGroupOverfetch;
+  while (true) {
+    // Past the caps of an index only a scan can go.
+    settings.exact = options_.exact || settings.k > kMaxTopK;
+    settings.ef_search = std::min(std::max(options_.ef_search, settings.k), kMaxEfSearch);
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
+                              searcher->Run({query.data(), 1, query.size()}, settings));
+    std::unordered_set<std::string> groups;
+    std::vector<Candidate> best;
+    for (const Candidate& candidate : found[0]) {
+      std::string id;
+      LEADLINE_ASSIGN_OR_RETURN(const std::string payload, LoadPayload(*searcher, candidate, &id));
+      LEADLINE_ASSIGN_OR_RETURN(const std::string key,
+                                leadline::GroupKey(payload, options_.group_by));
+      if (!key.empty() && groups.insert(key).second) {
+        best.push_back(candidate);
+      }
+    }
+    // Fewer rows than asked for means that there are no more.
+    if (best.size() >= options_.limit || found[0].size() < settings.k) {
+      best.resize(std::min(best.size(), options_.limit));
+      LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, MakeResponse(*searcher, best, field));
+      if (options_.explain) {
+        response.plan = std::move(searcher->plans()[0]);
+      }
+      response.took_us = (view_.core->clock->MonotonicNanos() - start) / 1000;
+      return response;
+    }
+    settings.k *= 2;
+  }
+}
+
+Result<SearchResponse> SearchCall::MakeResponse(const Searcher& searcher,
+                                                const std::vector<Candidate>& found,
+                                                uint32_t field) {
+  SearchResponse response;
+  response.metric = view_.collection->fields()[field].metric;
+  response.higher_is_better = HigherIsBetter(response.metric);
+  response.degraded = searcher.degraded();
+  for (const Candidate& candidate : found) {
+    if (!Acceptable(ScoreOf(response.metric, candidate.distance), response.metric)) {
+      break;
+    }
+    LEADLINE_ASSIGN_OR_RETURN(Hit hit, MakeHit(searcher, candidate, field));
+    response.hits.push_back(std::move(hit));
+  }
+  return response;
+}
+
+Result<Hit> SearchCall::MakeHit(const Searcher& searcher, const Candidate& candidate,
+                                uint32_t field) {
+  const VectorField& vector_field = view_.collection->fields()[field];
+  Hit hit;
+  hit.score = ScoreOf(vector_field.metric, candidate.distance);
+  hit.id = searcher.IdOf(candidate);
+  if (options_.with_payload || hit.id.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(std::string payload, LoadPayload(searcher, candidate, &hit.id));
+    if (options_.with_payload && !options_.fields.empty()) {
+      LEADLINE_ASSIGN_OR_RETURN(payload, SelectFields(payload, options_.fields));
+    }
+    if (options_.with_payload) {
+      hit.payload = std::move(payload);
+    }
+  }
+  if (options_.with_vectors) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::optional<std::string> bytes,
+        view_.core->store->Get(kv::Table::kVectors,
+                               VectorKey(view_.collection->id(), field, candidate.ordinal),
+                               view_.visibility.snapshot));
+    if (!bytes.has_value()) {
+      return Vanished();
+    }
+    LEADLINE_ASSIGN_OR_RETURN(hit.vector, DecodeVector(*bytes, vector_field.dim));
+  }
+  return hit;
+}
+
+Result<std::string> SearchCall::LoadPayload(const Searcher& searcher, const Candidate& candidate,
+                                            std::string* id) {
+  if (const std::string* payload = searcher.PayloadOf(candidate)) {
+    return *payload;
+  }
+  LEADLINE_ASSIGN_OR_RETURN(
+      const std::optional<std::string> bytes,
+      view_.core->store->Get(kv::Table::kRecords,
+                             OrdinalKey(view_.collection->id(), candidate.ordinal),
+                             view_.visibility.snapshot));
+  if (!bytes.has_value()) {
+    return Vanished();
+  }
+  LEADLINE_ASSIGN_OR_RETURN(StoredRecord record, DecodeRecord(*bytes));
+  *id = std::move(record.id);
+  return std::move(record.payload);
+}
+
+}  // namespace leadline::engine

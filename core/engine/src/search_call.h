@@ -1,0 +1,44 @@
+#pragma once
+
+#include <vector>
+
+#include "leadline/core/search.h"
+#include "read_view.h"
+#include "searcher.h"
+
+namespace leadline::engine {
+
+/// One Search or SearchBatch call over one view: checks the request, runs the Searcher, groups,
+/// cuts and fills the hits. Thread-compatible.
+class SearchCall {
+ public:
+  /// Borrowed; must outlive the object.
+  SearchCall(const ReadView& view, const SearchOptions& options) : view_(view), options_(options) {}
+
+  /// Checks everything about the request that needs no data. kInvalidArgument names the field.
+  static Status Validate(const CollectionOptions& collection, const SearchOptions& options);
+  /// Turns queries into search form; kInvalidArgument names query, field, value and limit.
+  static Result<std::vector<float>> PrepareQueries(const VectorField& field, MatrixView queries);
+
+  /// `queries` [n x dim] in search form. kAborted when a hit's record vanished meanwhile: take a
+  /// newer view and try again.
+  Result<std::vector<SearchResponse>> Run(MatrixView queries, uint32_t field);
+
+ private:
+  Result<std::vector<SearchResponse>> RunPlain(Searcher* searcher, MatrixView queries,
+                                               uint32_t field);
+  Result<SearchResponse> RunGrouped(Searcher* searcher, VectorView query, uint32_t field);
+  Result<SearchResponse> MakeResponse(const Searcher& searcher, const std::vector<Candidate>& found,
+                                      uint32_t field);
+  Result<Hit> MakeHit(const Searcher& searcher, const Candidate& candidate, uint32_t field);
+  Result<std::string> LoadPayload(const Searcher& searcher, const Candidate& candidate,
+                                  std::string* id);
+  [[nodiscard]] SearchSettings Settings() const;
+  [[nodiscard]] bool Acceptable(float score, Metric metric) const;
+
+  const ReadView& view_;
+  const SearchOptions& options_;
+  CallControl control_;
+};
+
+}  // namespace leadline::engine

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "database_core.h"
+#include "leadline/core/search.h"
+#include "leadline/index/segment_index.h"
+#include "row_source.h"
+
+namespace leadline::engine {
+
+/// One nearest row across all sources.
+struct Candidate {
+  float distance = 0;
+  uint64_t ordinal = 0;
+  uint32_t source = 0;  ///< position in Searcher's list of sources
+  uint32_t row = 0;     ///< row within the source
+
+  /// Nearest first, ties by ascending ordinal (insertion order).
+  friend bool operator<(const Candidate& a, const Candidate& b) {
+    return a.distance != b.distance ? a.distance < b.distance : a.ordinal < b.ordinal;
+  }
+};
+
+struct SearchSettings {
+  size_t k = 10;
+  size_t ef_search = 64;
+  size_t nprobe = 0;
+  size_t rescore = 0;
+  bool exact = false;
+  bool explain = false;
+};
+
+/// The planner and executor of nearest-neighbour search over one published state: finds per source
+/// (segment, tail chunk, damaged segment) which rows may be returned, chooses how to look at them,
+/// and merges. Built per call; thread-compatible.
+class Searcher {
+ public:
+  /// Borrowed arguments must outlive the object; `state` is kept alive.
+  Searcher(DatabaseCore* core, const CollectionState& collection,
+           std::shared_ptr<const ReadState> state, uint32_t field, const Visibility& visibility,
+           const CallControl& control);
+
+  /// Determines the visible rows of every source. Call once, first.
+  Status Prepare();
+  /// The k nearest visible rows of each query [n x dim, search form], sorted. If k rows are visible
+  /// and match, k come back.
+  Result<std::vector<std::vector<Candidate>>> Run(MatrixView queries,
+                                                  const SearchSettings& settings);
+
+  /// Visible, matching rows over all sources.
+  [[nodiscard]] uint64_t matches() const { return matches_; }
+
+  [[nodiscard]] bool degraded() const { return degraded_; }
+
+  /// Plans of the last Run, one per query, under settings.explain.
+  [[nodiscard]] std::vector<Plan>& plans() { return plans_; }
+
+  /// Id of a candidate. Empty for a row of a damaged segment (read its record).
+  [[nodiscard]] std::string IdOf(const Candidate& candidate) const;
+  /// Payload text of a tail row, or null where the record must be read.
+  [[nodiscard]] const std::string* PayloadOf(const Candidate& candidate) const;
+
+ private:
+  enum class Strategy : uint8_t { kSkip, kScan, kScanMatches, kIndex, kStoreScan };
+
+  struct Source {
+    const SealedSegment* segment = nullptr;  ///< null for the tail
+    const TailChunk* chunk = nullptr;
+    const SealedGroup* group = nullptr;  ///< of a damaged segment
+    size_t rows = 0;
+    VisibleRows visible;
+    std::vector<uint32_t> list;  ///< visible rows, when few
+
+    [[nodiscard]] bool damaged() const { return group != nullptr; }
+  };
+
+  Strategy Choose(const Source& source, const SearchSettings& settings) const;
+  Status RunBlock(MatrixView queries, const SearchSettings& settings, std::vector<Candidate>* found,
+                  Plan* plans) const;
+  Status RunSource(size_t s, MatrixView queries, const SearchSettings& settings,
+                   std::vector<Candidate>* found, Plan* plans) const;
+  Status ScanSource(const Source& source, VectorView query, size_t k,
+                    index::SearchOutcome* out) const;
+  Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
+                  std::vector<index::SearchOutcome>* outcomes, std::vector<bool>* fell_back) const;
+  Status StoreScan(const Source& source, MatrixView queries, size_t k,
+                   std::vector<std::vector<Candidate>>* found) const;
+  [[nodiscard]] uint64_t OrdinalOf(const Source& source, uint32_t row) const;
+
+  DatabaseCore* const core_;
+  const CollectionState& collection_;
+  const std::shared_ptr<const ReadState> state_;
+  const uint32_t field_;
+  const Visibility& visibility_;
+  const CallControl& control_;
+  std::vector<Source> sources_;
+  uint64_t matches_ = 0;
+  bool degraded_ = false;
+  std::vector<Plan> plans_;
+};
+
+}  // namespace leadline::engine

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dead_rows.h"
+#include "leadline/core/mutex.h"
+#include "leadline/core/options.h"
+#include "leadline/core/payload_columns.h"
+#include "leadline/core/status.h"
+#include "stored_record.h"
+
+namespace leadline::engine {
+
+/// A fixed number of consecutive tail rows: committed, searchable, not yet in a segment file.
+///
+/// Rows are only ever appended, so addresses never move. Threads: one appender at a time (the
+/// commit lock); readers touch rows below the count they got from a published state only.
+class TailChunk {
+ public:
+  static constexpr size_t kCapacity = 1024;
+
+  explicit TailChunk(const std::vector<VectorField>& fields);
+
+  /// Appends one row. `vectors` holds one row per field in search form (unit length for cosine),
+  /// empty where the record has none. REQUIRES: !full().
+  void Append(uint64_t ordinal, const StoredRecord& record,
+              const std::vector<std::vector<float>>& vectors);
+
+  [[nodiscard]] bool full() const { return size_ == kCapacity; }
+
+  /// Rows appended so far; for the appender. Readers take the count from their state.
+  [[nodiscard]] size_t size() const { return size_; }
+
+  [[nodiscard]] uint64_t ordinal(size_t row) const { return ordinals_[row]; }
+
+  [[nodiscard]] uint64_t sequence(size_t row) const { return rows_[row].sequence; }
+
+  [[nodiscard]] const std::string& id(size_t row) const { return rows_[row].id; }
+
+  [[nodiscard]] const std::string& payload(size_t row) const { return rows_[row].payload; }
+
+  [[nodiscard]] int64_t expires_at_ms(size_t row) const { return rows_[row].expires_at_ms; }
+
+  [[nodiscard]] bool has_field(size_t row, uint32_t field) const {
+    return ((rows_[row].fields >> field) & 1U) != 0;
+  }
+
+  /// Row-major [kCapacity x dim] in search form; rows without the field hold zeros.
+  [[nodiscard]] const float* vectors(uint32_t field) const { return vectors_[field].get(); }
+
+  [[nodiscard]] DeadRows& dead() { return dead_; }
+
+  [[nodiscard]] const DeadRows& dead() const { return dead_; }
+
+  /// Row of `ordinal` among the first `rows`, or `rows` when absent.
+  [[nodiscard]] size_t FindRow(uint64_t ordinal, size_t rows) const;
+  /// Payload columns over all rows once the chunk can grow no more, built on first use; null while
+  /// it still grows. `visible_rows` is what the caller's state shows of it.
+  [[nodiscard]] std::shared_ptr<const PayloadColumns> Columns(size_t visible_rows) const;
+
+  /// No row will be appended any more (the tail was frozen for sealing).
+  void Freeze() { frozen_.store(true, std::memory_order_release); }
+
+  [[nodiscard]] size_t resident_bytes() const;
+
+ private:
+  std::unique_ptr<uint64_t[]> ordinals_;
+  std::unique_ptr<StoredRecord[]> rows_;
+  size_t size_ = 0;
+  std::vector<std::unique_ptr<float[]>> vectors_;
+  std::vector<uint32_t> dims_;
+  DeadRows dead_;
+  std::atomic<bool> frozen_{false};
+  mutable Mutex columns_mutex_;
+  mutable std::string columns_bytes_ LEADLINE_GUARDED_BY(columns_mutex_);
+  mutable std::shared_ptr<const PayloadColumns> columns_ LEADLINE_GUARDED_BY(columns_mutex_);
+};
+
+}  // namespace leadline::engine
