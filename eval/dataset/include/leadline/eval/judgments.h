@@ -1,0 +1,48 @@
+#pragma once
+
+/// Reads judgments, TREC runs and exact neighbours.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "leadline/core/file_system.h"
+#include "leadline/core/status.h"
+#include "leadline/eval/file_format.h"
+#include "leadline/eval/metrics.h"
+
+namespace leadline::eval {
+
+/// Reads judgments: TREC "qid iter docid rel" (blanks or tabs), BEIR "qid<TAB>docid<TAB>rel" with
+/// or without its header, or a BEIR folder (qrels/test.tsv, else the only .tsv in qrels/). Under
+/// kTrec10 a line that starts with '#' is a comment. Blank lines are skipped.
+/// Errors: kInvalidArgument names file, line, field, value and limit.
+Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules);
+
+/// Reads a TREC run, "qid Q0 docid rank score tag"; the rank and anything after the tag are
+/// ignored. Comments and errors as above; scores are finite.
+Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules);
+
+/// Exact neighbours of a query set, row-major [queries x k].
+struct NeighborTruth {
+  size_t queries = 0;
+  size_t k = 0;
+  std::vector<int64_t> ids;      ///< row numbers of the base, nearest first; -1: no such neighbour
+  std::vector<float> distances;  ///< empty where the file has none
+
+  [[nodiscard]] std::span<const int64_t> row(size_t query) const {
+    return {ids.data() + query * k, k};
+  }
+};
+
+/// Reads ivecs, ibin, npy of integers, or `neighbors` (and `distances`) of ann-benchmarks HDF5.
+/// Errors: kInvalidArgument for other formats, rows of different length, ids below -1.
+Result<NeighborTruth> ReadTruth(FileSystem* fs, const std::string& path, FileFormat format);
+
+/// The `distance` attribute of an ann-benchmarks file ("euclidean", "angular", ...), empty where
+/// there is none.
+Result<std::string> ReadHdf5Distance(FileSystem* fs, const std::string& path);
+
+}  // namespace leadline::eval

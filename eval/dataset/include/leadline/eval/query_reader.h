@@ -1,0 +1,36 @@
+#pragma once
+
+/// Reads a query set.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "leadline/core/file_system.h"
+#include "leadline/core/status.h"
+#include "leadline/eval/file_format.h"
+
+namespace leadline::eval {
+
+struct InputQuery {
+  std::string id;
+  std::vector<float> vector;  ///< empty where the query is text
+  std::string text;           ///< empty where the query is a vector
+  std::string filter;         ///< empty: none
+  uint64_t row = 0;           ///< from 1; the line number in text formats
+};
+
+struct QueryReaderOptions {
+  uint64_t id_offset = 0;  ///< as in RecordReaderOptions
+  std::string hdf5_dataset = "test";
+  uint64_t max_queries = UINT64_MAX;  ///< reads no further
+};
+
+/// Reads all queries of `path`: any vector format; JSONL with `vector` or `text` (or both), `id` or
+/// `_id` (else the row number) and `filter`; CSV with the same columns; a BEIR folder's
+/// queries.jsonl.
+/// Errors: kInvalidArgument names file, row, field, value and limit; two queries of one id.
+Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& path,
+                                            FileFormat format, const QueryReaderOptions& options);
+
+}  // namespace leadline::eval

@@ -1,0 +1,188 @@
+#include "leadline/eval/ann_runner.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "leadline/simd/distance.h"
+#include "leadline/simd/normalize.h"
+
+namespace leadline::eval {
+namespace {
+
+std::vector<AnnHit> HitsOf(const std::vector<RunHit>& hits) {
+  std::vector<AnnHit> views;
+  views.reserve(hits.size());
+  for (const RunHit& hit : hits) {
+    views.push_back({hit.id, hit.score});
+  }
+  return views;
+}
+
+/// Computes scores exactly as search does: the same kernels on the same form of the vectors.
+class Scorer {
+ public:
+  Scorer(const VectorField& field, VectorView query)
+      : metric_(field.metric),
+        distance_(field.metric, field.dim),
+        query_(query.begin(), query.end()) {
+    usable_ = Prepare(&query_);
+  }
+
+  /// nullopt where the vector cannot be compared.
+  std::optional<float> Score(std::vector<float> vector) const {
+    if (!usable_ || vector.size() != query_.size() || !Prepare(&vector)) {
+      return std::nullopt;
+    }
+    const float distance = distance_.Pair(query_.data(), vector.data());
+    return HigherIsBetter(metric_) ? -distance : distance;
+  }
+
+ private:
+  [[nodiscard]] bool Prepare(std::vector<float>* vector) const {
+    return metric_ != Metric::kCosine ||
+           simd::NormalizeToUnit(vector->data(), vector->data(), vector->size());
+  }
+
+  Metric metric_;
+  simd::MetricDistance distance_;
+  std::vector<float> query_;
+  bool usable_ = false;
+};
+
+const std::vector<float>* VectorOf(const Record& record, const CollectionOptions& options,
+                                   const std::string& field) {
+  if (field.empty() || field == options.vectors.front().name) {
+    return &record.vector;
+  }
+  for (const NamedVector& named : record.named_vectors) {
+    if (named.name == field) {
+      return &named.values;
+    }
+  }
+  return nullptr;
+}
+
+/// Fills in the scores of one query's neighbours; false where one cannot be computed.
+Result<bool> ScoreNeighbours(Collection& collection, const VectorField& field, VectorView query,
+                             std::vector<RunHit>* neighbours) {
+  std::vector<std::string> ids;
+  for (const RunHit& hit : *neighbours) {
+    ids.push_back(hit.id);
+  }
+  ReadOptions reading;
+  reading.with_payload = false;
+  LEADLINE_ASSIGN_OR_RETURN(const auto records, collection.Get(ids, reading));
+  const Scorer scorer(field, query);
+  for (size_t i = 0; i < records.size(); ++i) {
+    const std::vector<float>* vector =
+        records[i] ? VectorOf(*records[i], collection.options(), field.name) : nullptr;
+    const std::optional<float> score = vector == nullptr ? std::nullopt : scorer.Score(*vector);
+    if (!score) {
+      return false;
+    }
+    (*neighbours)[i].score = *score;
+  }
+  return true;
+}
+
+Status CheckFile(std::span<const InputQuery> queries, const NeighborTruth& file, size_t k) {
+  if (file.queries < queries.size()) {
+    return InvalidFieldError("the truth has fewer queries than the query file", "--truth",
+                             std::to_string(file.queries), std::to_string(queries.size()));
+  }
+  if (file.k < k) {
+    return InvalidFieldError("the truth has fewer neighbours a query than k", "-k",
+                             std::to_string(k), std::to_string(file.k));
+  }
+  return OkStatus();
+}
+
+const VectorField* FindField(const CollectionOptions& options, const std::string& name) {
+  for (const VectorField& field : options.vectors) {
+    if (name.empty() || field.name == name) {
+      return &field;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
+                            std::span<const InputQuery> queries, const RunOptions& options) {
+  RunOptions exact = options;
+  exact.search.exact = true;
+  exact.warmup = 0;
+  LEADLINE_ASSIGN_OR_RETURN(RunResult run, RunQueries(database, collection, queries, exact));
+  AnnTruth truth;
+  truth.seconds = run.wall_seconds;
+  truth.neighbours.reserve(run.queries.size());
+  for (QueryOutcome& query : run.queries) {
+    truth.neighbours.push_back(std::move(query.hits));
+  }
+  return truth;
+}
+
+Result<AnnTruth> FileTruth(Collection& collection, std::span<const InputQuery> queries,
+                           const NeighborTruth& file, size_t k, uint64_t id_offset,
+                           const std::string& vector_field) {
+  LEADLINE_RETURN_IF_ERROR(CheckFile(queries, file, k));
+  const VectorField* field = FindField(collection.options(), vector_field);
+  if (field == nullptr) {
+    return NotFoundError("the collection has no vector field " + vector_field);
+  }
+  AnnTruth truth;
+  for (size_t q = 0; q < queries.size(); ++q) {
+    std::vector<RunHit>& neighbours = truth.neighbours.emplace_back();
+    for (const int64_t row : file.row(q).first(k)) {
+      if (row >= 0) {
+        neighbours.push_back({std::to_string(static_cast<uint64_t>(row) + id_offset), 0.0F});
+      }
+    }
+    if (truth.has_scores) {
+      LEADLINE_ASSIGN_OR_RETURN(
+          truth.has_scores, ScoreNeighbours(collection, *field, queries[q].vector, &neighbours));
+    }
+  }
+  return truth;
+}
+
+std::string AnnSetting::name() const {
+  return parameter == Parameter::kEfSearch ? "ef_search" : "nprobe";
+}
+
+Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
+                            std::span<const InputQuery> queries, const AnnTruth& truth,
+                            const AnnSetting& setting, const RunOptions& options) {
+  RunOptions approximate = options;
+  approximate.search.exact = false;
+  if (setting.parameter == AnnSetting::Parameter::kEfSearch) {
+    approximate.search.ef_search = setting.value;
+  } else {
+    approximate.search.nprobe = setting.value;
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const RunResult run,
+                            RunQueries(database, collection, queries, approximate));
+  AnnRecallOptions comparing;
+  comparing.k = options.search.limit;
+  comparing.metric = run.metric;
+  comparing.exact_has_scores = truth.has_scores;
+  std::vector<AnnRecall> recalls;
+  recalls.reserve(run.queries.size());
+  for (size_t q = 0; q < run.queries.size(); ++q) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        AnnRecall recall,
+        ComputeAnnRecall(HitsOf(truth.neighbours[q]), HitsOf(run.queries[q].hits), comparing));
+    recalls.push_back(recall);
+  }
+  AnnPoint point;
+  point.setting = setting;
+  point.recall = SummariseAnnRecall(recalls);
+  point.latency = run.latency;
+  point.qps =
+      run.wall_seconds > 0 ? static_cast<double>(run.queries.size()) / run.wall_seconds : 0.0;
+  return point;
+}
+
+}  // namespace leadline::eval

@@ -1,0 +1,305 @@
+#include "leadline/eval/runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "leadline/core/clock.h"
+#include "leadline/core/executor.h"
+#include "leadline/core/mutex.h"
+#include "leadline/core/version.h"
+#include "leadline/simd/distance.h"
+#include "leadline/text/embedder.h"
+#include "run_hash.h"
+
+namespace leadline::eval {
+namespace {
+
+constexpr size_t kMaxThreads = 64;
+
+/// One query, ready to be searched.
+struct PreparedQuery {
+  const InputQuery* input = nullptr;
+  SearchOptions search;
+};
+
+Status WithQuery(Status status, const InputQuery& query) {
+  return status.WithContext("query " + query.id + " (row " + std::to_string(query.row) + ")");
+}
+
+Result<std::optional<Filter>> CombinedFilter(const std::optional<Filter>& shared,
+                                             const std::string& own) {
+  if (own.empty()) {
+    return shared;
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const Filter parsed, Filter::Parse(own));
+  if (!shared) {
+    return std::optional<Filter>(parsed);
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const Filter both, Filter::And({*shared, parsed}));
+  return std::optional<Filter>(both);
+}
+
+Result<const VectorField*> FieldOf(const CollectionOptions& options, const std::string& name) {
+  for (const VectorField& field : options.vectors) {
+    if (name.empty() || field.name == name) {
+      return &field;
+    }
+  }
+  return NotFoundError("the collection has no vector field " + name);
+}
+
+/// The string at top-level `key`; kFailedPrecondition where the record has none.
+Result<std::string> DocumentOf(const Hit& hit, const std::string& key) {
+  const auto payload = nlohmann::json::parse(hit.payload, nullptr, /*allow_exceptions=*/false);
+  const auto found = payload.is_object() ? payload.find(key) : payload.end();
+  if (found == payload.end() || !found->is_string()) {
+    return FailedPreconditionError("no document name in the payload: record=" + hit.id +
+                                   " key=" + key);
+  }
+  return found->get<std::string>();
+}
+
+/// Searches single queries on one snapshot. Thread-safe after Prepare.
+class QueryRunner {
+ public:
+  QueryRunner(Collection& collection, const RunOptions& options)
+      : collection_(collection), options_(options) {}
+
+  /// Checks every query before the first is searched.
+  Status Prepare(std::span<const InputQuery> queries,
+                 const std::shared_ptr<const Snapshot>& snapshot);
+
+  [[nodiscard]] size_t size() const { return prepared_.size(); }
+
+  [[nodiscard]] const VectorField& field() const { return *field_; }
+
+  [[nodiscard]] std::string embedder_version() const {
+    return embedder_ == nullptr ? "" : std::string(embedder_->version());
+  }
+
+  /// Searches query `i`. Errors other than an unusable text end the run.
+  Status RunOne(size_t i, QueryOutcome* outcome, bool* degraded) const;
+
+ private:
+  Status OpenQueryEmbedder();
+
+  Collection& collection_;
+  const RunOptions& options_;
+  const VectorField* field_ = nullptr;
+  std::shared_ptr<const Embedder> embedder_;
+  std::vector<PreparedQuery> prepared_;
+};
+
+Status QueryRunner::OpenQueryEmbedder() {
+  const std::string& name = collection_.options().embedder;
+  if (name.empty()) {
+    return InvalidFieldError("text queries need a collection with an embedder", "collection",
+                             collection_.name(), "an embedder, or queries with vectors");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(embedder_, OpenEmbedder(name));
+  return OkStatus();
+}
+
+Status QueryRunner::Prepare(std::span<const InputQuery> queries,
+                            const std::shared_ptr<const Snapshot>& snapshot) {
+  LEADLINE_ASSIGN_OR_RETURN(field_, FieldOf(collection_.options(), options_.search.vector_field));
+  prepared_.reserve(queries.size());
+  for (const InputQuery& query : queries) {
+    if (!query.vector.empty() && query.vector.size() != field_->dim) {
+      return WithQuery(
+          InvalidFieldError("wrong vector size", "vector", std::to_string(query.vector.size()),
+                            std::to_string(field_->dim)),
+          query);
+    }
+    if (query.vector.empty() && embedder_ == nullptr) {
+      LEADLINE_RETURN_IF_ERROR(OpenQueryEmbedder());
+    }
+    Result<std::optional<Filter>> filter = CombinedFilter(options_.search.filter, query.filter);
+    if (!filter.ok()) {
+      return WithQuery(filter.status(), query);
+    }
+    PreparedQuery& prepared = prepared_.emplace_back(PreparedQuery{&query, options_.search});
+    prepared.search.filter = *std::move(filter);
+    prepared.search.snapshot = snapshot;
+    prepared.search.cancel = options_.cancel;
+    if (!options_.document_key.empty()) {
+      prepared.search.group_by = options_.document_key;
+      prepared.search.with_payload = true;
+      prepared.search.fields = {options_.document_key};
+    }
+  }
+  return OkStatus();
+}
+
+Status QueryRunner::RunOne(size_t i, QueryOutcome* outcome, bool* degraded) const {
+  const PreparedQuery& query = prepared_[i];
+  Clock* const clock = Clock::System();
+  const int64_t started = clock->MonotonicNanos();
+  outcome->id = query.input->id;
+  std::vector<float> embedded;
+  VectorView vector = query.input->vector;
+  if (vector.empty()) {
+    embedded.resize(embedder_->dim());
+    const std::string_view text = query.input->text;
+    const Status status = embedder_->Embed({&text, 1}, embedded);
+    if (!status.ok()) {
+      outcome->error = status.message();
+      return OkStatus();
+    }
+    vector = embedded;
+    outcome->embed_ns = clock->MonotonicNanos() - started;
+  }
+  Result<SearchResponse> response = collection_.Search(vector, query.search);
+  outcome->took_ns = clock->MonotonicNanos() - started;
+  if (!response.ok()) {
+    return WithQuery(response.status(), *query.input);
+  }
+  outcome->hits.reserve(response->hits.size());
+  for (const Hit& hit : response->hits) {
+    std::string id = hit.id;
+    if (!options_.document_key.empty()) {
+      LEADLINE_ASSIGN_OR_RETURN(id, DocumentOf(hit, options_.document_key));
+    }
+    outcome->hits.push_back({std::move(id), hit.score});
+  }
+  *degraded = response->degraded;
+  return OkStatus();
+}
+
+/// Runs queries [0, n) on the executor; the first error by query number is returned.
+class ParallelRun {
+ public:
+  ParallelRun(const QueryRunner& runner, const RunOptions& options, RunResult* result)
+      : runner_(runner), options_(options), result_(result) {}
+
+  Status Run(Executor* executor, size_t n) {
+    ParallelFor(executor, n, [this](size_t i) { One(i); });
+    MutexLock lock(&mutex_);
+    result_->degraded |= degraded_;
+    return first_error_;
+  }
+
+ private:
+  void One(size_t i) {
+    if (stopped_.load(std::memory_order_relaxed)) {
+      return;
+    }
+    bool degraded = false;
+    Status status = runner_.RunOne(i, &result_->queries[i], &degraded);
+    MutexLock lock(&mutex_);
+    degraded_ |= degraded;
+    ++done_;
+    if (!status.ok() && i < first_failed_) {
+      stopped_.store(true, std::memory_order_relaxed);
+      first_failed_ = i;
+      first_error_ = std::move(status);
+    } else if (options_.progress) {
+      options_.progress(done_);
+    }
+  }
+
+  const QueryRunner& runner_;
+  const RunOptions& options_;
+  RunResult* const result_;
+  std::atomic<bool> stopped_{false};
+  Mutex mutex_;
+  size_t done_ LEADLINE_GUARDED_BY(mutex_) = 0;
+  size_t first_failed_ LEADLINE_GUARDED_BY(mutex_) = SIZE_MAX;
+  bool degraded_ LEADLINE_GUARDED_BY(mutex_) = false;
+  Status first_error_ LEADLINE_GUARDED_BY(mutex_);
+};
+
+RunPins MakePins(const Collection& collection, const QueryRunner& runner,
+                 std::span<const InputQuery> queries, const RunOptions& options) {
+  RunPins pins;
+  pins.leadline_version = Version();
+  pins.simd = simd::Kernels().name;
+  pins.collection = collection.name();
+  pins.options = collection.options();
+  pins.embedder_version = runner.embedder_version();
+  pins.vector_field = runner.field().name;
+  pins.k = options.search.limit;
+  pins.exact = options.search.exact;
+  pins.ef_search = options.search.ef_search;
+  pins.nprobe = options.search.nprobe;
+  pins.rescore = options.search.rescore;
+  pins.filter = options.search.filter ? options.search.filter->ToString() : "";
+  pins.document_key = options.document_key;
+  pins.queries = queries.size();
+  pins.query_hash = HashQueries(queries);
+  pins.seed = options.seed;
+  return pins;
+}
+
+Status CheckRun(std::span<const InputQuery> queries, const RunOptions& options) {
+  if (queries.empty()) {
+    return InvalidFieldError("no queries", "queries", "0", "at least 1");
+  }
+  if (options.threads < 1 || options.threads > kMaxThreads) {
+    return InvalidFieldError("threads out of range", "threads", std::to_string(options.threads),
+                             "[1, " + std::to_string(kMaxThreads) + "]");
+  }
+  return OkStatus();
+}
+
+/// Warms caches with the first queries; their outcomes are overwritten later.
+Status WarmUp(const QueryRunner& runner, size_t queries, RunResult* result) {
+  for (size_t i = 0; i < queries; ++i) {
+    QueryOutcome discarded;
+    LEADLINE_RETURN_IF_ERROR(runner.RunOne(i, &discarded, &result->degraded));
+  }
+  return OkStatus();
+}
+
+LatencyFigures FiguresOf(const std::vector<QueryOutcome>& queries) {
+  LatencyHistogram histogram;
+  for (const QueryOutcome& query : queries) {
+    if (query.error.empty()) {
+      histogram.Record(static_cast<uint64_t>(query.took_ns));
+    }
+  }
+  return FiguresOf(histogram);
+}
+
+}  // namespace
+
+Result<RunResult> RunQueries(Database& database, Collection& collection,
+                             std::span<const InputQuery> queries, const RunOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(CheckRun(queries, options));
+  std::shared_ptr<const Snapshot> snapshot = options.search.snapshot;
+  if (snapshot == nullptr) {
+    LEADLINE_ASSIGN_OR_RETURN(snapshot, database.TakeSnapshot());
+  }
+  QueryRunner runner(collection, options);
+  LEADLINE_RETURN_IF_ERROR(runner.Prepare(queries, snapshot));
+
+  RunResult result;
+  result.pins = MakePins(collection, runner, queries, options);
+  result.pins.sequence = snapshot->sequence();
+  ReadOptions at_snapshot;
+  at_snapshot.snapshot = snapshot;
+  LEADLINE_ASSIGN_OR_RETURN(result.pins.rows, collection.Count(std::nullopt, at_snapshot));
+  result.metric = runner.field().metric;
+  result.threads = options.threads;
+  result.warmup = std::min(options.warmup, queries.size());
+  result.queries.resize(queries.size());
+  LEADLINE_RETURN_IF_ERROR(WarmUp(runner, result.warmup, &result));
+
+  std::unique_ptr<Executor> pool;
+  if (options.threads > 1) {
+    pool = NewThreadPool(options.threads);
+  }
+  const int64_t started = Clock::System()->MonotonicNanos();
+  LEADLINE_RETURN_IF_ERROR(
+      ParallelRun(runner, options, &result)
+          .Run(pool == nullptr ? Executor::Inline() : pool.get(), runner.size()));
+  result.wall_seconds = static_cast<double>(Clock::System()->MonotonicNanos() - started) / 1e9;
+  result.latency = FiguresOf(result.queries);
+  result.hash = HashRun(result);
+  return result;
+}
+
+}  // namespace leadline::eval

@@ -1,0 +1,75 @@
+#include "leadline/eval/query_reader.h"
+
+#include <filesystem>
+
+#include "dataset_files.h"
+
+namespace leadline::eval {
+namespace {
+
+using testing::StatusIs;
+
+class QueryReader : public ::testing::Test {
+ protected:
+  Result<std::vector<InputQuery>> Read(const std::string& name, const std::string& contents,
+                                       const QueryReaderOptions& options = {}) {
+    return ReadQueries(FileSystem::Posix(), files_.Write(name, contents), FileFormat::kAuto,
+                       options);
+  }
+
+  DatasetFiles files_;
+};
+
+TEST_F(QueryReader, JsonlQueriesHaveVectorOrText) {
+  ASSERT_OK_AND_ASSIGN(const auto queries,
+                       Read("q.jsonl",
+                            "{\"_id\":\"1\",\"text\":\"what?\",\"metadata\":{}}\n"
+                            "{\"id\":\"2\",\"vector\":[1,2]}\n"
+                            "{\"id\":\"x\",\"vector\":[3],\"text\":\"t\",\"filter\":\"y = 1\"}\n"));
+  ASSERT_EQ(queries.size(), 3U);
+  EXPECT_EQ(queries[0].id, "1");
+  EXPECT_EQ(queries[0].text, "what?");
+  EXPECT_EQ(queries[1].vector, (std::vector<float>{1, 2}));
+  EXPECT_EQ(queries[2].text, "t");
+  EXPECT_EQ(queries[2].filter, "y = 1");
+}
+
+TEST_F(QueryReader, QueriesWithoutIdAreNumbered) {
+  ASSERT_OK_AND_ASSIGN(const auto queries,
+                       Read("q.jsonl", "{\"text\":\"a\"}\n\n{\"vector\":[1]}\n"));
+  ASSERT_EQ(queries.size(), 2U);
+  EXPECT_EQ(queries[0].id, "0");
+  EXPECT_EQ(queries[1].id, "1");
+  EXPECT_EQ(queries[1].row, 3U);
+}
+
+TEST_F(QueryReader, VectorFilesAreQueriesByRowNumber) {
+  QueryReaderOptions options;
+  options.max_queries = 2;
+  ASSERT_OK_AND_ASSIGN(const auto queries,
+                       Read("q.fvecs", MakeVecs<float>({{1}, {2}, {3}}), options));
+  ASSERT_EQ(queries.size(), 2U);
+  EXPECT_EQ(queries[1].id, "1");
+  EXPECT_EQ(queries[1].vector, std::vector<float>{2});
+}
+
+TEST_F(QueryReader, BadQueriesNameTheirLine) {
+  for (const char* bad : {"{\"id\":\"a\"}", "{\"text\":5}", "{\"text\":\"a\",\"filter\":[]}",
+                          "{\"text\":\"\"}", "{\"vector\":[]}", "nonsense"}) {
+    EXPECT_THAT(Read("q.jsonl", "{\"text\":\"fine\"}\n" + std::string(bad) + "\n"),
+                StatusIs(StatusCode::kInvalidArgument, "line=2"))
+        << bad;
+  }
+  EXPECT_THAT(Read("q.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"a\",\"text\":\"y\"}\n"),
+              StatusIs(StatusCode::kInvalidArgument, "given twice"));
+}
+
+TEST_F(QueryReader, ReadsScifact) {
+  ASSERT_OK_AND_ASSIGN(const auto queries,
+                       ReadQueries(FileSystem::Posix(), LEADLINE_SOURCE_DIR "/examples/scifact",
+                                   FileFormat::kAuto, {}));
+  EXPECT_EQ(queries.size(), 1109U);
+}
+
+}  // namespace
+}  // namespace leadline::eval
