@@ -1,0 +1,105 @@
+#include "ann_points.h"
+
+#include "arguments.h"
+#include "latency_json.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+Json ValueJson(const eval::MetricValue& value) {
+  return value.defined() ? Json(value.value) : Json(nullptr);
+}
+
+void AddRecall(const std::string& name, const eval::RecallSummary& recall, Json* object) {
+  (*object)[name] = ValueJson(recall.mean);
+  (*object)[name + "_p5"] = ValueJson(recall.p5);
+  (*object)[name + "_min"] = ValueJson(recall.min);
+}
+
+std::string ValueText(const eval::MetricValue& value) {
+  return value.defined() ? FormatFixed(value.value, 4) : "undefined";
+}
+
+}  // namespace
+
+Result<std::vector<eval::AnnSetting>> ParseSweep(const std::string& text) {
+  static constexpr std::string_view kForms = "ef_search=N,..|nprobe=N,..";
+  const size_t equals = text.find('=');
+  const std::string name = text.substr(0, equals);
+  eval::AnnSetting setting;
+  uint64_t max = kMaxEfSearch;
+  if (name == "nprobe") {
+    setting.parameter = eval::AnnSetting::Parameter::kNprobe;
+    max = kMaxNprobe;
+  } else if (name != "ef_search") {
+    return InvalidFieldError("unknown sweep", "--sweep", text, kForms);
+  }
+  std::vector<eval::AnnSetting> settings;
+  const std::string values = equals == std::string::npos ? "" : text.substr(equals + 1);
+  for (const std::string& value : SplitList(values, ',')) {
+    LEADLINE_ASSIGN_OR_RETURN(setting.value, ParseNumber("--sweep " + name, value, 1, max));
+    settings.push_back(setting);
+  }
+  if (settings.empty()) {
+    return InvalidFieldError("the sweep has no values", "--sweep", text, kForms);
+  }
+  return settings;
+}
+
+std::vector<eval::AnnSetting> DefaultSweep(IndexKind kind) {
+  using Parameter = eval::AnnSetting::Parameter;
+  switch (kind) {
+    case IndexKind::kFlat:
+      return {{Parameter::kEfSearch, 64}};
+    case IndexKind::kIvf:
+      return {{Parameter::kNprobe, 1},
+              {Parameter::kNprobe, 4},
+              {Parameter::kNprobe, 16},
+              {Parameter::kNprobe, 64}};
+    case IndexKind::kAuto:
+    case IndexKind::kHnsw:
+      break;
+  }
+  return {{Parameter::kEfSearch, 16},
+          {Parameter::kEfSearch, 32},
+          {Parameter::kEfSearch, 64},
+          {Parameter::kEfSearch, 128}};
+}
+
+Json AnnPointJson(const eval::AnnPoint& point) {
+  Json recall;
+  AddRecall("id", point.recall.id, &recall);
+  AddRecall("tie", point.recall.tie, &recall);
+  AddRecall("epsilon", point.recall.epsilon, &recall);
+  AddRecall("inverse_ratio", point.recall.inverse_ratio, &recall);
+  recall["n_used"] = point.recall.id.n_used;
+  recall["n_total"] = point.recall.id.n_total;
+  Json object;
+  object[point.setting.name()] = point.setting.value;
+  object["recall"] = std::move(recall);
+  object["qps"] = point.qps;
+  object["latency_us"] = LatencyJson(point.latency);
+  return object;
+}
+
+void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) {
+  TablePrinter table({"setting", "recall id", "p5", "min", "tie", "epsilon", "inverse ratio",
+                      "queries/s", "p50 us", "p95 us", "p99 us"});
+  for (const eval::AnnPoint& point : points) {
+    table.Row({point.setting.name() + " " + std::to_string(point.setting.value),
+               ValueText(point.recall.id.mean), ValueText(point.recall.id.p5),
+               ValueText(point.recall.id.min), ValueText(point.recall.tie.mean),
+               ValueText(point.recall.epsilon.mean), ValueText(point.recall.inverse_ratio.mean),
+               FormatFixed(point.qps, 0), FormatFixed(point.latency.p50_us, 1),
+               FormatFixed(point.latency.p95_us, 1), FormatFixed(point.latency.p99_us, 1)});
+  }
+  table.Print(console);
+}
+
+eval::ReportAnnPoint ReportPoint(const eval::AnnPoint& point) {
+  return {point.setting.name() + " " + std::to_string(point.setting.value),
+          point.recall.id.mean.value, point.latency.p50_us, point.latency.p99_us, point.qps};
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,64 @@
+#include "argument_parser.h"
+
+#include <CLI/CLI.hpp>
+
+namespace leadline::cli {
+namespace {
+
+/// Collected by the parser first, checked and stored afterwards: CLI11's own conversions name
+/// neither limit nor field as our errors do.
+struct Given {
+  const Argument* argument;
+  CLI::Option* option;
+};
+
+CLI::Option* Declare(CLI::App& app, const Argument& argument) {
+  if (argument.kind == Argument::Kind::kFlag) {
+    return app.add_flag(argument.name);
+  }
+  CLI::Option* option = app.add_option(argument.name)->required(argument.required);
+  option->multi_option_policy(argument.repeated ? CLI::MultiOptionPolicy::TakeAll
+                                                : CLI::MultiOptionPolicy::Throw);
+  if (argument.kind == Argument::Kind::kPositional && argument.repeated) {
+    return option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(true);
+  }
+  return option->expected(1)->allow_extra_args(false);
+}
+
+Status StoreValues(const Given& given) {
+  if (given.argument->kind == Argument::Kind::kFlag) {
+    return given.option->count() > 0 ? given.argument->set("") : OkStatus();
+  }
+  for (const std::string& value : given.option->results()) {
+    LEADLINE_RETURN_IF_ERROR(given.argument->set(value));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<ParseOutcome> ParseArguments(const Arguments& arguments,
+                                    const std::vector<std::string>& words) {
+  CLI::App app;
+  std::vector<Given> all;
+  try {
+    app.set_help_flag("-h,--help");
+    for (const Argument& argument : arguments.list()) {
+      all.push_back({&argument, Declare(app, argument)});
+    }
+    std::vector<std::string> reversed(words.rbegin(), words.rend());
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    return ParseOutcome::kHelpWanted;
+  } catch (const CLI::Error& error) {
+    return InvalidArgumentError(error.what());
+  } catch (const std::exception& error) {
+    return InvalidArgumentError(std::string("unreadable arguments: ") + error.what());
+  }
+  for (const Given& given : all) {
+    LEADLINE_RETURN_IF_ERROR(StoreValues(given));
+  }
+  return ParseOutcome::kReady;
+}
+
+}  // namespace leadline::cli

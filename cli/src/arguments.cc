@@ -1,0 +1,171 @@
+#include "arguments.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <sstream>
+#include <utility>
+
+namespace leadline::cli {
+namespace {
+
+std::string JoinWords(const std::vector<std::string>& words) {
+  std::string joined;
+  for (const std::string& word : words) {
+    joined += (joined.empty() ? "" : "|") + word;
+  }
+  return joined;
+}
+
+std::string RangeText(uint64_t min, uint64_t max) {
+  return "[" + std::to_string(min) + ", " + std::to_string(max) + "]";
+}
+
+}  // namespace
+
+Argument& Arguments::Add(Argument argument) {
+  return list_.emplace_back(std::move(argument));
+}
+
+Argument& Arguments::Positional(std::string* target, std::string name, std::string help) {
+  return Add({Argument::Kind::kPositional, std::move(name), "", std::move(help), "", "", true,
+              false, [target](const std::string& value) {
+                *target = value;
+                return OkStatus();
+              }});
+}
+
+Argument& Arguments::Positionals(std::vector<std::string>* target, std::string name,
+                                 std::string help) {
+  return Add({Argument::Kind::kPositional, std::move(name), "", std::move(help), "", "", true, true,
+              [target](const std::string& value) {
+                target->push_back(value);
+                return OkStatus();
+              }});
+}
+
+Argument& Arguments::Flag(bool* target, std::string name, std::string help) {
+  return Add({Argument::Kind::kFlag, std::move(name), "", std::move(help), "", "", false, false,
+              [target](const std::string&) {
+                *target = true;
+                return OkStatus();
+              }});
+}
+
+Argument& Arguments::Text(std::string* target, std::string name, std::string value_name,
+                          std::string help) {
+  return Add({Argument::Kind::kOption, std::move(name), std::move(value_name), std::move(help),
+              *target, "", false, false, [target](const std::string& value) {
+                *target = value;
+                return OkStatus();
+              }});
+}
+
+Argument& Arguments::Text(std::optional<std::string>* target, std::string name,
+                          std::string value_name, std::string help) {
+  return Add({Argument::Kind::kOption, std::move(name), std::move(value_name), std::move(help), "",
+              "", false, false, [target](const std::string& value) {
+                *target = value;
+                return OkStatus();
+              }});
+}
+
+Argument& Arguments::Texts(std::vector<std::string>* target, std::string name,
+                           std::string value_name, std::string help) {
+  return Add({Argument::Kind::kOption, std::move(name), std::move(value_name), std::move(help), "",
+              "", false, true, [target](const std::string& value) {
+                target->push_back(value);
+                return OkStatus();
+              }});
+}
+
+Argument& Arguments::Choice(std::string* target, std::string name, std::vector<std::string> words,
+                            std::string help) {
+  const std::string limit = JoinWords(words);
+  Argument argument{
+      Argument::Kind::kOption, name, "WORD", std::move(help), *target, limit, false, false, {}};
+  argument.set = [target, name, words = std::move(words), limit](const std::string& value) {
+    if (std::find(words.begin(), words.end(), value) == words.end()) {
+      return InvalidFieldError("unknown word", name, value, limit);
+    }
+    *target = value;
+    return OkStatus();
+  };
+  return Add(std::move(argument));
+}
+
+Argument& Arguments::Number(uint64_t* target, std::string name, std::string help, uint64_t min,
+                            uint64_t max) {
+  Argument argument{Argument::Kind::kOption,
+                    name,
+                    "N",
+                    std::move(help),
+                    std::to_string(*target),
+                    RangeText(min, max),
+                    false,
+                    false,
+                    {}};
+  argument.set = [target, name, min, max](const std::string& value) -> Status {
+    LEADLINE_ASSIGN_OR_RETURN(*target, ParseNumber(name, value, min, max));
+    return OkStatus();
+  };
+  return Add(std::move(argument));
+}
+
+Argument& Arguments::Number(std::optional<uint64_t>* target, std::string name, std::string help,
+                            uint64_t min, uint64_t max) {
+  Argument argument{Argument::Kind::kOption,
+                    name,
+                    "N",
+                    std::move(help),
+                    "",
+                    RangeText(min, max),
+                    false,
+                    false,
+                    {}};
+  argument.set = [target, name, min, max](const std::string& value) -> Status {
+    LEADLINE_ASSIGN_OR_RETURN(*target, ParseNumber(name, value, min, max));
+    return OkStatus();
+  };
+  return Add(std::move(argument));
+}
+
+Result<uint64_t> ParseNumber(const std::string& field, const std::string& value, uint64_t min,
+                             uint64_t max) {
+  uint64_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto parsed = std::from_chars(value.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || number < min || number > max) {
+    return InvalidFieldError("not a whole number in range", field, value, RangeText(min, max));
+  }
+  return number;
+}
+
+Result<double> ParseReal(const std::string& field, const std::string& value, double min,
+                         double max) {
+  double number = 0;
+  const char* end = value.data() + value.size();
+  const auto parsed = std::from_chars(value.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(number) || number < min ||
+      number > max) {
+    std::ostringstream limit;
+    limit << "[" << min << ", " << max << "]";
+    return InvalidFieldError("not a number in range", field, value, limit.str());
+  }
+  return number;
+}
+
+std::vector<std::string> SplitList(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+    if (begin == text.size()) {
+      parts.emplace_back();
+    }
+  }
+  return parts;
+}
+
+}  // namespace leadline::cli

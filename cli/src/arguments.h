@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "leadline/core/status.h"
+
+namespace leadline::cli {
+
+/// One declared argument: all that parser, help text and documentation pages know about it.
+struct Argument {
+  enum class Kind { kPositional, kOption, kFlag };
+
+  Kind kind = Kind::kOption;
+  std::string name;        ///< "DB", "--dim" or "-k"
+  std::string value_name;  ///< "N"; empty for flags and positionals
+  std::string help;
+  std::string default_text;  ///< shown; empty where there is none
+  std::string limit;         ///< "[1, 65536]" or "cosine|l2|ip"; empty for free text
+  bool required = false;
+  bool repeated = false;
+  /// Checks one given value and stores it. kInvalidArgument names argument, value and limit.
+  std::function<Status(const std::string& value)> set;
+
+  Argument& Required() {
+    required = true;
+    return *this;
+  }
+
+  Argument& Optional() {
+    required = false;
+    return *this;
+  }
+};
+
+/// The arguments of one command. Targets must outlive parsing; what they hold when they are
+/// declared is the default. Externally synchronised.
+class Arguments {
+ public:
+  /// A required word; `Optional()` lets it be missing.
+  Argument& Positional(std::string* target, std::string name, std::string help);
+  /// One or more words at the end.
+  Argument& Positionals(std::vector<std::string>* target, std::string name, std::string help);
+  Argument& Flag(bool* target, std::string name, std::string help);
+  Argument& Text(std::string* target, std::string name, std::string value_name, std::string help);
+  Argument& Text(std::optional<std::string>* target, std::string name, std::string value_name,
+                 std::string help);
+  /// May be given more than once.
+  Argument& Texts(std::vector<std::string>* target, std::string name, std::string value_name,
+                  std::string help);
+  Argument& Choice(std::string* target, std::string name, std::vector<std::string> words,
+                   std::string help);
+  /// A whole number in [min, max].
+  Argument& Number(uint64_t* target, std::string name, std::string help, uint64_t min,
+                   uint64_t max);
+  Argument& Number(std::optional<uint64_t>* target, std::string name, std::string help,
+                   uint64_t min, uint64_t max);
+
+  [[nodiscard]] const std::deque<Argument>& list() const { return list_; }
+
+ private:
+  Argument& Add(Argument argument);
+
+  std::deque<Argument> list_;  // references to elements stay valid
+};
+
+/// Parses a whole decimal number in [min, max]; the error names `field`, the value and the limit.
+Result<uint64_t> ParseNumber(const std::string& field, const std::string& value, uint64_t min,
+                             uint64_t max);
+/// Parses a finite decimal number in [min, max].
+Result<double> ParseReal(const std::string& field, const std::string& value, double min,
+                         double max);
+/// Cuts "a,b,c" at `separator`; empty parts are kept, an empty text has no parts.
+std::vector<std::string> SplitList(const std::string& text, char separator);
+
+}  // namespace leadline::cli

@@ -1,0 +1,150 @@
+#include "batch_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "exit_code.h"
+
+namespace leadline::cli {
+
+BatchSource::BatchSource(const RecordPreparer& preparer, BatchSourceOptions options)
+    : preparer_(preparer), options_(std::move(options)), id_offset_(options_.id_offset) {
+  if (options_.threads > 1) {
+    pool_ = NewThreadPool(options_.threads);
+  }
+}
+
+BatchSource::~BatchSource() {
+  if (producing_) {
+    MutexLock lock(&mutex_);
+    while (produced_ == nullptr) {
+      ready_.Wait(&mutex_);
+    }
+    produced_->fatal.IgnoreError();
+    for (const PreparedRow& row : produced_->rows) {
+      row.error.IgnoreError();
+    }
+  }
+}
+
+PreparedBatch BatchSource::Next() {
+  if (pool_ == nullptr) {
+    return Produce();
+  }
+  if (!producing_) {
+    StartProducing();
+  }
+  std::unique_ptr<PreparedBatch> batch;
+  {
+    MutexLock lock(&mutex_);
+    while (produced_ == nullptr) {
+      ready_.Wait(&mutex_);
+    }
+    batch = std::move(produced_);
+  }
+  producing_ = false;
+  if (!batch->last) {
+    StartProducing();
+  }
+  return std::move(*batch);
+}
+
+void BatchSource::StartProducing() {
+  producing_ = true;
+  pool_->Schedule([this] {
+    auto batch = std::make_unique<PreparedBatch>(Produce());
+    MutexLock lock(&mutex_);
+    produced_ = std::move(batch);
+    ready_.NotifyAll();
+  });
+}
+
+PreparedBatch BatchSource::Produce() {
+  PreparedBatch batch;
+  batch.fatal = ReadRows(&batch);
+  batch.last = batch.last || !batch.fatal.ok();
+  batch.share = ShareRead();
+  return batch;
+}
+
+Status BatchSource::ReadRows(PreparedBatch* batch) {
+  while (batch->rows.size() < options_.batch_rows) {
+    if (reader_ == nullptr) {
+      if (next_path_ == options_.paths.size()) {
+        batch->last = true;
+        return OkStatus();
+      }
+      LEADLINE_RETURN_IF_ERROR(OpenNextFile());
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const bool more, ReadSome(batch));
+    if (!more) {
+      reader_.reset();
+      id_offset_ += rows_in_file_;
+    }
+  }
+  return OkStatus();
+}
+
+Status BatchSource::OpenNextFile() {
+  eval::RecordReaderOptions reading;
+  reading.id_offset = id_offset_;
+  rows_in_file_ = 0;
+  auto opened =
+      eval::OpenRecords(FileSystem::Posix(), options_.paths[next_path_], options_.format, reading);
+  if (!opened.ok()) {
+    return AsInputError(opened.status());
+  }
+  reader_ = *std::move(opened);
+  ++next_path_;
+  return OkStatus();
+}
+
+Result<bool> BatchSource::ReadSome(PreparedBatch* batch) {
+  const std::string& path = options_.paths[next_path_ - 1];
+  std::vector<eval::InputRecord> records;
+  const size_t room = options_.batch_rows - batch->rows.size();
+  bool more = true;
+  Status bad;
+  while (records.size() < room) {
+    eval::InputRecord record;
+    const Result<bool> read = reader_->Next(&record);
+    if (!read.ok()) {
+      bad = AsInputError(read.status());
+      ++rows_in_file_;
+      break;
+    }
+    more = *read;
+    if (!more) {
+      break;
+    }
+    ++rows_in_file_;
+    records.push_back(std::move(record));
+  }
+  Executor* const executor = pool_ == nullptr ? Executor::Inline() : pool_.get();
+  for (PreparedRow& row : preparer_.Prepare(path, std::move(records), executor)) {
+    batch->rows.push_back(std::move(row));
+  }
+  if (bad.ok()) {
+    return more;
+  }
+  if (!reader_->can_continue()) {
+    return bad;
+  }
+  batch->rows.push_back({path, {}, std::move(bad)});
+  return true;
+}
+
+double BatchSource::ShareRead() const {
+  if (options_.paths.empty()) {
+    return 1;
+  }
+  double in_file = 0;
+  if (reader_ != nullptr && reader_->bytes_total() > 0) {
+    in_file =
+        static_cast<double>(reader_->bytes_read()) / static_cast<double>(reader_->bytes_total());
+  }
+  const double files_done = static_cast<double>(next_path_) - (reader_ == nullptr ? 0.0 : 1.0);
+  return std::clamp((files_done + in_file) / static_cast<double>(options_.paths.size()), 0.0, 1.0);
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "arguments.h"
+#include "console.h"
+#include "exit_code.h"
+#include "leadline/core/status.h"
+
+namespace leadline::cli {
+
+/// Runs a command whose arguments have been parsed. An error decides the exit code (ExitCodeOf).
+using CommandBody = std::function<Result<ExitCode>(Console& console)>;
+
+/// One command of the program, declared by one file command_<name>.cc.
+struct Command {
+  std::string_view path;     ///< words after "leadline", for example "eval run"
+  std::string_view summary;  ///< one sentence, no trailing period
+  std::string_view details;  ///< paragraphs of plain text for help and documentation; may be empty
+  /// Declares the arguments; the returned body owns what they are stored in.
+  CommandBody (*declare)(Arguments& arguments);
+};
+
+/// Every command in the order of the documentation. To add one, write its file and list it here.
+const std::vector<Command>& AllCommands();
+
+Command CreateCommand();
+Command IngestCommand();
+Command SearchCommand();
+Command GetCommand();
+Command DeleteCommand();
+Command CountCommand();
+Command ScrollCommand();
+Command ListCommand();
+Command StatsCommand();
+Command DropCommand();
+Command OptimizeCommand();
+Command CheckCommand();
+Command RepairCommand();
+Command BackupCommand();
+Command RestoreCommand();
+Command InfoCommand();
+Command EvalRunCommand();
+Command EvalScoreCommand();
+Command EvalAnnCommand();
+Command EvalGroundCommand();
+Command BenchAnnCommand();
+
+}  // namespace leadline::cli

@@ -1,0 +1,171 @@
+#include <memory>
+
+#include "ann_bench.h"
+#include "ann_points.h"
+#include "collection_json.h"
+#include "command.h"
+#include "json_lines.h"
+#include "leadline/simd/distance.h"
+#include "signal_stop.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+constexpr uint64_t kMaxThreads = 64;
+
+struct BenchArguments {
+  std::string base;
+  std::string queries;
+  std::string truth;
+  std::string metric;
+  std::string index = "auto";
+  std::string codes = "auto";
+  std::string directory = "/tmp";
+  std::string selectivity;
+  std::optional<std::string> sweep;
+  uint64_t m = 16;
+  uint64_t ef_construction = 200;
+  uint64_t nlist = 0;
+  uint64_t k = 10;
+  uint64_t threads = 1;
+  uint64_t build_threads = 2;
+};
+
+Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
+  AnnBenchOptions options;
+  options.base = args.base;
+  options.queries = args.queries;
+  options.truth = args.truth;
+  LEADLINE_ASSIGN_OR_RETURN(options.field.metric, ParseMetric(args.metric));
+  LEADLINE_ASSIGN_OR_RETURN(options.field.index, ParseIndexKind(args.index));
+  LEADLINE_ASSIGN_OR_RETURN(options.field.codes, ParseCodeType(args.codes));
+  options.field.m = static_cast<uint32_t>(args.m);
+  options.field.ef_construction = static_cast<uint32_t>(args.ef_construction);
+  options.field.nlist = static_cast<uint32_t>(args.nlist);
+  options.k = args.k;
+  if (args.sweep) {
+    LEADLINE_ASSIGN_OR_RETURN(options.sweep, ParseSweep(*args.sweep));
+  }
+  for (const std::string& share : SplitList(args.selectivity, ',')) {
+    LEADLINE_ASSIGN_OR_RETURN(const double value,
+                              ParseReal("--filter-selectivity", share, 0.000001, 1));
+    options.selectivities.push_back(value);
+  }
+  options.threads = args.threads;
+  options.build_threads = static_cast<uint32_t>(args.build_threads);
+  options.directory = args.directory;
+  return options;
+}
+
+Json PointsJson(const std::vector<eval::AnnPoint>& points) {
+  Json list = Json::array();
+  for (const eval::AnnPoint& point : points) {
+    list.push_back(AnnPointJson(point));
+  }
+  return list;
+}
+
+Json ResultJson(const AnnBenchOptions& options, const AnnBenchResult& result) {
+  VectorField field = options.field;
+  field.dim = result.dim;
+  Json object;
+  object["points"] = PointsJson(result.points);
+  object["filtered"] = Json::array();
+  for (const FilteredPoints& filtered : result.filtered) {
+    object["filtered"].push_back({{"selectivity", filtered.selectivity},
+                                  {"matches", filtered.matches},
+                                  {"points", PointsJson(filtered.points)}});
+  }
+  object["ingest_s"] = result.ingest_s;
+  object["build_s"] = result.build_s;
+  object["open_ms"] = result.open_ms;
+  object["resident_bytes"] = result.resident_bytes;
+  object["disk_bytes"] = result.disk_bytes;
+  object["segments"] = result.segments;
+  object["rows"] = result.rows;
+  object["queries"] = result.queries;
+  object["k"] = options.k;
+  object["threads"] = options.threads;
+  object["build_threads"] = options.build_threads;
+  object["vector"] = VectorFieldJson(field);
+  object["simd"] = simd::Kernels().name;
+  return object;
+}
+
+void PrintResult(const AnnBenchResult& result, Console& console) {
+  PrintFields(console, {{"rows", std::to_string(result.rows)},
+                        {"dim", std::to_string(result.dim)},
+                        {"queries", std::to_string(result.queries)},
+                        {"ingest", FormatFixed(result.ingest_s, 2) + " s"},
+                        {"build", FormatFixed(result.build_s, 2) + " s"},
+                        {"open", FormatFixed(result.open_ms, 1) + " ms"},
+                        {"resident", FormatBytes(result.resident_bytes)},
+                        {"disk", FormatBytes(result.disk_bytes)},
+                        {"segments", std::to_string(result.segments)},
+                        {"simd", std::string(simd::Kernels().name)}});
+  PrintAnnTable(result.points, console);
+  for (const FilteredPoints& filtered : result.filtered) {
+    console.Line("filter that passes " + FormatFixed(100 * filtered.selectivity, 3) + "% (" +
+                 std::to_string(filtered.matches) + " rows):");
+    PrintAnnTable(filtered.points, console);
+  }
+}
+
+Result<ExitCode> RunBench(const BenchArguments& args, Console& console) {
+  LEADLINE_ASSIGN_OR_RETURN(const AnnBenchOptions options, MakeOptions(args));
+  const SignalStop stop;
+  LEADLINE_ASSIGN_OR_RETURN(const AnnBenchResult result, RunAnnBench(options, stop, console));
+  if (console.json()) {
+    WriteJsonLine(console, ResultJson(options, result));
+  } else {
+    PrintResult(result, console);
+  }
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareBench(Arguments& arguments) {
+  auto args = std::make_shared<BenchArguments>();
+  arguments.Text(&args->base, "--base", "FILE", "vectors to index, any vector format").Required();
+  arguments.Text(&args->queries, "--queries", "FILE", "vectors to search for").Required();
+  arguments
+      .Text(&args->truth, "--truth", "FILE|exact",
+            "exact neighbours as row numbers (ivecs, ibin, npy, hdf5), or exact search")
+      .Required();
+  arguments.Choice(&args->metric, "--metric", {"cosine", "l2", "ip"}, "how vectors are compared")
+      .Required();
+  arguments.Choice(&args->index, "--index", {"auto", "flat", "hnsw", "ivf"}, "index to build");
+  arguments.Choice(&args->codes, "--codes", {"auto", "f32", "bf16", "sq8", "sq4", "pq4"},
+                   "what the index searches on");
+  arguments.Number(&args->m, "--M", "links of a node in hnsw", 2, 256);
+  arguments.Number(&args->ef_construction, "--ef-construction", "candidates while hnsw is built", 1,
+                   10000);
+  arguments.Number(&args->nlist, "--nlist", "lists of ivf; 0 chooses from the row count", 0, 65536);
+  arguments.Number(&args->k, "-k", "neighbours a query", 1, kMaxTopK);
+  arguments.Text(&args->sweep, "--sweep", "NAME=N,N,..",
+                 "ef_search or nprobe values; a few that fit the index unless given");
+  arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
+  arguments.Number(&args->build_threads, "--build-threads", "threads that build the index", 1,
+                   kMaxThreads);
+  arguments.Text(&args->selectivity, "--filter-selectivity", "S,S,..",
+                 "also measure under filters that pass these shares of the rows");
+  arguments.Text(&args->directory, "--dir", "DIR",
+                 "where the scratch database is made; it is deleted afterwards");
+  return [args](Console& console) { return RunBench(*args, console); };
+}
+
+}  // namespace
+
+Command BenchAnnCommand() {
+  return {
+      "bench ann", "Build an index from a file and measure recall, speed, size and opening",
+      R"(Goes through the public calls of the library: a scratch database is created, filled, optimized,
+closed and opened again, then searched with every value of the sweep. Searches under
+--filter-selectivity use at most 1,000 queries, compared with exact search under the same filter.
+
+--json: {"points":[..as in eval ann..],"filtered":[{"selectivity","matches","points"}],"ingest_s",
+"build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}.)",
+      DeclareBench};
+}
+
+}  // namespace leadline::cli

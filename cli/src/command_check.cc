@@ -1,0 +1,72 @@
+#include <memory>
+
+#include "command.h"
+#include "database_opening.h"
+#include "json_lines.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+Result<CheckReport> Check(const std::string& path) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenForReading(path));
+  return database->Check();
+}
+
+void PrintJson(const CheckReport& report, Console& console) {
+  Json problems = Json::array();
+  for (const CheckProblem& problem : report.problems) {
+    problems.push_back(
+        {{"invariant", problem.invariant}, {"where", problem.where}, {"detail", problem.detail}});
+  }
+  WriteJsonLine(console,
+                {{"ok", report.ok()}, {"rows", report.rows}, {"problems", std::move(problems)}});
+}
+
+void PrintTable(const CheckReport& report, Console& console) {
+  if (report.ok()) {
+    console.Line("ok: " + std::to_string(report.rows) + " rows checked");
+    return;
+  }
+  TablePrinter table({"invariant", "where", "detail"});
+  for (const CheckProblem& problem : report.problems) {
+    table.Row({problem.invariant, problem.where, problem.detail});
+  }
+  table.Print(console);
+}
+
+Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
+  Result<CheckReport> checked = Check(args.database);
+  CheckReport report;
+  if (checked.ok()) {
+    report = *std::move(checked);
+  } else if (checked.status().code() == StatusCode::kDataLoss) {
+    // Too damaged to open is a finding, not a failure to look.
+    report.problems.push_back({"IO", args.database, checked.status().message()});
+  } else {
+    return checked.status();
+  }
+  if (console.json()) {
+    PrintJson(report, console);
+  } else {
+    PrintTable(report, console);
+  }
+  return report.ok() ? ExitCode::kDone : ExitCode::kNegativeVerdict;
+}
+
+CommandBody DeclareCheck(Arguments& arguments) {
+  auto args = std::make_shared<DatabaseArguments>();
+  DeclareDatabase(arguments, args.get());
+  return [args](Console& console) { return RunCheck(*args, console); };
+}
+
+}  // namespace
+
+Command CheckCommand() {
+  return {"check", "Prove that indexes, locations and counters agree with the store",
+          "Writes nothing and works beside a writer. Exit code 1 when damage was found.\n"
+          "--json: {\"ok\":bool,\"rows\":N,\"problems\":[{\"invariant\",\"where\",\"detail\"}]}.",
+          DeclareCheck};
+}
+
+}  // namespace leadline::cli

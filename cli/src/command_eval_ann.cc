@@ -1,0 +1,153 @@
+#include <algorithm>
+#include <memory>
+
+#include "ann_points.h"
+#include "command.h"
+#include "database_opening.h"
+#include "eval_input.h"
+#include "exit_code.h"
+#include "leadline/core/file_system.h"
+#include "leadline/simd/distance.h"
+#include "progress_bar.h"
+#include "search_arguments.h"
+#include "signal_stop.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+constexpr uint64_t kMaxThreads = 64;
+constexpr size_t kWarmupQueries = 100;
+
+struct EvalAnnArguments {
+  DatabaseArguments where;
+  std::string queries;
+  std::string truth = "exact";
+  uint64_t k = 10;
+  uint64_t id_offset = 0;
+  uint64_t threads = 1;
+  uint64_t rescore = 0;
+  std::optional<std::string> sweep;
+  std::optional<std::string> filter;
+  std::string vector_field;
+};
+
+Result<eval::AnnTruth> FindTruth(const EvalAnnArguments& args, const OpenedCollection& opened,
+                                 const std::vector<eval::InputQuery>& queries,
+                                 const eval::RunOptions& options, Console& console) {
+  if (args.truth == "exact") {
+    ProgressBar bar(console, "exact search", queries.size(), "queries");
+    eval::RunOptions exact = options;
+    exact.progress = [&bar](size_t done) { bar.Update(done); };
+    return eval::ExactTruth(*opened.database, *opened.collection, queries, exact);
+  }
+  if (args.filter) {
+    return InvalidFieldError("a truth file knows no filter", "--truth", args.truth,
+                             "exact with --filter");
+  }
+  auto file = eval::ReadTruth(FileSystem::Posix(), args.truth, eval::FileFormat::kAuto);
+  if (!file.ok()) {
+    return AsInputError(file.status());
+  }
+  return eval::FileTruth(*opened.collection, queries, *file, args.k, args.id_offset,
+                         args.vector_field);
+}
+
+IndexKind KindOf(const CollectionOptions& options, const std::string& name) {
+  for (const VectorField& field : options.vectors) {
+    if (name.empty() || field.name == name) {
+      return field.index;
+    }
+  }
+  return IndexKind::kAuto;
+}
+
+Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
+  std::vector<eval::AnnSetting> sweep;
+  if (args.sweep) {
+    LEADLINE_ASSIGN_OR_RETURN(sweep, ParseSweep(*args.sweep));
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::InputQuery> queries, LoadQueries(args.queries));
+  eval::RunOptions options;
+  LEADLINE_ASSIGN_OR_RETURN(options.search.filter, ParseFilterFlag(args.filter));
+  options.search.limit = args.k;
+  options.search.vector_field = args.vector_field;
+  options.search.rescore = args.rescore;
+  options.threads = args.threads;
+  options.warmup = kWarmupQueries;
+
+  const SignalStop stop;
+  options.cancel = stop.token();
+  LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened, OpenForReading(args.where));
+  LEADLINE_ASSIGN_OR_RETURN(options.search.snapshot, opened.database->TakeSnapshot());
+  if (sweep.empty()) {
+    sweep = DefaultSweep(KindOf(opened.collection->options(), args.vector_field));
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
+                            FindTruth(args, opened, queries, options, console));
+  std::vector<eval::AnnPoint> points;
+  for (const eval::AnnSetting& setting : sweep) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        eval::AnnPoint point,
+        eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, options));
+    points.push_back(std::move(point));
+  }
+  if (!console.json()) {
+    PrintAnnTable(points, console);
+    return ExitCode::kDone;
+  }
+  Json object;
+  object["points"] = Json::array();
+  for (const eval::AnnPoint& point : points) {
+    object["points"].push_back(AnnPointJson(point));
+  }
+  object["k"] = args.k;
+  object["queries"] = queries.size();
+  object["threads"] = args.threads;
+  object["warmup_queries"] = std::min(kWarmupQueries, queries.size());
+  object["truth"] = args.truth;
+  object["truth_s"] = truth.seconds;
+  object["filter"] = args.filter.value_or("");
+  object["sequence"] = options.search.snapshot->sequence();
+  object["simd"] = simd::Kernels().name;
+  WriteJsonLine(console, object);
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareAnn(Arguments& arguments) {
+  auto args = std::make_shared<EvalAnnArguments>();
+  DeclareDatabaseAndCollection(arguments, &args->where);
+  arguments.Text(&args->queries, "--queries", "FILE", "queries: any vector format, or JSONL")
+      .Required();
+  arguments.Text(&args->truth, "--truth", "exact|FILE",
+                 "exact search at the same moment, or a file of row numbers (ivecs, ibin, npy, "
+                 "hdf5)");
+  arguments.Number(&args->k, "-k", "neighbours a query", 1, kMaxTopK);
+  arguments.Number(&args->id_offset, "--id-offset", "id of row 0 of the truth file", 0,
+                   uint64_t{1} << 62);
+  arguments.Text(&args->sweep, "--sweep", "NAME=N,N,..",
+                 "ef_search or nprobe values; a few that fit the index unless given");
+  arguments.Text(&args->filter, "--filter", "EXPR", "only records that match");
+  arguments.Text(&args->vector_field, "--vector-field", "NAME",
+                 "vector to search; the collection's first unless given");
+  arguments.Number(&args->rescore, "--rescore",
+                   "candidates rescored in full precision; 0 picks a default", 0, kMaxEfSearch);
+  arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
+  return [args](Console& console) { return RunAnn(*args, console); };
+}
+
+}  // namespace
+
+Command EvalAnnCommand() {
+  return {
+      "eval ann", "Measure the recall of approximate search against exact search, and its cost",
+      R"(Recall four ways: share of the exact ids; hits no farther than the last exact neighbour; the same
+with 1% slack; and the inverse of how much farther the hits are. Each as mean, 5th percentile and
+minimum over the queries. Fewer than k neighbours count as many as exist.
+
+--json: {"points":[{"ef_search":32,"recall":{"id","tie","epsilon","inverse_ratio","id_p5","id_min",..},
+"qps":..,"latency_us":{"p50","p95","p99",..}}],..}.)",
+      DeclareAnn};
+}
+
+}  // namespace leadline::cli

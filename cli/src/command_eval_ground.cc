@@ -1,0 +1,182 @@
+#include <memory>
+
+#include "command.h"
+#include "json_lines.h"
+#include "leadline/core/file_system.h"
+#include "leadline/eval/ground.h"
+#include "leadline/eval/ground_reader.h"
+#include "progress_bar.h"
+#include "signal_stop.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+struct GroundArguments {
+  std::string path;
+  uint64_t tier = 1;
+};
+
+/// A value, or null.
+Json ValueJson(const GroundValue& value) {
+  return value.defined() ? Json(*value.value) : Json(nullptr);
+}
+
+std::string ValueText(const GroundValue& value) {
+  return value.defined() ? FormatFixed(*value.value, 4) : "undefined (" + value.reason + ")";
+}
+
+Json EvidenceJson(const GroundEvidence& evidence) {
+  Json object;
+  object["context"] = evidence.context ? Json(*evidence.context) : Json(nullptr);
+  object["begin"] = evidence.begin;
+  object["end"] = evidence.end;
+  object["sentence"] = evidence.sentence;
+  object["missing"] = evidence.missing;
+  object["missing_numbers"] = evidence.missing_numbers;
+  object["missing_names"] = evidence.missing_names;
+  if (!evidence.opposed.empty()) {
+    object["opposed"] = evidence.opposed;
+  }
+  object["word_coverage"] = evidence.word_coverage;
+  object["bigram_coverage"] = evidence.bigram_coverage;
+  return object;
+}
+
+Json ReportJson(const GroundReport& report) {
+  Json sentences = Json::array();
+  for (const GroundSentence& sentence : report.sentences) {
+    sentences.push_back({{"text", sentence.text},
+                         {"verdict", GroundVerdictName(sentence.verdict)},
+                         {"score", ValueJson(sentence.score)},
+                         {"evidence", EvidenceJson(sentence.evidence)}});
+  }
+  Json object = {{"id", report.id}, {"score", ValueJson(report.score)}};
+  if (!report.score.defined()) {
+    object["reason"] = report.score.reason;
+  }
+  object["sentences"] = std::move(sentences);
+  return object;
+}
+
+Json SummaryJson(const GroundSummary& summary) {
+  Json baselines = Json::object();
+  for (const GroundSummary::Baseline& baseline : summary.baselines) {
+    baselines[baseline.name] = ValueJson(baseline.auroc);
+  }
+  return {{"auroc", ValueJson(summary.auroc)},
+          {"pr_auc", ValueJson(summary.pr_auc)},
+          {"balanced_accuracy", ValueJson(summary.balanced_accuracy)},
+          {"f1", ValueJson(summary.f1)},
+          {"n", summary.n},
+          {"n_scored", summary.n_scored},
+          {"n_grounded", summary.n_grounded},
+          {"baselines", std::move(baselines)}};
+}
+
+void PrintReport(const GroundReport& report, Console& console) {
+  if (console.json()) {
+    WriteJsonLine(console, ReportJson(report));
+    return;
+  }
+  console.Line(Printable(report.id) + ": score " + ValueText(report.score));
+  TablePrinter table({"verdict", "score", "sentence", "missing"});
+  for (const GroundSentence& sentence : report.sentences) {
+    std::string missing;
+    for (const std::string& word : sentence.evidence.missing) {
+      missing += (missing.empty() ? "" : ", ") + word;
+    }
+    table.Row({std::string(GroundVerdictName(sentence.verdict)),
+               sentence.score.defined() ? FormatFixed(*sentence.score.value, 4) : "-",
+               sentence.text, missing});
+  }
+  table.Print(console);
+}
+
+void PrintSummary(const GroundSummary& summary, Console& console) {
+  if (console.json()) {
+    WriteJsonLine(console, {{"summary", SummaryJson(summary)}});
+    return;
+  }
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"labelled responses", std::to_string(summary.n)},
+      {"of these with a score", std::to_string(summary.n_scored)},
+      {"of these grounded", std::to_string(summary.n_grounded)},
+      {"AUROC", ValueText(summary.auroc)},
+      {"PR-AUC", ValueText(summary.pr_auc)},
+      {"balanced accuracy", ValueText(summary.balanced_accuracy)},
+      {"F1", ValueText(summary.f1)}};
+  for (const GroundSummary::Baseline& baseline : summary.baselines) {
+    fields.emplace_back("AUROC of " + baseline.name, ValueText(baseline.auroc));
+  }
+  PrintFields(console, fields);
+}
+
+/// Judges every line of the file; returns what the labelled ones gave.
+Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundReader& reader,
+                                            const SignalStop& stop, Console& console) {
+  std::vector<GroundOutcome> outcomes;
+  ProgressBar bar(console, "ground", 0, "responses");
+  for (uint64_t done = 1;; ++done) {
+    if (stop.requested()) {
+      return CancelledError("stopped by a signal");
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const std::optional<GroundRecord> record, reader.Next());
+    if (!record) {
+      return outcomes;
+    }
+    Result<GroundReport> report = judge.Judge(record->input);
+    if (!report.ok()) {
+      return report.status().WithContext("line " + std::to_string(record->line));
+    }
+    PrintReport(*report, console);
+    if (record->grounded) {
+      outcomes.push_back({*record->grounded, report->score, report->baselines});
+    }
+    bar.Update(done);
+  }
+}
+
+Result<ExitCode> RunGround(const GroundArguments& args, Console& console) {
+  GroundOptions options;
+  options.tier = static_cast<int>(args.tier);
+  const Result<GroundJudge> judge = GroundJudge::Create(options);
+  if (!judge.ok()) {
+    return judge.status().code() == StatusCode::kUnimplemented
+               ? InvalidFieldError("this version has no such tier", "--tier",
+                                   std::to_string(args.tier), "0|1")
+               : judge.status();
+  }
+  const SignalStop stop;
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<GroundReader> reader,
+                            GroundReader::Open(FileSystem::Posix(), args.path));
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<GroundOutcome> outcomes,
+                            JudgeAll(*judge, *reader, stop, console));
+  if (!outcomes.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(const GroundSummary summary, SummariseGround(outcomes));
+    PrintSummary(summary, console);
+  }
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareGround(Arguments& arguments) {
+  auto args = std::make_shared<GroundArguments>();
+  arguments.Positional(&args->path, "FILE.jsonl",
+                       "responses: {\"id\",\"response\",\"contexts\",\"question\"?,\"label\"?}");
+  arguments.Number(&args->tier, "--tier",
+                   "0 rules only, 1 words and word pairs too; 2 and 3 do not exist yet", 0, 3);
+  return [args](Console& console) { return RunGround(*args, console); };
+}
+
+}  // namespace
+
+Command EvalGroundCommand() {
+  return {"eval ground", "Tell per sentence whether responses are supported by their contexts",
+          R"(Scores lie in 0..1, higher is better grounded. With --json one line a response,
+{"id","score","sentences":[{"text","verdict","score","evidence"}]}; a score that cannot be given is
+null. Where lines have labels, a last line {"summary":{"auroc","pr_auc","balanced_accuracy","f1","n",
+"baselines"}} compares the score and trivial baselines with them.)",
+          DeclareGround};
+}
+
+}  // namespace leadline::cli

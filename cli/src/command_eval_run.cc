@@ -1,0 +1,302 @@
+#include <algorithm>
+#include <memory>
+#include <unordered_set>
+
+#include "ann_points.h"
+#include "command.h"
+#include "database_opening.h"
+#include "eval_input.h"
+#include "evaluated_run.h"
+#include "leadline/core/clock.h"
+#include "leadline/core/file_system.h"
+#include "progress_bar.h"
+#include "run_files.h"
+#include "run_source.h"
+#include "search_arguments.h"
+#include "signal_stop.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+constexpr uint64_t kDefaultDepth = 100;
+constexpr uint64_t kMaxThreads = 64;
+constexpr size_t kSnippetBytes = 220;
+/// The report's recall against exact search: neighbours, queries, and distances spent on them.
+constexpr size_t kAnnNeighbours = 10;
+constexpr size_t kMaxAnnQueries = 200;
+constexpr size_t kMinAnnQueries = 20;
+constexpr uint64_t kAnnDistances = 200'000'000;
+
+struct EvalRunArguments {
+  DatabaseArguments where;
+  SearchArguments search;
+  std::string queries;
+  std::string qrels;
+  std::vector<std::string> measures;
+  std::string rules = "trec10";
+  std::optional<std::string> save;
+  std::optional<std::string> out;
+  std::string document_key;
+  std::string sweep = "auto";
+  bool all_queries = false;
+  bool replace = false;
+  uint64_t threads = 1;
+  uint64_t warmup = 32;
+  uint64_t seed = 42;
+};
+
+/// The places where the run's files go, checked before any work is done.
+Result<std::vector<std::string>> Destinations(const EvalRunArguments& args) {
+  std::vector<std::string> directories;
+  if (args.save) {
+    LEADLINE_RETURN_IF_ERROR(CheckRunName(*args.save));
+    directories.push_back(SavedRunDirectory(args.where.database, *args.save));
+    const bool exists =
+        FileSystem::Posix()->FileExists(JoinPath(directories.back(), "run.json")).ok();
+    if (exists && !args.replace) {
+      return AlreadyExistsError("a run of this name is saved: --save=" + *args.save +
+                                " (--replace overwrites it)");
+    }
+  }
+  if (args.out) {
+    directories.push_back(*args.out);
+  }
+  return directories;
+}
+
+/// Leaves out queries that have no judgments; returns how many.
+size_t KeepJudged(const eval::Qrels& qrels, std::vector<eval::InputQuery>* queries) {
+  std::unordered_set<std::string> judged;
+  for (const eval::JudgedQuery& query : qrels.queries) {
+    judged.insert(query.id);
+  }
+  const size_t before = queries->size();
+  std::erase_if(*queries,
+                [&judged](const eval::InputQuery& query) { return !judged.contains(query.id); });
+  return before - queries->size();
+}
+
+/// What the report shows of a document: its text fields, else its payload.
+std::string Snippet(const Record& record, const CollectionOptions& options) {
+  const Json payload = PayloadJson(record.payload);
+  std::string text;
+  for (const std::string& field : options.text_fields) {
+    const auto found = payload.find(field);
+    if (found != payload.end() && found->is_string()) {
+      text += (text.empty() ? "" : " - ") + found->get<std::string>();
+    }
+  }
+  if (text.empty() && !payload.empty()) {
+    text = JsonText(payload);
+  }
+  if (text.size() > kSnippetBytes) {
+    size_t end = kSnippetBytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) {
+      --end;  // not inside a code point
+    }
+    text = text.substr(0, end) + "...";
+  }
+  return text;
+}
+
+/// Fetches what the report shows of the first hits of every query.
+Status LoadSnippets(Collection& collection, EvaluatedRun* evaluated) {
+  std::unordered_set<std::string> wanted;
+  for (const eval::QueryOutcome& query : evaluated->run.queries) {
+    for (size_t i = 0; i < std::min(query.hits.size(), eval::kMaxReportHits); ++i) {
+      wanted.insert(query.hits[i].id);
+    }
+  }
+  const std::vector<std::string> ids(wanted.begin(), wanted.end());
+  ReadOptions options;
+  options.with_vectors = false;
+  LEADLINE_ASSIGN_OR_RETURN(const auto records, collection.Get(ids, options));
+  for (const std::optional<Record>& record : records) {
+    if (record) {
+      evaluated->snippets[record->id] = Snippet(*record, collection.options());
+    }
+  }
+  return OkStatus();
+}
+
+void PrintRun(const EvaluatedRun& evaluated, const std::vector<std::string>& directories,
+              Console& console) {
+  if (console.json()) {
+    WriteJsonLine(console, RunJson(evaluated));
+    return;
+  }
+  TablePrinter table({"measure", "mean", "lower", "upper", "queries"});
+  for (size_t m = 0; m < evaluated.scores.measures.size(); ++m) {
+    const eval::MeanValue& mean = evaluated.scores.means[m];
+    const eval::Interval& interval = evaluated.intervals[m];
+    table.Row({evaluated.scores.measures[m].name(),
+               mean.value.defined() ? FormatFixed(mean.value.value, 4) : "undefined",
+               FormatFixed(interval.lower, 4), FormatFixed(interval.upper, 4),
+               std::to_string(mean.n_used) + "/" + std::to_string(mean.n_total)});
+  }
+  table.Print(console);
+  const eval::LatencyFigures& latency = evaluated.run.latency;
+  console.Line("latency  p50 " + FormatMicros(latency.p50_us) + "  p95 " +
+               FormatMicros(latency.p95_us) + "  p99 " + FormatMicros(latency.p99_us) +
+               (latency.p99_reliable ? "" : " (fewer than 1,000 samples)"));
+  console.Line("run      " + evaluated.run.hash);
+  for (const std::string& directory : directories) {
+    console.Line("report   " + Printable(JoinPath(directory, "report.html")));
+  }
+}
+
+/// Measures recall against exact search on a part of the queries, at the run's own moment.
+Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& opened,
+                      eval::RunOptions options, EvaluatedRun* evaluated) {
+  std::vector<eval::AnnSetting> sweep =
+      DefaultSweep(opened.collection->options().vectors.front().index);
+  if (args.sweep != "auto") {
+    LEADLINE_ASSIGN_OR_RETURN(sweep, ParseSweep(args.sweep));
+  }
+  const uint64_t affordable = kAnnDistances / std::max<uint64_t>(1, evaluated->run.pins.rows);
+  const size_t wanted = std::clamp<size_t>(affordable, kMinAnnQueries, kMaxAnnQueries);
+  std::vector<eval::InputQuery> queries;
+  for (size_t q = 0; q < evaluated->queries.size() && queries.size() < wanted; ++q) {
+    if (evaluated->run.queries[q].error.empty()) {
+      queries.push_back(evaluated->queries[q]);
+    }
+  }
+  if (queries.empty()) {
+    return OkStatus();
+  }
+  options.document_key.clear();
+  options.progress = {};
+  options.search.limit = std::min<size_t>(args.search.k, kAnnNeighbours);
+  evaluated->ann_queries = queries.size();
+  evaluated->ann_k = options.search.limit;
+  LEADLINE_ASSIGN_OR_RETURN(
+      const eval::AnnTruth truth,
+      eval::ExactTruth(*opened.database, *opened.collection, queries, options));
+  for (const eval::AnnSetting& setting : sweep) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        eval::AnnPoint point,
+        eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, options));
+    evaluated->ann.push_back(std::move(point));
+  }
+  return OkStatus();
+}
+
+/// Searches and scores; everything is in `evaluated` but the snippets.
+Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
+                const SignalStop& stop, Console& console, EvaluatedRun* evaluated) {
+  eval::ScoreOptions scoring;
+  LEADLINE_ASSIGN_OR_RETURN(scoring.rules, ParseTrecRules(args.rules));
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::Measure> measures,
+                            eval::ParseMeasures(args.measures));
+  eval::RunOptions options;
+  LEADLINE_ASSIGN_OR_RETURN(options.search, MakeSearchOptions(args.search));
+  options.document_key = args.document_key;
+  options.threads = args.threads;
+  options.warmup = args.warmup;
+  options.seed = args.seed;
+  options.cancel = stop.token();
+  LEADLINE_ASSIGN_OR_RETURN(options.search.snapshot, opened.database->TakeSnapshot());
+  ProgressBar bar(console, "eval run", evaluated->queries.size(), "queries");
+  options.progress = [&bar](size_t done) { bar.Update(done); };
+  LEADLINE_ASSIGN_OR_RETURN(evaluated->run, eval::RunQueries(*opened.database, *opened.collection,
+                                                             evaluated->queries, options));
+  evaluated->finished_unix_ms = Clock::System()->UnixMillis();
+  evaluated->rules = args.rules;
+  if ((args.out || args.save) && args.sweep != "none") {
+    LEADLINE_RETURN_IF_ERROR(MeasureAnnPart(args, opened, options, evaluated));
+  }
+  return ScoreRun(measures, scoring, evaluated);
+}
+
+Result<ExitCode> RunEval(const EvalRunArguments& args, Console& console) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> directories, Destinations(args));
+  LEADLINE_ASSIGN_OR_RETURN(const eval::TrecRules rules, ParseTrecRules(args.rules));
+  EvaluatedRun evaluated;
+  LEADLINE_ASSIGN_OR_RETURN(evaluated.qrels, LoadQrels(args.qrels, rules));
+  LEADLINE_ASSIGN_OR_RETURN(evaluated.queries, LoadQueries(args.queries));
+  if (!args.all_queries) {
+    evaluated.queries_not_judged = KeepJudged(evaluated.qrels, &evaluated.queries);
+  }
+  if (args.sweep != "auto" && args.sweep != "none") {
+    LEADLINE_RETURN_IF_ERROR(ParseSweep(args.sweep).status());
+  }
+  if (evaluated.queries.empty()) {
+    return InvalidFieldError("no query of the file has judgments", "--queries", args.queries,
+                             "query ids of " + args.qrels);
+  }
+  const SignalStop stop;
+  LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened,
+                            OpenForReading(args.where, static_cast<uint32_t>(args.threads)));
+  LEADLINE_RETURN_IF_ERROR(Evaluate(args, opened, stop, console, &evaluated));
+  if (!directories.empty()) {
+    LEADLINE_RETURN_IF_ERROR(LoadSnippets(*opened.collection, &evaluated));
+  }
+  for (const std::string& directory : directories) {
+    LEADLINE_ASSIGN_OR_RETURN(const size_t encoded, WriteRunFiles(directory, evaluated));
+    if (encoded > 0) {
+      console.Message("ids with blanks are percent-encoded in run.trec: " +
+                      std::to_string(encoded));
+    }
+  }
+  for (const std::string& warning : Warnings(evaluated)) {
+    console.Message("warning: " + warning);
+  }
+  PrintRun(evaluated, directories, console);
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareEvalRun(Arguments& arguments) {
+  auto args = std::make_shared<EvalRunArguments>();
+  args->search.k = kDefaultDepth;
+  DeclareDatabaseAndCollection(arguments, &args->where);
+  arguments
+      .Text(&args->queries, "--queries", "FILE",
+            "queries: JSONL, CSV, a BEIR folder, or any vector format")
+      .Required();
+  arguments.Text(&args->qrels, "--qrels", "FILE", "judgments: TREC, BEIR, or a BEIR folder")
+      .Required();
+  DeclareSearch(arguments, &args->search);
+  DeclareMode(arguments, &args->search);
+  arguments.Texts(&args->measures, "-m", "MEASURE",
+                  "as in eval score; ndcg@10 recall@100 recip_rank judged@10 map P@10 recall@10 "
+                  "success@10 unless given");
+  arguments.Choice(&args->rules, "--rules", {"trec9", "trec10"}, "tie rules of the measures");
+  arguments.Text(&args->save, "--save", "NAME", "keep the run in the database, as DB#NAME");
+  arguments.Flag(&args->replace, "--replace", "let --save overwrite a run");
+  arguments.Text(&args->out, "--out", "DIR",
+                 "write run.json, run.trec, per_query.jsonl and report.html");
+  arguments.Text(&args->document_key, "--doc-key", "KEY",
+                 "payload key that names the document of a chunk: doc_id after ingest --chunk");
+  arguments.Text(
+      &args->sweep, "--sweep", "auto|none|NAME=N,..",
+      "with --out or --save: settings at which up to 200 queries are compared with exact "
+      "search");
+  arguments.Flag(&args->all_queries, "--all-queries", "run queries without judgments too");
+  arguments.Number(&args->threads, "--threads", "queries in flight; changes no result", 1,
+                   kMaxThreads);
+  arguments.Number(&args->warmup, "--warmup", "queries searched before the clock starts", 0,
+                   100'000);
+  arguments.Number(&args->seed, "--seed", "of the bootstrap intervals", 0, UINT64_MAX);
+  return [args](Console& console) {
+    if (args->measures.empty()) {
+      args->measures = {"ndcg@10", "recall@100", "recip_rank", "judged@10",
+                        "map",     "P@10",       "recall@10",  "success@10"};
+    }
+    return RunEval(*args, console);
+  };
+}
+
+}  // namespace
+
+Command EvalRunCommand() {
+  return {
+      "eval run", "Run judged queries against one moment of a collection and score the answers",
+      R"(Every query sees the same snapshot while writers go on. Judged queries without results count as 0,
+queries without judgments are not run; both are counted. Intervals are 95% bootstrap intervals of
+the mean. The same pins (snapshot, collection, settings, queries, seed, version) give the same run
+hash on any number of threads. With --json the content of run.json on one line.)",
+      DeclareEvalRun};
+}
+
+}  // namespace leadline::cli

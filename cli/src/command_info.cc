@@ -1,0 +1,110 @@
+#include <dlfcn.h>
+#include <memory>
+
+#include "command.h"
+#include "json_lines.h"
+#include "leadline/core/types.h"
+#include "leadline/core/version.h"
+#include "leadline/simd/distance.h"
+#include "leadline/text/embedder.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+/// Any library with the BLAS interface may serve; OpenBLAS tells what it is.
+std::string BlasName() {
+  using ConfigFunction = char* (*)();
+  const auto config =
+      reinterpret_cast<ConfigFunction>(::dlsym(RTLD_DEFAULT, "openblas_get_config"));
+  return config != nullptr ? std::string(config()) : "not OpenBLAS";
+}
+
+Json SimdJson() {
+  const simd::KernelSelection& selection = simd::DefaultKernelSelection();
+  Json available = Json::array();
+  for (const simd::DistanceKernels* level : simd::AvailableLevels()) {
+    available.push_back(level->name);
+  }
+  Json object = {{"available", std::move(available)}, {"chosen", selection.kernels->name}};
+  if (!selection.requested.empty()) {
+    object["requested"] = selection.requested;
+  }
+  if (!selection.fallback_reason.empty()) {
+    object["fallback_reason"] = selection.fallback_reason;
+  }
+  return object;
+}
+
+Json LimitsJson() {
+  return {{"id_bytes", kMaxIdBytes},
+          {"collection_name_bytes", kMaxCollectionNameBytes},
+          {"dim", kMaxDim},
+          {"k", kMaxTopK},
+          {"ef_search", kMaxEfSearch},
+          {"nprobe", kMaxNprobe},
+          {"payload_bytes", kMaxPayloadBytes},
+          {"payload_depth", kMaxPayloadDepth},
+          {"filter_depth", kMaxFilterDepth},
+          {"filter_nodes", kMaxFilterNodes},
+          {"batch_bytes", kMaxBatchBytes},
+          {"batch_records", kMaxBatchRecords}};
+}
+
+Json EmbeddersJson() {
+  Json list = Json::array();
+  for (const EmbedderInfo& embedder : ListEmbedders()) {
+    list.push_back({{"name", embedder.name},
+                    {"dim", embedder.dim},
+                    {"version", embedder.version},
+                    {"description", embedder.description}});
+  }
+  return list;
+}
+
+void PrintTable(const Json& info, Console& console) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const auto& [name, value] : info.items()) {
+    if (!value.is_object()) {
+      fields.emplace_back(name, value.is_string() ? value.get<std::string>() : JsonText(value));
+      continue;
+    }
+    for (const auto& [inner, inner_value] : value.items()) {
+      fields.emplace_back(name + "." + inner, inner_value.is_string()
+                                                  ? inner_value.get<std::string>()
+                                                  : JsonText(inner_value));
+    }
+  }
+  PrintFields(console, fields);
+}
+
+Result<ExitCode> RunInfo(Console& console) {
+  Json info;
+  info["version"] = Version();
+  info["simd"] = SimdJson();
+  info["blas"] = BlasName();
+  info["gpu"] = "none";
+  info["format_versions"] = {{"database", kDatabaseFormatVersion},
+                             {"segment", kSegmentFormatVersion}};
+  info["limits"] = LimitsJson();
+  info["embedders"] = EmbeddersJson();
+  if (console.json()) {
+    WriteJsonLine(console, info);
+  } else {
+    PrintTable(info, console);
+  }
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareInfo(Arguments&) {
+  return [](Console& console) { return RunInfo(console); };
+}
+
+}  // namespace
+
+Command InfoCommand() {
+  return {"info", "Show version, SIMD levels, BLAS, GPU, limits and format versions", "",
+          DeclareInfo};
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,50 @@
+#include <memory>
+
+#include "command.h"
+#include "database_opening.h"
+#include "json_lines.h"
+
+namespace leadline::cli {
+namespace {
+
+struct RepairArguments {
+  DatabaseArguments where;
+  bool accept_loss = false;
+};
+
+Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
+  LEADLINE_ASSIGN_OR_RETURN(const RepairReport report,
+                            Database::Repair(args.where.database, args.accept_loss));
+  if (console.json()) {
+    WriteJsonLine(console, {{"actions", report.actions}, {"lost_data", report.lost_data}});
+    return ExitCode::kDone;
+  }
+  for (const std::string& action : report.actions) {
+    console.Line(Printable(action));
+  }
+  if (report.actions.empty()) {
+    console.Line("nothing to repair");
+  }
+  if (report.lost_data) {
+    console.Line("data was lost");
+  }
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareRepair(Arguments& arguments) {
+  auto args = std::make_shared<RepairArguments>();
+  DeclareDatabase(arguments, &args->where);
+  arguments.Flag(&args->accept_loss, "--accept-loss", "cut a damaged log at the damage");
+  return [args](Console& console) { return RunRepair(*args, console); };
+}
+
+}  // namespace
+
+Command RepairCommand() {
+  return {"repair", "Fix what check finds in a closed database",
+          "Everything but the record store is derived and rebuilt. Nothing is given up without "
+          "--accept-loss.\n--json: {\"actions\":[..],\"lost_data\":bool}.",
+          DeclareRepair};
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,241 @@
+#include <memory>
+
+#include "command.h"
+#include "database_opening.h"
+#include "eval_input.h"
+#include "record_json.h"
+#include "search_arguments.h"
+#include "signal_stop.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+struct SearchCommandArguments {
+  DatabaseArguments where;
+  SearchArguments search;
+  std::optional<std::string> vector;
+  std::optional<std::string> queries;
+  std::optional<std::string> text;
+  std::optional<std::string> id;
+  std::string format = "auto";
+  std::string fields;
+  std::string group_by;
+  std::optional<std::string> min_score;
+  bool with_vectors = false;
+  bool explain = false;
+};
+
+Status CheckOneInput(const SearchCommandArguments& args) {
+  const int given = static_cast<int>(args.vector.has_value()) +
+                    static_cast<int>(args.queries.has_value()) +
+                    static_cast<int>(args.text.has_value()) + static_cast<int>(args.id.has_value());
+  if (given != 1) {
+    return InvalidFieldError("give exactly one of --vector, --queries, --text and --id", "query",
+                             std::to_string(given) + " given", "1");
+  }
+  return OkStatus();
+}
+
+Result<std::vector<float>> ParseVector(const std::string& text) {
+  const Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!parsed.is_array()) {
+    return InvalidFieldError("not a JSON array of numbers", "--vector", text.substr(0, 80),
+                             "[n, n, ..]");
+  }
+  std::vector<float> vector;
+  for (const Json& value : parsed) {
+    if (!value.is_number()) {
+      return InvalidFieldError("not a number", "--vector[" + std::to_string(vector.size()) + "]",
+                               JsonText(value).substr(0, 80), "a number");
+    }
+    vector.push_back(value.get<float>());
+  }
+  if (vector.empty()) {
+    return InvalidFieldError("the vector is empty", "--vector", "[]", "the collection's size");
+  }
+  return vector;
+}
+
+/// One query per output line; `id` is the label of the line.
+Result<std::vector<eval::InputQuery>> ReadInput(const SearchCommandArguments& args) {
+  if (args.queries) {
+    return LoadQueries(*args.queries, args.format);
+  }
+  eval::InputQuery query;
+  query.id = args.id.value_or("0");
+  query.text = args.text.value_or("");
+  if (args.vector) {
+    LEADLINE_ASSIGN_OR_RETURN(query.vector, ParseVector(*args.vector));
+  }
+  return std::vector<eval::InputQuery>{std::move(query)};
+}
+
+Result<SearchOptions> OptionsOf(const SearchCommandArguments& args) {
+  LEADLINE_ASSIGN_OR_RETURN(SearchOptions options, MakeSearchOptions(args.search));
+  options.with_payload = true;
+  options.fields = SplitList(args.fields, ',');
+  options.with_vectors = args.with_vectors;
+  options.explain = args.explain;
+  options.group_by = args.group_by;
+  if (args.min_score) {
+    LEADLINE_ASSIGN_OR_RETURN(const double score,
+                              ParseReal("--min-score", *args.min_score, -3e38, 3e38));
+    options.min_score = static_cast<float>(score);
+  }
+  return options;
+}
+
+Result<SearchResponse> SearchOne(const SearchCommandArguments& args, const eval::InputQuery& query,
+                                 SearchOptions options, Collection& collection) {
+  if (!query.filter.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(const Filter own, Filter::Parse(query.filter));
+    LEADLINE_ASSIGN_OR_RETURN(options.filter,
+                              Filter::And(options.filter ? std::vector<Filter>{*options.filter, own}
+                                                         : std::vector<Filter>{own}));
+  }
+  if (args.id) {
+    return collection.SearchId(*args.id, options);
+  }
+  if (query.vector.empty() && collection.options().embedder.empty()) {
+    return InvalidFieldError("text queries need a collection with an embedder", "collection",
+                             collection.name(), "an embedder, or a vector");
+  }
+  return query.vector.empty() ? collection.SearchText(query.text, options)
+                              : collection.Search(query.vector, options);
+}
+
+Json PlanJson(const Plan& plan) {
+  Json steps = Json::array();
+  for (const PlanStep& step : plan.steps) {
+    steps.push_back({{"source", step.source},
+                     {"strategy", step.strategy},
+                     {"rows", step.rows},
+                     {"matches", step.matches},
+                     {"distances", step.distances},
+                     {"candidates", step.candidates},
+                     {"fallback", step.fallback}});
+  }
+  return {{"sequence", plan.sequence},
+          {"simd", plan.simd},
+          {"distances", plan.distances},
+          {"steps", std::move(steps)}};
+}
+
+void PrintJson(const std::string& id, const SearchResponse& response, bool with_vectors,
+               Console& console) {
+  Json hits = Json::array();
+  for (const Hit& hit : response.hits) {
+    Json object = {{"id", hit.id},
+                   {"score", ShortestDouble(hit.score)},
+                   {"payload", PayloadJson(hit.payload)}};
+    if (with_vectors) {
+      object["vector"] = VectorJson(hit.vector);
+    }
+    hits.push_back(std::move(object));
+  }
+  Json line = {{"query", id},
+               {"hits", std::move(hits)},
+               {"metric", MetricName(response.metric)},
+               {"higher_is_better", response.higher_is_better},
+               {"took_us", response.took_us}};
+  if (response.degraded) {
+    line["degraded"] = true;
+  }
+  if (response.plan) {
+    line["plan"] = PlanJson(*response.plan);
+  }
+  WriteJsonLine(console, line);
+}
+
+void PrintPlan(const Plan& plan, Console& console) {
+  TablePrinter table(
+      {"source", "strategy", "rows", "matches", "distances", "candidates", "fallback"});
+  for (const PlanStep& step : plan.steps) {
+    table.Row({step.source, step.strategy, std::to_string(step.rows), std::to_string(step.matches),
+               std::to_string(step.distances), std::to_string(step.candidates),
+               step.fallback ? "yes" : "no"});
+  }
+  console.Line("plan at sequence " + std::to_string(plan.sequence) + ", " + plan.simd + ":");
+  table.Print(console);
+}
+
+void PrintTable(const std::string& id, const SearchResponse& response, Console& console) {
+  console.Line("query " + Printable(id) + ": " + std::to_string(response.hits.size()) +
+               " hits in " + FormatMicros(static_cast<double>(response.took_us)) + " (" +
+               std::string(MetricName(response.metric)) +
+               (response.higher_is_better ? ", higher is better)" : ", lower is better)"));
+  TablePrinter table({"rank", "id", "score", "payload"});
+  for (size_t i = 0; i < response.hits.size(); ++i) {
+    const Hit& hit = response.hits[i];
+    table.Row({std::to_string(i + 1), hit.id, FormatFixed(hit.score, 6), hit.payload});
+  }
+  table.Print(console);
+  if (response.plan) {
+    PrintPlan(*response.plan, console);
+  }
+}
+
+Result<ExitCode> RunSearch(const SearchCommandArguments& args, Console& console) {
+  LEADLINE_RETURN_IF_ERROR(CheckOneInput(args));
+  LEADLINE_ASSIGN_OR_RETURN(SearchOptions options, OptionsOf(args));
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::InputQuery> queries, ReadInput(args));
+  const SignalStop stop;
+  LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened, OpenForReading(args.where));
+  LEADLINE_ASSIGN_OR_RETURN(options.snapshot, opened.database->TakeSnapshot());
+  options.cancel = stop.token();
+  for (const eval::InputQuery& query : queries) {
+    Result<SearchResponse> response = SearchOne(args, query, options, *opened.collection);
+    if (!response.ok()) {
+      return response.status().WithContext("query " + query.id);
+    }
+    if (console.json()) {
+      PrintJson(query.id, *response, args.with_vectors, console);
+    } else {
+      PrintTable(query.id, *response, console);
+    }
+    if (response->degraded) {
+      console.Message("degraded: a damaged segment was answered exactly from the store");
+    }
+  }
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareSearchCommand(Arguments& arguments) {
+  auto args = std::make_shared<SearchCommandArguments>();
+  DeclareDatabaseAndCollection(arguments, &args->where);
+  arguments.Text(&args->vector, "--vector", "JSON", "search by this vector, [n, n, ..]");
+  arguments.Text(
+      &args->queries, "--queries", "FILE",
+      "search by every query of a file: any vector format, or JSONL with vector or text");
+  arguments.Text(&args->text, "--text", "STR", "search by text, embedded as the collection's are");
+  arguments.Text(&args->id, "--id", "ID", "search by the stored vector of this record");
+  arguments.Choice(
+      &args->format, "--format",
+      {"auto", "jsonl", "csv", "beir", "fvecs", "bvecs", "fbin", "u8bin", "i8bin", "npy", "hdf5"},
+      "format of --queries");
+  DeclareSearch(arguments, &args->search);
+  DeclareMode(arguments, &args->search);
+  arguments.Text(&args->fields, "--fields", "A,B", "payload paths to return; all unless given");
+  arguments.Text(&args->group_by, "--group-by", "PATH", "at most one hit per value of this path");
+  arguments.Text(&args->min_score, "--min-score", "X", "worst acceptable score");
+  arguments.Flag(&args->with_vectors, "--with-vectors", "return the vectors too");
+  arguments.Flag(&args->explain, "--explain", "report the plan that ran");
+  return [args](Console& console) { return RunSearch(*args, console); };
+}
+
+}  // namespace
+
+Command SearchCommand() {
+  return {
+      "search", "Find the records nearest to a vector, a text or a stored record",
+      R"(Exactly one of --vector, --queries, --text and --id. All queries of one call see the same moment.
+The score is the metric's own value: cosine similarity, inner product, or squared l2 distance.
+
+With --json one line a query: {"query":ID,"hits":[{"id","score","payload"}],"metric",
+"higher_is_better","took_us"}, with "plan" under --explain. ID is the id of the query in its file,
+the id given to --id, or "0".)",
+      DeclareSearchCommand};
+}
+
+}  // namespace leadline::cli

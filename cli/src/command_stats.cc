@@ -1,0 +1,84 @@
+#include <memory>
+
+#include "collection_json.h"
+#include "command.h"
+#include "database_opening.h"
+#include "table_printer.h"
+
+namespace leadline::cli {
+namespace {
+
+Json CollectionStatsJson(const Collection& collection, const CollectionStats& stats) {
+  Json object = CollectionJson(collection.name(), collection.options());
+  object["rows"] = stats.rows;
+  object["tail_rows"] = stats.tail_rows;
+  object["segments"] = stats.segments;
+  object["segment_rows"] = stats.segment_rows;
+  object["dead_rows"] = stats.dead_rows;
+  object["damaged_segments"] = stats.damaged_segments;
+  object["segment_bytes"] = stats.segment_bytes;
+  object["resident_bytes"] = stats.resident_bytes;
+  object["min_self_recall"] = stats.min_self_recall;
+  object["degraded"] = stats.degraded;
+  return object;
+}
+
+/// Shows the JSON form to people: one line a field, nested values as JSON.
+void PrintObject(const Json& object, Console& console) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const auto& [name, value] : object.items()) {
+    const bool is_bytes = name.ends_with("_bytes") && value.is_number_unsigned();
+    fields.emplace_back(name, value.is_string() ? value.get<std::string>()
+                              : is_bytes        ? FormatBytes(value.get<uint64_t>())
+                                                : JsonText(value));
+  }
+  PrintFields(console, fields);
+}
+
+Result<Json> DatabaseStatsJson(Database& database) {
+  LEADLINE_ASSIGN_OR_RETURN(const DatabaseStats stats, database.Stats());
+  Json object;
+  object["sequence"] = stats.sequence;
+  object["collections"] = stats.collections;
+  object["store_bytes"] = stats.store_bytes;
+  object["segment_bytes"] = stats.segment_bytes;
+  object["degraded"] = stats.degraded;
+  LEADLINE_ASSIGN_OR_RETURN(object["names"], database.ListCollections());
+  return object;
+}
+
+Result<ExitCode> RunStats(const DatabaseArguments& args, Console& console) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                            OpenForReading(args.database));
+  Json object;
+  if (args.collection.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(object, DatabaseStatsJson(*database));
+  } else {
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
+                              database->OpenCollection(args.collection));
+    LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection->Stats());
+    object = CollectionStatsJson(*collection, stats);
+  }
+  if (console.json()) {
+    WriteJsonLine(console, object);
+  } else {
+    PrintObject(object, console);
+  }
+  return ExitCode::kDone;
+}
+
+CommandBody DeclareStats(Arguments& arguments) {
+  auto args = std::make_shared<DatabaseArguments>();
+  DeclareDatabase(arguments, args.get());
+  arguments.Positional(&args->collection, "COLLECTION", "name of one collection").Optional();
+  return [args](Console& console) { return RunStats(*args, console); };
+}
+
+}  // namespace
+
+Command StatsCommand() {
+  return {"stats", "Show sizes, counts and health of a database or of one collection", "",
+          DeclareStats};
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,27 @@
+#include "eval_input.h"
+
+#include "exit_code.h"
+#include "leadline/core/file_system.h"
+#include "leadline/eval/judgments.h"
+
+namespace leadline::cli {
+
+Result<std::vector<eval::InputQuery>> LoadQueries(const std::string& path,
+                                                  const std::string& format) {
+  LEADLINE_ASSIGN_OR_RETURN(const eval::FileFormat parsed, eval::ParseFileFormat(format));
+  auto queries = eval::ReadQueries(FileSystem::Posix(), path, parsed, {});
+  if (!queries.ok()) {
+    return AsInputError(queries.status());
+  }
+  return queries;
+}
+
+Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules) {
+  auto qrels = eval::ReadQrels(FileSystem::Posix(), path, rules);
+  if (!qrels.ok()) {
+    return AsInputError(qrels.status());
+  }
+  return qrels;
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "leadline/eval/metrics.h"
+#include "leadline/eval/query_reader.h"
+
+namespace leadline::cli {
+
+/// Reads queries; damage in the file is the caller's error.
+Result<std::vector<eval::InputQuery>> LoadQueries(const std::string& path,
+                                                  const std::string& format = "auto");
+/// Reads judgments; damage in the file is the caller's error.
+Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules);
+
+}  // namespace leadline::cli

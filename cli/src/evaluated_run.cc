@@ -1,0 +1,175 @@
+#include "evaluated_run.h"
+
+#include <utility>
+
+#include "ann_points.h"
+#include "latency_json.h"
+
+namespace leadline::cli {
+namespace {
+
+/// Values of one measure over the queries where it is defined.
+std::vector<double> DefinedValues(const eval::ScoreReport& scores, size_t measure) {
+  std::vector<double> values;
+  values.reserve(scores.queries.size());
+  for (const eval::QueryScores& query : scores.queries) {
+    if (query.values[measure].defined()) {
+      values.push_back(query.values[measure].value);
+    }
+  }
+  return values;
+}
+
+Json MeasuresJson(const EvaluatedRun& evaluated) {
+  Json object = Json::object();
+  for (size_t m = 0; m < evaluated.scores.measures.size(); ++m) {
+    const eval::MeanValue& mean = evaluated.scores.means[m];
+    Json entry;
+    if (mean.value.defined()) {
+      entry["value"] = mean.value.value;
+      entry["lower"] = evaluated.intervals[m].lower;
+      entry["upper"] = evaluated.intervals[m].upper;
+    } else {
+      entry["value"] = nullptr;
+      entry["undefined"] = UndefinedReasonName(mean.value.reason);
+    }
+    entry["n_used"] = mean.n_used;
+    entry["n_total"] = mean.n_total;
+    object[evaluated.scores.measures[m].name()] = std::move(entry);
+  }
+  return object;
+}
+
+Json PinsJson(const eval::RunPins& pins) {
+  Json object = Json::object();
+  for (const auto& [name, value] : eval::PinList(pins)) {
+    if (name == "vector") {
+      object["vectors"].push_back(value);
+    } else {
+      object[name] = value;
+    }
+  }
+  return object;
+}
+
+Json CountsJson(const EvaluatedRun& evaluated) {
+  const eval::ScoreCounts& counts = evaluated.scores.counts;
+  return {{"queries_judged", counts.queries_judged},
+          {"queries_returned", counts.queries_returned},
+          {"queries_evaluated", counts.queries_evaluated},
+          {"queries_missing", counts.queries_missing},
+          {"queries_extra", counts.queries_extra},
+          {"queries_not_judged", evaluated.queries_not_judged},
+          {"queries_failed", evaluated.FailedQueries()},
+          {"queries_without_relevant", counts.queries_without_relevant},
+          {"docs_returned", counts.docs_returned},
+          {"docs_unjudged", counts.docs_unjudged}};
+}
+
+Json FailuresJson(const eval::RunResult& run) {
+  Json list = Json::array();
+  for (const eval::QueryOutcome& query : run.queries) {
+    if (!query.error.empty()) {
+      list.push_back({{"query", query.id}, {"error", query.error}});
+    }
+  }
+  return list;
+}
+
+}  // namespace
+
+std::unordered_map<std::string, const eval::QueryScores*> EvaluatedRun::ScoresById() const {
+  std::unordered_map<std::string, const eval::QueryScores*> by_id;
+  for (const eval::QueryScores& query : scores.queries) {
+    by_id.emplace(query.id, &query);
+  }
+  return by_id;
+}
+
+std::unordered_map<std::string, std::map<std::string, int32_t>> EvaluatedRun::JudgmentsById()
+    const {
+  std::unordered_map<std::string, std::map<std::string, int32_t>> by_id;
+  for (const eval::JudgedQuery& query : qrels.queries) {
+    std::map<std::string, int32_t>& docs = by_id[query.id];
+    for (const eval::JudgedDoc& doc : query.docs) {
+      docs.emplace(doc.id, doc.relevance);
+    }
+  }
+  return by_id;
+}
+
+size_t EvaluatedRun::FailedQueries() const {
+  size_t failed = 0;
+  for (const eval::QueryOutcome& query : run.queries) {
+    failed += query.error.empty() ? 0 : 1;
+  }
+  return failed;
+}
+
+Status ScoreRun(const std::vector<eval::Measure>& measures, const eval::ScoreOptions& options,
+                EvaluatedRun* evaluated) {
+  LEADLINE_ASSIGN_OR_RETURN(evaluated->scores, eval::Score(eval::ToRankedRun(evaluated->run),
+                                                           evaluated->qrels, measures, options));
+  evaluated->intervals.clear();
+  for (size_t m = 0; m < measures.size(); ++m) {
+    evaluated->intervals.push_back(
+        eval::BootstrapMeanInterval(DefinedValues(evaluated->scores, m), evaluated->run.pins.seed));
+  }
+  return OkStatus();
+}
+
+std::vector<std::pair<std::string, std::string>> CountList(const EvaluatedRun& evaluated) {
+  const eval::ScoreCounts& counts = evaluated.scores.counts;
+  return {{"judged queries", std::to_string(counts.queries_judged)},
+          {"of these without results (count as 0)", std::to_string(counts.queries_missing)},
+          {"queries without judgments (not run)", std::to_string(evaluated.queries_not_judged)},
+          {"queries run without judgments (ignored)", std::to_string(counts.queries_extra)},
+          {"queries that could not be searched", std::to_string(evaluated.FailedQueries())},
+          {"queries with nothing relevant judged", std::to_string(counts.queries_without_relevant)},
+          {"documents returned", std::to_string(counts.docs_returned)},
+          {"of these not judged", std::to_string(counts.docs_unjudged)}};
+}
+
+std::vector<std::string> Warnings(const EvaluatedRun& evaluated) {
+  std::vector<std::string> warnings;
+  const auto warn = [&warnings](size_t count, const std::string& text) {
+    if (count > 0) {
+      warnings.push_back(std::to_string(count) + " " + text);
+    }
+  };
+  warn(evaluated.scores.counts.queries_missing, "judged queries have no results and count as 0");
+  warn(evaluated.FailedQueries(), "queries could not be searched");
+  if (evaluated.run.degraded) {
+    warnings.emplace_back("the database is degraded: some answers came from the store");
+  }
+  return warnings;
+}
+
+Json RunJson(const EvaluatedRun& evaluated) {
+  const eval::RunResult& run = evaluated.run;
+  Json object;
+  object["leadline_run"] = 1;
+  object["hash"] = run.hash;
+  object["measures"] = MeasuresJson(evaluated);
+  object["counts"] = CountsJson(evaluated);
+  object["latency_us"] = LatencyJson(run.latency);
+  if (!evaluated.ann.empty()) {
+    object["ann"] = {{"k", evaluated.ann_k}, {"queries", evaluated.ann_queries}};
+    for (const eval::AnnPoint& point : evaluated.ann) {
+      object["ann"]["points"].push_back(AnnPointJson(point));
+    }
+  }
+  object["threads"] = run.threads;
+  object["warmup_queries"] = run.warmup;
+  object["wall_s"] = run.wall_seconds;
+  object["qps"] =
+      run.wall_seconds > 0 ? static_cast<double>(run.queries.size()) / run.wall_seconds : 0.0;
+  object["rules"] = evaluated.rules;
+  object["degraded"] = run.degraded;
+  object["failed_queries"] = FailuresJson(run);
+  object["finished_unix_ms"] = evaluated.finished_unix_ms;
+  object["pins"] = PinsJson(run.pins);
+  return object;
+}
+
+}  // namespace leadline::cli

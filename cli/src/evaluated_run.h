@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "json_lines.h"
+#include "leadline/eval/ann_runner.h"
+#include "leadline/eval/bootstrap.h"
+#include "leadline/eval/metrics.h"
+#include "leadline/eval/query_reader.h"
+#include "leadline/eval/runner.h"
+
+namespace leadline::cli {
+
+/// A run with its scores: all that the files of `eval run` are made from.
+struct EvaluatedRun {
+  eval::RunResult run;
+  std::vector<eval::InputQuery> queries;  ///< in the order of run.queries
+  eval::Qrels qrels;
+  eval::ScoreReport scores;
+  std::string rules;
+  std::vector<eval::Interval> intervals;  ///< one per measure, where its mean is defined
+  size_t queries_not_judged = 0;          ///< in the query file, left out of the run
+  std::vector<eval::AnnPoint> ann;        ///< recall against exact search, where it was measured
+  size_t ann_queries = 0;
+  size_t ann_k = 0;
+  int64_t finished_unix_ms = 0;
+  /// Document id -> what to show of it in the report.
+  std::unordered_map<std::string, std::string> snippets;
+
+  /// Rows of scores.queries by query id.
+  [[nodiscard]] std::unordered_map<std::string, const eval::QueryScores*> ScoresById() const;
+  /// Judgments by query id, then document id.
+  [[nodiscard]] std::unordered_map<std::string, std::map<std::string, int32_t>> JudgmentsById()
+      const;
+  /// Queries that could not be searched.
+  [[nodiscard]] size_t FailedQueries() const;
+};
+
+/// Scores the run and computes the intervals of the means.
+Status ScoreRun(const std::vector<eval::Measure>& measures, const eval::ScoreOptions& options,
+                EvaluatedRun* evaluated);
+
+/// run.json: hash, pins, measures with intervals, counts, latency, failed queries.
+Json RunJson(const EvaluatedRun& evaluated);
+/// What the judgments cover, by name.
+std::vector<std::pair<std::string, std::string>> CountList(const EvaluatedRun& evaluated);
+/// Things a reader of the numbers must know first; empty where there are none.
+std::vector<std::string> Warnings(const EvaluatedRun& evaluated);
+
+}  // namespace leadline::cli

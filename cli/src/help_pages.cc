@@ -1,0 +1,191 @@
+#include "help_pages.h"
+
+#include <algorithm>
+
+namespace leadline::cli {
+namespace {
+
+constexpr size_t kWrapColumn = 90;
+
+constexpr std::string_view kIntroduction =
+    R"(Results go to standard output, messages and progress to standard error. `--json` prints
+results as JSON, one object, or one object a line where said; `--quiet` silences messages and
+progress. Progress bars appear only on a terminal. Any number of commands may read a database while
+one writes it.
+
+An argument that starts with `-` is given after `--`: `leadline get DB COLLECTION -- -7`.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | done |
+| 1 | a negative verdict: check found damage |
+| 2 | wrong usage or invalid input; the message names the flag or field, the value and the limit |
+| 3 | inconclusive |
+| 4 | could not run: I/O, lock, no space, missing device |
+| 130 | stopped by Ctrl-C or SIGTERM; what was acknowledged stays |
+)";
+
+/// "--dim N" or "DB".
+std::string ArgumentForm(const Argument& argument) {
+  std::string form = argument.name;
+  if (!argument.value_name.empty()) {
+    form += " " + argument.value_name;
+  }
+  if (argument.repeated) {
+    form += "...";
+  }
+  return form;
+}
+
+/// Help plus limit and default.
+std::string ArgumentText(const Argument& argument) {
+  std::string text = argument.help;
+  if (!argument.limit.empty()) {
+    text += "; " + argument.limit;
+  }
+  if (argument.required && argument.kind == Argument::Kind::kOption) {
+    text += "; required";
+  } else if (!argument.default_text.empty()) {
+    text += "; default " + argument.default_text;
+  }
+  return text;
+}
+
+std::string Wrapped(std::string_view text, size_t indent) {
+  std::string out;
+  size_t column = indent;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    const size_t size = end - begin;
+    if (column > indent && column + 1 + size > kWrapColumn) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += text.substr(begin, size);
+    column += size;
+    begin = end + 1;
+  }
+  return out;
+}
+
+void AppendArgumentList(std::string* out, std::string_view title, const Arguments& arguments,
+                        bool positional) {
+  size_t width = 0;
+  for (const Argument& argument : arguments.list()) {
+    width = std::max(width, ArgumentForm(argument).size());
+  }
+  bool first = true;
+  for (const Argument& argument : arguments.list()) {
+    if ((argument.kind == Argument::Kind::kPositional) != positional) {
+      continue;
+    }
+    if (first) {
+      *out += "\n" + std::string(title) + ":\n";
+      first = false;
+    }
+    const std::string form = ArgumentForm(argument);
+    *out += "  " + form + std::string(width - form.size() + 2, ' ') +
+            Wrapped(ArgumentText(argument), width + 4) + "\n";
+  }
+}
+
+std::string EscapedCell(std::string text) {
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
+    text.insert(at, 1, '\\');
+  }
+  return text;
+}
+
+Arguments DeclareAll(const Command& command) {
+  // Targets of the shared flags must stay valid while the caller reads the declarations only.
+  static bool json = false;
+  static bool quiet = false;
+  Arguments arguments;
+  command.declare(arguments);
+  DeclareShared(arguments, &json, &quiet);
+  return arguments;
+}
+
+void AppendMarkdown(std::string* page, const Command& command) {
+  const Arguments arguments = DeclareAll(command);
+  *page += "\n## leadline " + std::string(command.path) + "\n\n" + std::string(command.summary) +
+           ".\n\n```\n" + UsageLine(command, arguments) + "\n```\n\n";
+  if (!command.details.empty()) {
+    *page += std::string(command.details) + "\n\n";
+  }
+  *page += "| Argument | Meaning |\n|---|---|\n";
+  for (const Argument& argument : arguments.list()) {
+    *page += "| `" + EscapedCell(ArgumentForm(argument)) + "` | " +
+             EscapedCell(ArgumentText(argument)) + " |\n";
+  }
+}
+
+}  // namespace
+
+void DeclareShared(Arguments& arguments, bool* json, bool* quiet) {
+  arguments.Flag(json, "--json", "print results as JSON");
+  arguments.Flag(quiet, "--quiet", "no messages and no progress on standard error");
+}
+
+std::string UsageLine(const Command& command, const Arguments& arguments) {
+  std::string line = "leadline " + std::string(command.path);
+  for (const Argument& argument : arguments.list()) {
+    if (argument.kind == Argument::Kind::kPositional || argument.required) {
+      line +=
+          argument.required ? " " + ArgumentForm(argument) : " [" + ArgumentForm(argument) + "]";
+    }
+  }
+  for (const Argument& argument : arguments.list()) {
+    if (argument.kind != Argument::Kind::kPositional && !argument.required) {
+      const std::string form =
+          argument.name + (argument.value_name.empty() ? "" : " " + argument.value_name);
+      line += " [" + form + "]" + (argument.repeated ? "..." : "");
+    }
+  }
+  return Wrapped(line, 9);
+}
+
+std::string CommandHelp(const Command& command, const Arguments& arguments) {
+  std::string text = UsageLine(command, arguments) + "\n\n" + std::string(command.summary) + ".\n";
+  if (!command.details.empty()) {
+    text += "\n" + std::string(command.details) + "\n";
+  }
+  AppendArgumentList(&text, "Arguments", arguments, true);
+  AppendArgumentList(&text, "Options", arguments, false);
+  return text;
+}
+
+std::string Overview() {
+  std::string text =
+      "leadline COMMAND ...\n\nAn embedded vector database that measures its own answers.\n\n"
+      "Commands:\n";
+  size_t width = 0;
+  for (const Command& command : AllCommands()) {
+    width = std::max(width, command.path.size());
+  }
+  for (const Command& command : AllCommands()) {
+    text += "  " + std::string(command.path) + std::string(width - command.path.size() + 2, ' ') +
+            std::string(command.summary) + "\n";
+  }
+  text +=
+      "\n'leadline COMMAND --help' explains one of them, 'leadline help --markdown' prints them "
+      "all.\nExit codes: 0 done, 1 negative verdict, 2 invalid input, 3 inconclusive, 4 could not "
+      "run,\n130 stopped by a signal.\n";
+  return text;
+}
+
+std::string MarkdownPage() {
+  std::string page =
+      "# The `leadline` command\n\n<!-- Written by `leadline help --markdown`; a test compares. "
+      "-->\n\n" +
+      std::string(kIntroduction);
+  for (const Command& command : AllCommands()) {
+    AppendMarkdown(&page, command);
+  }
+  return page;
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "arguments.h"
+#include "command.h"
+
+namespace leadline::cli {
+
+/// "leadline count DB COLLECTION [--filter EXPR] [--json] [--quiet]".
+std::string UsageLine(const Command& command, const Arguments& arguments);
+/// What `leadline COMMAND --help` prints.
+std::string CommandHelp(const Command& command, const Arguments& arguments);
+/// What `leadline help` prints.
+std::string Overview();
+/// docs/cli.md, from the same declarations.
+std::string MarkdownPage();
+/// The arguments every command has, then the command's own.
+void DeclareShared(Arguments& arguments, bool* json, bool* quiet);
+
+}  // namespace leadline::cli

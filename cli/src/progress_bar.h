@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "console.h"
+
+namespace leadline::cli {
+
+/// One line on a terminal: share done, rate and time left. Draws at most ten times a second, and
+/// nothing at all where the console is not interactive. Externally synchronised.
+class ProgressBar {
+ public:
+  /// `total` in units of `unit`; 0 means unknown, then only count and rate are shown.
+  ProgressBar(const Console& console, std::string label, uint64_t total, std::string unit);
+  /// Erases the line.
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void Update(uint64_t done);
+  /// The same where the share done in [0, 1] is known better than the total.
+  void Update(uint64_t done, double share);
+  /// Shows a stage of work known only by its share in [0, 1].
+  void UpdateStage(std::string_view stage, double share);
+
+ private:
+  [[nodiscard]] bool Due();
+  void DrawCount(uint64_t done, double share);
+  void Draw(const std::string& text);
+  void Erase();
+
+  bool active_;
+  bool drawn_ = false;
+  std::string label_;
+  std::string unit_;
+  uint64_t total_;
+  int64_t started_ns_;
+  int64_t drawn_ns_ = 0;
+};
+
+}  // namespace leadline::cli

@@ -1,0 +1,31 @@
+#include "record_json.h"
+
+namespace leadline::cli {
+
+Json VectorJson(const std::vector<float>& vector) {
+  Json array = Json::array();
+  for (const float value : vector) {
+    array.push_back(ShortestDouble(value));
+  }
+  return array;
+}
+
+Json RecordJson(const Record& record, bool with_vectors) {
+  Json object;
+  object["id"] = record.id;
+  if (with_vectors) {
+    if (!record.vector.empty()) {
+      object["vector"] = VectorJson(record.vector);
+    }
+    for (const NamedVector& named : record.named_vectors) {
+      object["vectors"][named.name] = VectorJson(named.values);
+    }
+  }
+  object["payload"] = PayloadJson(record.payload);
+  if (record.expires_at_ms) {
+    object["expires_at_ms"] = *record.expires_at_ms;
+  }
+  return object;
+}
+
+}  // namespace leadline::cli

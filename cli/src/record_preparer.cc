@@ -1,0 +1,151 @@
+#include "record_preparer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "json_lines.h"
+
+namespace leadline::cli {
+namespace {
+
+/// Text of one payload field; empty where it is missing or null.
+Result<std::string> FieldText(const Json& payload, const std::string& field) {
+  const auto found = payload.find(field);
+  if (found == payload.end() || found->is_null()) {
+    return std::string();
+  }
+  if (!found->is_string()) {
+    return InvalidFieldError("a text field must be a string", field, JsonText(*found).substr(0, 80),
+                             "string");
+  }
+  return found->get<std::string>();
+}
+
+void AppendWord(std::string* text, std::string_view more) {
+  if (!text->empty() && !more.empty()) {
+    *text += ' ';
+  }
+  *text += more;
+}
+
+bool IsZero(const std::vector<float>& vector) {
+  return std::all_of(vector.begin(), vector.end(), [](float value) { return value == 0; });
+}
+
+}  // namespace
+
+Result<RecordPreparer> RecordPreparer::Create(const CollectionOptions& options,
+                                              const Chunking& chunking) {
+  RecordPreparer preparer(options, chunking);
+  if (!options.embedder.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(preparer.embedder_, OpenEmbedder(options.embedder));
+  }
+  if (chunking.unit != Chunking::Unit::kNone &&
+      (preparer.embedder_ == nullptr || options.text_fields.empty())) {
+    return InvalidFieldError("chunks need a collection with an embedder and text fields", "--chunk",
+                             "given", "none");
+  }
+  return preparer;
+}
+
+std::vector<PreparedRow> RecordPreparer::Prepare(const std::string& file,
+                                                 std::vector<eval::InputRecord> rows,
+                                                 Executor* executor) const {
+  std::vector<PreparedRow> prepared(rows.size());
+  ParallelFor(executor, rows.size(), [&](size_t i) {
+    prepared[i].where = file + " row " + std::to_string(rows[i].row);
+    Result<std::vector<Record>> records = PrepareRow(std::move(rows[i]));
+    if (records.ok()) {
+      prepared[i].records = *std::move(records);
+    } else {
+      prepared[i].error = records.status().WithContext(prepared[i].where);
+    }
+  });
+  return prepared;
+}
+
+Result<std::vector<Record>> RecordPreparer::PrepareRow(eval::InputRecord row) const {
+  std::vector<Record> records;
+  if (row.vector.empty() && embedder_ != nullptr && row.named_vectors.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(records, EmbedRow(std::move(row)));
+  } else {
+    Record& record = records.emplace_back();
+    record.id = std::move(row.id);
+    record.vector = std::move(row.vector);
+    for (auto& [name, values] : row.named_vectors) {
+      record.named_vectors.push_back({name, std::move(values)});
+    }
+    record.payload = std::move(row.payload_json);
+  }
+  for (const Record& record : records) {
+    LEADLINE_RETURN_IF_ERROR(CheckVector(record));
+  }
+  return records;
+}
+
+Result<std::vector<Record>> RecordPreparer::EmbedRow(eval::InputRecord row) const {
+  Json payload = PayloadJson(row.payload_json);
+  std::string heading;  // every chunk is embedded together with the fields before the last
+  std::string body;
+  for (size_t i = 0; i < options_.text_fields.size(); ++i) {
+    LEADLINE_ASSIGN_OR_RETURN(const std::string text, FieldText(payload, options_.text_fields[i]));
+    if (i + 1 < options_.text_fields.size()) {
+      AppendWord(&heading, text);
+    } else {
+      body = text;
+    }
+  }
+  std::vector<std::string_view> pieces = CutText(body, chunking_);
+  if (pieces.empty()) {
+    pieces.emplace_back();
+  }
+  std::vector<std::string> texts;
+  for (const std::string_view piece : pieces) {
+    AppendWord(&texts.emplace_back(heading), piece);
+  }
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  std::vector<float> vectors(texts.size() * embedder_->dim());
+  const Status embedded = embedder_->Embed(views, vectors);
+  if (!embedded.ok()) {
+    return InvalidFieldError("the text cannot be embedded, it has no word the embedder knows",
+                             options_.text_fields.empty() ? "text" : options_.text_fields.back(),
+                             body.substr(0, 80), "at least one known word");
+  }
+  std::vector<Record> records(texts.size());
+  const auto dim = static_cast<std::ptrdiff_t>(embedder_->dim());
+  for (size_t i = 0; i < records.size(); ++i) {
+    const auto begin = vectors.begin() + static_cast<std::ptrdiff_t>(i) * dim;
+    records[i].vector.assign(begin, begin + dim);
+    if (chunking_.unit == Chunking::Unit::kNone) {
+      records[i].id = row.id;
+      records[i].payload = row.payload_json;
+    } else {
+      payload[options_.text_fields.back()] = pieces[i];
+      payload["doc_id"] = row.id;
+      payload["chunk"] = i;
+      records[i].id = row.id + "#" + std::to_string(i);
+      records[i].payload = JsonText(payload);
+    }
+  }
+  return records;
+}
+
+Status RecordPreparer::CheckVector(const Record& record) const {
+  const VectorField& field = options_.vectors.front();
+  if (record.vector.empty()) {
+    return record.named_vectors.empty()
+               ? InvalidFieldError("the record has no vector, and the collection no embedder",
+                                   "vector", "missing", std::to_string(field.dim) + " numbers")
+               : OkStatus();
+  }
+  if (record.vector.size() != field.dim) {
+    return InvalidFieldError("wrong vector size", "vector", std::to_string(record.vector.size()),
+                             std::to_string(field.dim));
+  }
+  if (field.metric == Metric::kCosine && IsZero(record.vector)) {
+    return InvalidFieldError("a zero vector has no cosine", "vector", "all zero", "a norm above 0");
+  }
+  return OkStatus();
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chunker.h"
+#include "leadline/core/executor.h"
+#include "leadline/core/options.h"
+#include "leadline/core/record.h"
+#include "leadline/eval/record_reader.h"
+#include "leadline/text/embedder.h"
+
+namespace leadline::cli {
+
+/// One row of an input file, ready to be written: several records where it was chunked.
+struct PreparedRow {
+  std::string where;  ///< "FILE row N", for messages
+  std::vector<Record> records;
+  Status error;  ///< why the row cannot be written; then `records` is empty
+};
+
+/// Makes records of input rows: cuts texts, embeds what has no vector, checks vectors. Immutable
+/// and thread-safe.
+class RecordPreparer {
+ public:
+  /// Errors: kFailedPrecondition or kInvalidArgument where `chunking` cannot be done for the
+  /// collection, kNotFound for an embedder this program lacks.
+  static Result<RecordPreparer> Create(const CollectionOptions& options, const Chunking& chunking);
+
+  /// Prepares rows of `file` on `executor`, keeping their order.
+  std::vector<PreparedRow> Prepare(const std::string& file, std::vector<eval::InputRecord> rows,
+                                   Executor* executor) const;
+
+ private:
+  RecordPreparer(const CollectionOptions& options, const Chunking& chunking)
+      : options_(options), chunking_(chunking) {}
+
+  Result<std::vector<Record>> PrepareRow(eval::InputRecord row) const;
+  Result<std::vector<Record>> EmbedRow(eval::InputRecord row) const;
+  Status CheckVector(const Record& record) const;
+
+  CollectionOptions options_;
+  Chunking chunking_;
+  std::shared_ptr<const Embedder> embedder_;
+};
+
+}  // namespace leadline::cli

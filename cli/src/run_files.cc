@@ -1,0 +1,104 @@
+#include "run_files.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "leadline/core/file_system.h"
+
+namespace leadline::cli {
+namespace {
+
+/// An id as one column of a TREC file.
+std::string TrecColumn(const std::string& id, size_t* encoded) {
+  static constexpr std::string_view kBlanks = " \t\r\n\v\f";
+  if (id.find_first_of(kBlanks) == std::string::npos) {
+    return id;
+  }
+  ++*encoded;
+  std::string column;
+  for (const char c : id) {
+    if (kBlanks.find(c) == std::string_view::npos && c != '%') {
+      column += c;
+      continue;
+    }
+    std::array<char, 4> code{};
+    std::snprintf(code.data(), code.size(), "%%%02X", static_cast<unsigned>(c) & 0xFFU);
+    column += code.data();
+  }
+  return column;
+}
+
+std::string TrecText(const eval::RunResult& run, size_t* encoded) {
+  const eval::RankedRun ranked = eval::ToRankedRun(run);
+  std::string text;
+  for (const eval::RankedQuery& query : ranked.queries) {
+    const std::string query_column = TrecColumn(query.id, encoded);
+    for (size_t i = 0; i < query.docs.size(); ++i) {
+      std::array<char, 32> score{};
+      std::snprintf(score.data(), score.size(), "%.9g", query.docs[i].score);
+      text += query_column + " Q0 " + TrecColumn(query.docs[i].id, encoded) + " " +
+              std::to_string(i + 1) + " " + score.data() + " " + ranked.tag + "\n";
+    }
+  }
+  return text;
+}
+
+Json ValuesJson(const eval::ScoreReport& scores, const eval::QueryScores* query) {
+  Json values = Json::object();
+  for (size_t m = 0; query != nullptr && m < scores.measures.size(); ++m) {
+    const eval::MetricValue& value = query->values[m];
+    values[scores.measures[m].name()] = value.defined() ? Json(value.value) : Json(nullptr);
+  }
+  return values;
+}
+
+std::string PerQueryText(const EvaluatedRun& evaluated) {
+  const auto scores = evaluated.ScoresById();
+  const auto judgments = evaluated.JudgmentsById();
+  std::string text;
+  for (size_t q = 0; q < evaluated.run.queries.size(); ++q) {
+    const eval::QueryOutcome& outcome = evaluated.run.queries[q];
+    const auto scored = scores.find(outcome.id);
+    const auto judged = judgments.find(outcome.id);
+    Json hits = Json::array();
+    for (const eval::RunHit& hit : outcome.hits) {
+      Json entry = {{"id", hit.id}, {"score", ShortestDouble(hit.score)}};
+      if (judged != judgments.end() && judged->second.contains(hit.id)) {
+        entry["relevance"] = judged->second.at(hit.id);
+      }
+      hits.push_back(std::move(entry));
+    }
+    Json line = {
+        {"query", outcome.id},
+        {"text", evaluated.queries[q].text},
+        {"values", ValuesJson(evaluated.scores, scored == scores.end() ? nullptr : scored->second)},
+        {"took_us", static_cast<double>(outcome.took_ns) / 1e3},
+        {"embed_us", static_cast<double>(outcome.embed_ns) / 1e3},
+        {"hits", std::move(hits)}};
+    if (!outcome.error.empty()) {
+      line["error"] = outcome.error;
+    }
+    text += JsonText(line) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<size_t> WriteRunFiles(const std::string& directory, const EvaluatedRun& evaluated) {
+  FileSystem* const fs = FileSystem::Posix();
+  LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, directory));
+  size_t encoded = 0;
+  const auto write = [&](const char* name, const std::string& contents) {
+    return WriteFileAtomically(fs, JoinPath(directory, name), contents);
+  };
+  LEADLINE_RETURN_IF_ERROR(write("run.trec", TrecText(evaluated.run, &encoded)));
+  LEADLINE_RETURN_IF_ERROR(write("per_query.jsonl", PerQueryText(evaluated)));
+  LEADLINE_RETURN_IF_ERROR(write("report.html", eval::RenderReport(MakeReport(evaluated))));
+  LEADLINE_RETURN_IF_ERROR(write(
+      "run.json", RunJson(evaluated).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  return encoded;
+}
+
+}  // namespace leadline::cli

@@ -1,0 +1,44 @@
+#include "search_arguments.h"
+
+#include "database_opening.h"
+
+namespace leadline::cli {
+
+void DeclareSearch(Arguments& arguments, SearchArguments* target) {
+  arguments.Number(&target->k, "-k", "hits a query", 1, kMaxTopK);
+  arguments.Text(&target->filter, "--filter", "EXPR", "only records that match");
+  arguments.Text(&target->vector_field, "--vector-field", "NAME",
+                 "vector to search; the collection's first unless given");
+  arguments.Flag(&target->exact, "--exact", "compare with every matching record");
+  arguments.Number(&target->ef_search, "--ef-search", "candidates of hnsw", 1, kMaxEfSearch);
+  arguments.Number(&target->nprobe, "--nprobe", "lists of ivf; 0 picks a default", 0, kMaxNprobe);
+  arguments.Number(&target->rescore, "--rescore",
+                   "candidates rescored in full precision; 0 picks a default", 0, kMaxEfSearch);
+}
+
+void DeclareMode(Arguments& arguments, SearchArguments* target) {
+  arguments.Choice(&target->mode, "--mode", {"dense", "bm25", "hybrid"},
+                   "what is compared; only dense exists in this version");
+  arguments.Text(&target->rerank, "--rerank", "NAME", "no reranker exists in this version");
+}
+
+Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments) {
+  if (arguments.mode != "dense") {
+    return InvalidFieldError("this version has no text index", "--mode", arguments.mode, "dense");
+  }
+  if (arguments.rerank) {
+    return InvalidFieldError("this version has no reranker", "--rerank", *arguments.rerank,
+                             "leave it out");
+  }
+  SearchOptions options;
+  options.limit = arguments.k;
+  options.vector_field = arguments.vector_field;
+  LEADLINE_ASSIGN_OR_RETURN(options.filter, ParseFilterFlag(arguments.filter));
+  options.exact = arguments.exact;
+  options.ef_search = arguments.ef_search;
+  options.nprobe = arguments.nprobe;
+  options.rescore = arguments.rescore;
+  return options;
+}
+
+}  // namespace leadline::cli

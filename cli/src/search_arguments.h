@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "arguments.h"
+#include "leadline/core/search.h"
+
+namespace leadline::cli {
+
+/// Flags that every searching command has.
+struct SearchArguments {
+  uint64_t k = 10;
+  std::string mode = "dense";
+  std::optional<std::string> rerank;
+  std::optional<std::string> filter;
+  std::string vector_field;
+  bool exact = false;
+  uint64_t ef_search = 64;
+  uint64_t nprobe = 0;
+  uint64_t rescore = 0;
+};
+
+/// Declares -k, --filter, --vector-field and the index settings.
+void DeclareSearch(Arguments& arguments, SearchArguments* target);
+/// Declares --mode and --rerank.
+void DeclareMode(Arguments& arguments, SearchArguments* target);
+/// kInvalidArgument names the flag: a filter that does not parse, a mode that does not exist yet.
+Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments);
+
+}  // namespace leadline::cli

@@ -1,0 +1,247 @@
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program_runner.h"
+#include "temp_dir.h"
+
+namespace leadline::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+/// A database with collection "c": 100 records of 4 dimensions, l2, record i at (i, 0, 0, 0) with
+/// payload {"n": i, "parity": "even"|"odd"}.
+class DatabaseCommands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    db_ = dir_.file("db");
+    ASSERT_EQ(Leadline({"create", db_, "c", "--dim", "4", "--metric", "l2"}).exit_code, 0);
+    std::string lines;
+    for (int i = 0; i < 100; ++i) {
+      lines += Json({{"id", "r" + std::to_string(i)},
+                     {"vector", {i, 0, 0, 0}},
+                     {"payload", {{"n", i}}},
+                     {"parity", i % 2 == 0 ? "even" : "odd"}})
+                   .dump() +
+               "\n";
+    }
+    WriteFile(dir_.file("rows.jsonl"), lines);
+    const ProgramOutput ingest =
+        Leadline({"ingest", db_, "c", dir_.file("rows.jsonl"), "--batch", "30", "--json"});
+    ASSERT_EQ(ingest.exit_code, 0) << ingest.err;
+  }
+
+  [[nodiscard]] uint64_t Count(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words = {"count", db_, "c", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Leadline(words).OneJson()["count"].get<uint64_t>();
+  }
+
+  TempDir dir_;
+  std::string db_;
+};
+
+std::vector<std::string> HitIds(const Json& line) {
+  std::vector<std::string> ids;
+  for (const Json& hit : line["hits"]) {
+    ids.push_back(hit["id"].get<std::string>());
+  }
+  return ids;
+}
+
+TEST_F(DatabaseCommands, SearchReturnsTheContractsLine) {
+  const ProgramOutput result =
+      Leadline({"search", db_, "c", "--vector", "[10.2,0,0,0]", "-k", "3", "--explain", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json line = result.OneJson();
+  EXPECT_THAT(HitIds(line), ElementsAre("r10", "r11", "r9"));
+  EXPECT_NEAR(line["hits"][0]["score"].get<double>(), 0.04, 1e-4);
+  EXPECT_EQ(line["hits"][0]["payload"]["n"], 10);
+  EXPECT_EQ(line["hits"][0]["payload"]["parity"], "even");
+  EXPECT_EQ(line["metric"], "l2");
+  EXPECT_EQ(line["higher_is_better"], false);
+  EXPECT_TRUE(line["took_us"].is_number_integer());
+  EXPECT_EQ(line["query"], "0");
+  EXPECT_TRUE(line["plan"]["steps"].is_array());
+}
+
+TEST_F(DatabaseCommands, SearchTakesFilterFieldsIdAndQueryFiles) {
+  const Json filtered =
+      Leadline({"search", db_, "c", "--vector", "[10.2,0,0,0]", "-k", "2", "--filter",
+                "parity = 'odd' AND n > 11", "--exact", "--fields", "n", "--json"})
+          .OneJson();
+  EXPECT_THAT(HitIds(filtered), ElementsAre("r13", "r15"));
+  EXPECT_EQ(filtered["hits"][0]["payload"], Json({{"n", 13}}));
+
+  const Json by_id = Leadline({"search", db_, "c", "--id", "r50", "-k", "2", "--json"}).OneJson();
+  EXPECT_EQ(by_id["query"], "r50");
+  EXPECT_THAT(HitIds(by_id), ElementsAre("r49", "r51"));
+
+  WriteFile(dir_.file("q.jsonl"),
+            "{\"id\":\"a\",\"vector\":[1,0,0,0]}\n"
+            "{\"id\":\"b\",\"vector\":[2,0,0,0],\"filter\":\"n > 50\"}\n");
+  const std::vector<Json> lines =
+      Leadline({"search", db_, "c", "--queries", dir_.file("q.jsonl"), "-k", "1", "--json"})
+          .JsonLines();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0]["query"], "a");
+  EXPECT_THAT(HitIds(lines[0]), ElementsAre("r1"));
+  EXPECT_THAT(HitIds(lines[1]), ElementsAre("r51"));
+}
+
+TEST_F(DatabaseCommands, SearchRefusesWhatDoesNotFit) {
+  const ProgramOutput size = Leadline({"search", db_, "c", "--vector", "[1,2]"});
+  EXPECT_EQ(size.exit_code, 2);
+  EXPECT_THAT(size.err, HasSubstr("4"));
+  EXPECT_EQ(Leadline({"search", db_, "c", "--text", "words"}).exit_code, 2)
+      << "a collection without an embedder cannot search text";
+  EXPECT_EQ(Leadline({"search", db_, "c", "--id", "nobody"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"search", db_, "nothing", "--vector", "[1,2,3,4]"}).exit_code, 2);
+}
+
+TEST_F(DatabaseCommands, GetPrintsRecordsAndNamesTheMissing) {
+  const std::vector<Json> lines = Leadline({"get", db_, "c", "r7", "r3", "--json"}).JsonLines();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0]["id"], "r7");
+  EXPECT_EQ(lines[0]["vector"], Json({7, 0, 0, 0}));
+  EXPECT_EQ(lines[1]["payload"]["n"], 3);
+  const ProgramOutput missing = Leadline({"get", db_, "c", "r7", "nobody", "--json"});
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_EQ(missing.JsonLines().size(), 1U);
+  EXPECT_THAT(missing.err, HasSubstr("nobody"));
+}
+
+TEST_F(DatabaseCommands, DeleteTakesIdsOrAFilter) {
+  const Json by_id = Leadline({"delete", db_, "c", "r1", "r2", "nobody", "--json"}).OneJson();
+  EXPECT_EQ(by_id["deleted"], 2);
+  EXPECT_GT(by_id["sequence"].get<uint64_t>(), 0U);
+  EXPECT_EQ(Leadline({"delete", db_, "c", "--filter", "n >= 90", "--json"}).OneJson()["deleted"],
+            10);
+  EXPECT_EQ(Count(), 88U);
+  EXPECT_EQ(Count({"--filter", "n < 5"}), 3U);
+  EXPECT_EQ(Leadline({"get", db_, "c", "r1"}).exit_code, 2);
+}
+
+TEST_F(DatabaseCommands, ScrollPrintsEveryRecordInOrderAndGoesOn) {
+  const std::vector<Json> all =
+      Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).JsonLines();
+  ASSERT_EQ(all.size(), 100U);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(all[static_cast<size_t>(i)]["id"], "r" + std::to_string(i));
+  }
+  EXPECT_EQ(all[5]["vector"], Json({5, 0, 0, 0}));
+  const ProgramOutput first = Leadline({"scroll", db_, "c", "--limit", "60", "--json"});
+  EXPECT_EQ(first.JsonLines().size(), 60U);
+  const size_t at = first.err.find("--cursor ");
+  ASSERT_NE(at, std::string::npos) << first.err;
+  std::string cursor = first.err.substr(at + 9);
+  cursor.erase(cursor.find_last_not_of('\n') + 1);
+  const std::vector<Json> rest =
+      Leadline({"scroll", db_, "c", "--cursor", cursor, "--json"}).JsonLines();
+  ASSERT_EQ(rest.size(), 40U);
+  EXPECT_EQ(rest[0]["id"], "r60");
+  EXPECT_EQ(
+      Leadline({"scroll", db_, "c", "--filter", "parity = 'odd'", "--json"}).JsonLines().size(),
+      50U);
+}
+
+TEST_F(DatabaseCommands, ScrollOutputCanBeIngestedAgain) {
+  WriteFile(dir_.file("copy.jsonl"),
+            Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).out);
+  ASSERT_EQ(Leadline({"create", db_, "copy", "--dim", "4", "--metric", "l2"}).exit_code, 0);
+  ASSERT_EQ(Leadline({"ingest", db_, "copy", dir_.file("copy.jsonl")}).exit_code, 0);
+  EXPECT_EQ(Leadline({"scroll", db_, "copy", "--with-vectors", "--json"}).out,
+            ReadFile(dir_.file("copy.jsonl")));
+}
+
+TEST_F(DatabaseCommands, ListStatsAndDropSpeakOfCollections) {
+  ASSERT_EQ(
+      Leadline({"create", db_, "two", "--dim", "8", "--metric", "ip", "--index", "flat"}).exit_code,
+      0);
+  EXPECT_EQ(Leadline({"create", db_, "two", "--dim", "8", "--metric", "ip"}).exit_code, 2);
+  const std::vector<Json> list = Leadline({"list", db_, "--json"}).JsonLines();
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0]["name"], "c");
+  EXPECT_EQ(list[0]["rows"], 100);
+  EXPECT_EQ(list[1]["vectors"][0]["metric"], "ip");
+  EXPECT_EQ(Leadline({"stats", db_, "--json"}).OneJson()["collections"], 2);
+  EXPECT_EQ(Leadline({"stats", db_, "c", "--json"}).OneJson()["rows"], 100);
+  EXPECT_EQ(Leadline({"drop", db_, "two"}).exit_code, 0);
+  EXPECT_EQ(Leadline({"drop", db_, "two"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"list", db_, "--json"}).JsonLines().size(), 1U);
+}
+
+TEST_F(DatabaseCommands, OptimizeSealsEveryRow) {
+  const ProgramOutput optimize = Leadline({"optimize", db_, "--json"});
+  ASSERT_EQ(optimize.exit_code, 0) << optimize.err;
+  EXPECT_EQ(optimize.OneJson()["segment_rows"], 100);
+  const Json stats = Leadline({"stats", db_, "c", "--json"}).OneJson();
+  EXPECT_EQ(stats["tail_rows"], 0);
+  EXPECT_EQ(stats["segment_rows"], 100);
+  const Json line =
+      Leadline({"search", db_, "c", "--vector", "[42,0,0,0]", "-k", "1", "--json"}).OneJson();
+  EXPECT_THAT(HitIds(line), ElementsAre("r42"));
+}
+
+TEST_F(DatabaseCommands, CheckSaysOkAndFindsDamage) {
+  ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  ASSERT_EQ(Leadline({"eval", "score", "x", "y"}).exit_code, 2);
+  const ProgramOutput good = Leadline({"check", db_, "--json"});
+  EXPECT_EQ(good.exit_code, 0) << good.out << good.err;
+  EXPECT_EQ(good.OneJson()["ok"], true);
+  EXPECT_EQ(good.OneJson()["rows"], 100);
+  EXPECT_TRUE(good.OneJson()["problems"].empty());
+  const std::string flip =
+      "f=$(find " + db_ +
+      " -name '*.seg*' | head -1); test -n \"$f\" && "
+      "printf 'XXXXXXXX' | dd of=\"$f\" bs=1 seek=600 conv=notrunc 2>/dev/null";
+  ASSERT_EQ(std::system(flip.c_str()), 0);
+  const ProgramOutput bad = Leadline({"check", db_, "--json"});
+  EXPECT_EQ(bad.exit_code, 1) << bad.out << bad.err;
+  EXPECT_EQ(bad.OneJson()["ok"], false);
+  ASSERT_FALSE(bad.OneJson()["problems"].empty());
+  for (const char* field : {"invariant", "where", "detail"}) {
+    EXPECT_TRUE(bad.OneJson()["problems"][0].contains(field));
+  }
+  const ProgramOutput repair = Leadline({"repair", db_, "--json"});
+  EXPECT_EQ(repair.exit_code, 0) << repair.err;
+  EXPECT_EQ(repair.OneJson()["lost_data"], false);
+  EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+  EXPECT_EQ(Count(), 100U);
+}
+
+TEST_F(DatabaseCommands, BackupRestoresToAnEqualDatabase) {
+  const std::string backup = dir_.file("backup");
+  const std::string restored = dir_.file("restored");
+  ASSERT_EQ(Leadline({"backup", db_, backup}).exit_code, 0);
+  EXPECT_EQ(Leadline({"backup", db_, backup}).exit_code, 2) << "the directory is there";
+  ASSERT_EQ(Leadline({"restore", backup, restored}).exit_code, 0);
+  EXPECT_EQ(Leadline({"scroll", restored, "c", "--with-vectors", "--json"}).out,
+            Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).out);
+  EXPECT_EQ(Leadline({"check", restored}).exit_code, 0);
+}
+
+TEST_F(DatabaseCommands, TablesNeverShowControlCharacters) {
+  WriteFile(dir_.file("evil.jsonl"),
+            "{\"id\":\"evil\\u001b[31m\",\"vector\":[1,0,0,0],\"t\":\"\\u0007bell\"}\n");
+  ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("evil.jsonl")}).exit_code, 0);
+  const ProgramOutput table = Leadline({"search", db_, "c", "--vector", "[1,0,0,0]"});
+  EXPECT_THAT(table.out, HasSubstr("evil?[31m"));
+  EXPECT_EQ(table.out.find('\x1b'), std::string::npos);
+  EXPECT_EQ(table.out.find('\x07'), std::string::npos);
+}
+
+TEST(DatabaseExitCodes, MissingDatabaseIsInvalidInput) {
+  const TempDir dir;
+  for (const char* command : {"list", "stats", "check"}) {
+    const ProgramOutput result = Leadline({command, dir.file("absent")});
+    EXPECT_EQ(result.exit_code, 2) << command;
+    EXPECT_THAT(result.err, HasSubstr("absent"));
+  }
+}
+
+}  // namespace
+}  // namespace leadline::testing

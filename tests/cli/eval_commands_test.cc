@@ -1,0 +1,300 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program_runner.h"
+#include "temp_dir.h"
+
+namespace leadline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// "measure query" -> value of `eval score --json`.
+std::map<std::string, double> Values(const std::vector<Json>& lines) {
+  std::map<std::string, double> values;
+  for (const Json& line : lines) {
+    values[line["measure"].get<std::string>() + " " + line["query"].get<std::string>()] =
+        line["value"].get<double>();
+  }
+  return values;
+}
+
+TEST(EvalScore, ScoresARunFileAndCountsWhatIsMissing) {
+  const TempDir dir;
+  WriteFile(dir.file("qrels"), "q1 0 a 1\nq1 0 b 2\nq2 0 c 1\nq3 0 d 0\n");
+  WriteFile(dir.file("run"),
+            "q1 Q0 a 1 0.9 t\nq1 Q0 x 2 0.8 t\nq1 Q0 b 3 0.7 t\nq9 Q0 a 1 1.0 t\n");
+  const ProgramOutput json = Leadline({"eval", "score", dir.file("run"), dir.file("qrels"), "-m",
+                                       "ndcg@10", "-m", "P_5", "-m", "map", "-q", "--json"});
+  ASSERT_EQ(json.exit_code, 0) << json.err;
+  std::map<std::string, double> values = Values(json.JsonLines());
+  const double ndcg = (1 + 2 / 2.0) / (2 + 1 / std::log2(3.0));
+  EXPECT_NEAR(values["ndcg_cut_10 q1"], ndcg, 1e-12);
+  EXPECT_NEAR(values["ndcg_cut_10 all"], ndcg / 3, 1e-12);
+  EXPECT_NEAR(values["P_5 q1"], 0.4, 1e-12);
+  EXPECT_NEAR(values["map q1"], (1 + 2.0 / 3) / 2, 1e-12);
+  EXPECT_EQ(values["map q2"], 0);
+  EXPECT_EQ(values["queries_missing all"], 2);
+  EXPECT_EQ(values["queries_extra all"], 1);
+  EXPECT_EQ(values["docs_unjudged all"], 1);
+
+  const ProgramOutput text =
+      Leadline({"eval", "score", dir.file("run"), dir.file("qrels"), "-m", "map"});
+  EXPECT_EQ(text.out, "map\tall\t0.2778\n");
+  EXPECT_THAT(text.err, HasSubstr("queries_missing=2"));
+  const ProgramOutput returned = Leadline(
+      {"eval", "score", dir.file("run"), dir.file("qrels"), "-m", "map", "--only-returned"});
+  EXPECT_EQ(returned.out, "map\tall\t0.8333\n");
+}
+
+TEST(EvalScore, RulesDecideTiesOfNearlyEqualScores) {
+  const TempDir dir;
+  WriteFile(dir.file("qrels"), "q 0 a 1\n");
+  WriteFile(dir.file("run"), "q Q0 a 1 0.123456789 t\nq Q0 b 2 0.123456788 t\n");
+  const std::vector<std::string> words = {"eval", "score", dir.file("run"), dir.file("qrels"),
+                                          "-m",   "rr",    "--rules"};
+  std::vector<std::string> nine = words;
+  nine.emplace_back("trec9");
+  std::vector<std::string> ten = words;
+  ten.emplace_back("trec10");
+  EXPECT_EQ(Leadline(nine).out, "recip_rank\tall\t0.5000\n");
+  EXPECT_EQ(Leadline(ten).out, "recip_rank\tall\t1.0000\n");
+}
+
+TEST(EvalScore, BadFilesAndMeasuresAreInvalidInput) {
+  const TempDir dir;
+  WriteFile(dir.file("qrels"), "q 0 a 1\n");
+  WriteFile(dir.file("run"), "q Q0 a 1 0.5 t\nq Q0 a 2 nonsense t\n");
+  const ProgramOutput bad = Leadline({"eval", "score", dir.file("run"), dir.file("qrels")});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_THAT(bad.err, HasSubstr("2"));
+  WriteFile(dir.file("run"), "q Q0 a 1 0.5 t\n");
+  EXPECT_EQ(
+      Leadline({"eval", "score", dir.file("run"), dir.file("qrels"), "-m", "magic"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"eval", "score", dir.file("db") + "#r", dir.file("qrels")}).exit_code, 2);
+}
+
+/// 400 random vectors of 8 dimensions in collection "c"; query qI is record I slightly moved, and
+/// its judgments name record I.
+class EvalOnVectors : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    db_ = dir_.file("db");
+    const auto vectors = RandomVectors(400, 8, 7);
+    WriteFile(dir_.file("base.fvecs"), FvecsBytes(vectors));
+    std::string queries;
+    std::string qrels;
+    for (size_t i = 0; i < 40; ++i) {
+      std::vector<float> moved = vectors[i];
+      moved[0] += 0.01F;
+      queries += Json({{"id", "q" + std::to_string(i)}, {"vector", moved}}).dump() + "\n";
+      qrels += "q" + std::to_string(i) + " 0 " + std::to_string(i) + " 1\n";
+    }
+    queries += Json({{"id", "unjudged"}, {"vector", vectors[0]}}).dump() + "\n";
+    qrels += "missing 0 3 1\n";
+    WriteFile(dir_.file("queries.jsonl"), queries);
+    WriteFile(dir_.file("qrels"), qrels);
+    ASSERT_EQ(Leadline({"create", db_, "c", "--dim", "8", "--metric", "cosine", "--index", "hnsw"})
+                  .exit_code,
+              0);
+    ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("base.fvecs")}).exit_code, 0);
+    ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  }
+
+  [[nodiscard]] ProgramOutput EvalRun(const std::vector<std::string>& more) const {
+    std::vector<std::string> words = {"eval",      "run",
+                                      db_,         "c",
+                                      "--queries", dir_.file("queries.jsonl"),
+                                      "--qrels",   dir_.file("qrels"),
+                                      "-k",        "20",
+                                      "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Leadline(words);
+  }
+
+  TempDir dir_;
+  std::string db_;
+};
+
+TEST_F(EvalOnVectors, RunHashIsTheSameOnAnyNumberOfThreads) {
+  const Json one = EvalRun({"--threads", "1"}).OneJson();
+  EXPECT_EQ(one["hash"].get<std::string>().size(), 16U);
+  EXPECT_EQ(EvalRun({"--threads", "2"}).OneJson()["hash"], one["hash"]);
+  EXPECT_EQ(EvalRun({"--threads", "7"}).OneJson()["hash"], one["hash"]);
+  EXPECT_NE(EvalRun({"--seed", "1"}).OneJson()["hash"], one["hash"]);
+  EXPECT_NE(EvalRun({"--ef-search", "99"}).OneJson()["hash"], one["hash"]);
+  EXPECT_EQ(one["counts"]["queries_missing"], 1);
+  EXPECT_EQ(one["counts"]["queries_not_judged"], 1);
+  EXPECT_NEAR(one["measures"]["recip_rank"]["value"].get<double>(), 40.0 / 41, 1e-9);
+  EXPECT_LE(one["measures"]["recip_rank"]["lower"].get<double>(), 40.0 / 41);
+  EXPECT_GE(one["measures"]["recip_rank"]["upper"].get<double>(), 40.0 / 41);
+}
+
+TEST_F(EvalOnVectors, OutWritesFourFilesThatScoreTheSame) {
+  const std::string out = dir_.file("out");
+  const Json run = EvalRun({"--out", out, "--save", "first"}).OneJson();
+  for (const char* name : {"run.json", "run.trec", "per_query.jsonl", "report.html"}) {
+    EXPECT_FALSE(ReadFile(out + "/" + name).empty()) << name;
+  }
+  const Json stored = Json::parse(ReadFile(out + "/run.json"));
+  EXPECT_EQ(stored["hash"], run["hash"]);
+  EXPECT_TRUE(stored["ann"]["points"][0]["recall"].contains("id"));
+  for (const std::string& source : {out, out + "/run.trec", db_ + "#first"}) {
+    const ProgramOutput score = Leadline({"eval", "score", source, dir_.file("qrels"), "-m",
+                                          "ndcg@10", "-m", "recall@10", "--json"});
+    ASSERT_EQ(score.exit_code, 0) << score.err;
+    std::map<std::string, double> values = Values(score.JsonLines());
+    EXPECT_EQ(values["ndcg_cut_10 all"], run["measures"]["ndcg_cut_10"]["value"].get<double>());
+    EXPECT_EQ(values["recall_10 all"], run["measures"]["recall_10"]["value"].get<double>());
+  }
+  EXPECT_EQ(EvalRun({"--save", "first"}).exit_code, 2) << "a saved run is not overwritten silently";
+  EXPECT_EQ(EvalRun({"--save", "first", "--replace"}).exit_code, 0);
+  EXPECT_EQ(EvalRun({"--save", "../x"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"check", db_}).exit_code, 0) << "saved runs do not disturb the database";
+  EXPECT_THAT(ReadFile(out + "/report.html"), Not(HasSubstr("http://")));
+}
+
+TEST_F(EvalOnVectors, ReportEscapesHostileQueries) {
+  WriteFile(dir_.file("queries.jsonl"), Json({{"id", "q0"},
+                                              {"text", "</script><script>alert(1)</script>"},
+                                              {"vector", {1, 0, 0, 0, 0, 0, 0, 1}}})
+                                                .dump() +
+                                            "\n");
+  ASSERT_EQ(EvalRun({"--out", dir_.file("out")}).exit_code, 0);
+  EXPECT_THAT(ReadFile(dir_.file("out") + "/report.html"), Not(HasSubstr("<script>alert")));
+}
+
+TEST_F(EvalOnVectors, AnnMeasuresRecallAgainstExactSearch) {
+  const Json exact = Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"),
+                               "-k", "5", "--sweep", "ef_search=5,200", "--json"})
+                         .OneJson();
+  ASSERT_EQ(exact["points"].size(), 2U);
+  EXPECT_EQ(exact["points"][0]["ef_search"], 5);
+  EXPECT_GT(exact["points"][1]["recall"]["id"].get<double>(), 0.99);
+  for (const char* name : {"id", "tie", "epsilon", "inverse_ratio", "id_p5", "id_min"}) {
+    EXPECT_TRUE(exact["points"][0]["recall"].contains(name)) << name;
+  }
+  for (const char* name : {"p50", "p95", "p99"}) {
+    EXPECT_GT(exact["points"][0]["latency_us"][name].get<double>(), 0) << name;
+  }
+  EXPECT_GT(exact["points"][0]["qps"].get<double>(), 0);
+  EXPECT_EQ(Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"), "--sweep",
+                      "ef_search=0"})
+                .exit_code,
+            2);
+}
+
+TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
+  std::vector<std::vector<float>> queries = RandomVectors(20, 8, 9);
+  WriteFile(dir_.file("queries.fvecs"), FvecsBytes(queries));
+  const ProgramOutput bench = Leadline(
+      {"bench", "ann", "--base", dir_.file("base.fvecs"), "--queries", dir_.file("queries.fvecs"),
+       "--truth", "exact", "--metric", "l2", "--index", "hnsw", "--sweep", "ef_search=10,100",
+       "--filter-selectivity", "0.5,0.05", "--dir", dir_.file("scratch"), "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const Json result = bench.OneJson();
+  EXPECT_EQ(result["rows"], 400);
+  EXPECT_GT(result["points"][1]["recall"]["id"].get<double>(), 0.99);
+  ASSERT_EQ(result["filtered"].size(), 2U);
+  EXPECT_GT(result["filtered"][1]["points"][1]["recall"]["id"].get<double>(), 0.99);
+  for (const char* name : {"build_s", "resident_bytes", "disk_bytes", "open_ms", "simd"}) {
+    EXPECT_TRUE(result.contains(name)) << name;
+  }
+  EXPECT_GT(result["disk_bytes"].get<uint64_t>(), 400U * 8 * 4);
+  EXPECT_EQ(std::system(("test -z \"$(ls -A " + dir_.file("scratch") + ")\"").c_str()), 0);
+}
+
+TEST_F(EvalOnVectors, BenchTakesATruthFile) {
+  // Brute force in the test: the independent oracle of ids.
+  const auto base = RandomVectors(400, 8, 7);
+  const auto queries = RandomVectors(20, 8, 9);
+  WriteFile(dir_.file("queries.fvecs"), FvecsBytes(queries));
+  std::string truth;
+  for (const std::vector<float>& query : queries) {
+    std::vector<std::pair<double, int32_t>> order;
+    for (size_t row = 0; row < base.size(); ++row) {
+      double distance = 0;
+      for (size_t d = 0; d < query.size(); ++d) {
+        distance += (query[d] - base[row][d]) * (query[d] - base[row][d]);
+      }
+      order.emplace_back(distance, static_cast<int32_t>(row));
+    }
+    std::sort(order.begin(), order.end());
+    const int32_t k = 10;
+    truth.append(reinterpret_cast<const char*>(&k), sizeof(k));
+    for (size_t i = 0; i < 10; ++i) {
+      truth.append(reinterpret_cast<const char*>(&order[i].second), sizeof(int32_t));
+    }
+  }
+  WriteFile(dir_.file("truth.ivecs"), truth);
+  const ProgramOutput bench =
+      Leadline({"bench", "ann", "--base", dir_.file("base.fvecs"), "--queries",
+                dir_.file("queries.fvecs"), "--truth", dir_.file("truth.ivecs"), "--metric", "l2",
+                "--index", "flat", "--dir", dir_.file("scratch"), "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const Json recall = bench.OneJson()["points"][0]["recall"];
+  for (const char* name : {"id", "tie", "epsilon", "inverse_ratio", "id_min"}) {
+    EXPECT_EQ(recall[name].get<double>(), 1) << name;
+  }
+}
+
+TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {
+  const TempDir dir;
+  const std::string db = dir.file("db");
+  ASSERT_EQ(Leadline({"create", db, "docs", "--embedder", "static"}).exit_code, 0);
+  WriteFile(dir.file("corpus.jsonl"),
+            "{\"_id\":\"cats\",\"title\":\"Cats\",\"text\":\"Cats sleep. They purr.\"}\n"
+            "{\"_id\":\"law\",\"title\":\"Law\",\"text\":\"Courts rule. Lawyers argue.\"}\n");
+  ASSERT_EQ(Leadline({"ingest", db, "docs", dir.file("corpus.jsonl"), "--chunk", "sentences:1"})
+                .exit_code,
+            0);
+  WriteFile(dir.file("queries.jsonl"),
+            "{\"_id\":\"1\",\"text\":\"purring cat\"}\n{\"_id\":\"2\",\"text\":\"judges\"}\n"
+            "{\"_id\":\"3\",\"text\":\"\\u0001\\u0002\"}\n");
+  WriteFile(dir.file("qrels.tsv"),
+            "query-id\tcorpus-id\tscore\n1\tcats\t1\n2\tlaw\t1\n3\tlaw\t1\n");
+  const ProgramOutput result =
+      Leadline({"eval", "run", db, "docs", "--queries", dir.file("queries.jsonl"), "--qrels",
+                dir.file("qrels.tsv"), "--doc-key", "doc_id", "-m", "rr", "--out", dir.file("out"),
+                "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json run = result.OneJson();
+  EXPECT_EQ(run["counts"]["queries_failed"], 1);
+  EXPECT_NEAR(run["measures"]["recip_rank"]["value"].get<double>(), 2.0 / 3, 1e-9);
+  EXPECT_THAT(result.err, HasSubstr("could not be searched"));
+  const std::string trec = ReadFile(dir.file("out") + "/run.trec");
+  EXPECT_THAT(trec, HasSubstr("1 Q0 cats 1 "));
+  EXPECT_THAT(trec, Not(HasSubstr("cats#")));
+}
+
+TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
+  const TempDir dir;
+  WriteFile(dir.file("g.jsonl"),
+            "{\"id\":\"a\",\"response\":\"The bridge opened in 1932 in Sydney.\",\"contexts\":"
+            "[\"The Sydney harbour bridge opened in 1932.\"],\"label\":1}\n"
+            "{\"id\":\"b\",\"response\":\"Aspirin was discovered on Mars by robots.\",\"contexts\":"
+            "[\"The Sydney harbour bridge opened in 1932.\"],\"label\":0}\n");
+  const ProgramOutput result = Leadline({"eval", "ground", dir.file("g.jsonl"), "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<Json> lines = result.JsonLines();
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_GT(lines[0]["score"].get<double>(), lines[1]["score"].get<double>());
+  EXPECT_EQ(lines[0]["sentences"][0]["evidence"]["context"], 0);
+  EXPECT_TRUE(lines[0]["sentences"][0]["evidence"]["missing"].is_array());
+  EXPECT_EQ(lines[2]["summary"]["auroc"], 1);
+  EXPECT_EQ(lines[2]["summary"]["n"], 2);
+  EXPECT_TRUE(lines[2]["summary"]["baselines"].is_object());
+  WriteFile(dir.file("bad.jsonl"), "{\"id\":\"a\"}\n");
+  const ProgramOutput bad = Leadline({"eval", "ground", dir.file("bad.jsonl")});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_THAT(bad.err, HasSubstr(":1:"));
+}
+
+}  // namespace
+}  // namespace leadline::testing

@@ -1,0 +1,222 @@
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program_runner.h"
+#include "temp_dir.h"
+
+namespace leadline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string JsonlRow(const std::string& id, const std::vector<float>& vector) {
+  return Json({{"id", id}, {"vector", vector}}).dump() + "\n";
+}
+
+class Ingest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    db_ = dir_.file("db");
+    ASSERT_EQ(Leadline({"create", db_, "c", "--dim", "3", "--metric", "l2"}).exit_code, 0);
+  }
+
+  [[nodiscard]] uint64_t Count(const std::string& collection = "c") const {
+    return Leadline({"count", db_, collection, "--json"}).OneJson()["count"].get<uint64_t>();
+  }
+
+  TempDir dir_;
+  std::string db_;
+};
+
+TEST_F(Ingest, AcknowledgesEachBatchOnItsOwnLine) {
+  std::string rows;
+  for (int i = 0; i < 250; ++i) {
+    rows += JsonlRow("r" + std::to_string(i), {1.0F * static_cast<float>(i), 0, 0});
+  }
+  WriteFile(dir_.file("rows.jsonl"), rows);
+  for (const char* threads : {"1", "4"}) {
+    const ProgramOutput result = Leadline({"ingest", db_, "c", dir_.file("rows.jsonl"), "--batch",
+                                           "100", "--threads", threads, "--json"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const std::vector<Json> lines = result.JsonLines();
+    ASSERT_EQ(lines.size(), 4U);
+    EXPECT_EQ(lines[0]["acked"], 100);
+    EXPECT_EQ(lines[1]["acked"], 200);
+    EXPECT_EQ(lines[2]["acked"], 250);
+    EXPECT_LT(lines[0]["sequence"].get<uint64_t>(), lines[1]["sequence"].get<uint64_t>());
+    EXPECT_EQ(lines[3]["done"], true);
+    EXPECT_EQ(lines[3]["acked"], 250);
+  }
+  EXPECT_EQ(Count(), 250U);
+}
+
+TEST_F(Ingest, BadRowStopsWithItsLineAndKeepsWhatCameBefore) {
+  struct Case {
+    std::string bad;
+    std::string expected;
+  };
+
+  int number = 0;
+  for (const Case& wrong : std::vector<Case>{{"{\"id\":\"x\",\"vector\":[1,2]}", "3"},
+                                             {"{\"id\":\"x\"}", "vector"},
+                                             {"not json", "5"},
+                                             {"{\"id\":\"\",\"vector\":[1,2,3]}", "id"},
+                                             {"{\"id\":\"x\",\"vector\":[1,2,\"a\"]}", "vector"},
+                                             {"{\"id\":\"x\",\"vector\":[1,2,1e99]}", "vector"}}) {
+    const std::string name = "bad" + std::to_string(number++);
+    ASSERT_EQ(Leadline({"create", db_, name, "--dim", "3", "--metric", "l2"}).exit_code, 0);
+    std::string rows;
+    for (int i = 0; i < 4; ++i) {
+      rows += JsonlRow("r" + std::to_string(i), {1, 2, 3});
+    }
+    rows += wrong.bad + "\n" + JsonlRow("after", {1, 2, 3});
+    WriteFile(dir_.file("bad.jsonl"), rows);
+    const ProgramOutput stop =
+        Leadline({"ingest", db_, name, dir_.file("bad.jsonl"), "--batch", "3", "--json"});
+    EXPECT_EQ(stop.exit_code, 2) << wrong.bad;
+    EXPECT_THAT(stop.err, HasSubstr("5")) << wrong.bad;
+    EXPECT_THAT(stop.err, HasSubstr(wrong.expected));
+    ASSERT_FALSE(stop.JsonLines().empty());
+    EXPECT_EQ(stop.JsonLines().back()["acked"], 4);
+    EXPECT_EQ(Count(name), 4U);
+
+    const ProgramOutput skip =
+        Leadline({"ingest", db_, name, dir_.file("bad.jsonl"), "--on-error", "skip", "--json"});
+    EXPECT_EQ(skip.exit_code, 0) << skip.err;
+    EXPECT_EQ(skip.JsonLines().back()["skipped"], 1);
+    EXPECT_THAT(skip.JsonLines().back()["errors"][0].get<std::string>(), HasSubstr("5"));
+    EXPECT_EQ(Count(name), 5U);
+  }
+}
+
+TEST_F(Ingest, NumbersRowsOfVectorFilesFromTheOffsetOnAcrossFiles) {
+  WriteFile(dir_.file("a.fvecs"), FvecsBytes({{1, 0, 0}, {2, 0, 0}}));
+  WriteFile(dir_.file("b.fvecs"), FvecsBytes({{3, 0, 0}}));
+  const ProgramOutput result = Leadline({"ingest", db_, "c", dir_.file("a.fvecs"),
+                                         dir_.file("b.fvecs"), "--id-offset", "40", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<Json> rows =
+      Leadline({"get", db_, "c", "40", "41", "42", "--json"}).JsonLines();
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[2]["vector"], Json({3, 0, 0}));
+  const std::string cut = ReadFile(dir_.file("a.fvecs"));
+  WriteFile(dir_.file("cut.fvecs"), cut.substr(0, cut.size() - 2));
+  EXPECT_EQ(Leadline({"ingest", db_, "c", dir_.file("cut.fvecs")}).exit_code, 2);
+}
+
+TEST_F(Ingest, ReadsCsv) {
+  WriteFile(dir_.file("t.csv"), "id,vector,year,title\na,\"1,2,3\",1999,\"x, y\"\n");
+  ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("t.csv")}).exit_code, 0);
+  const Json row = Leadline({"get", db_, "c", "a", "--json"}).OneJson();
+  EXPECT_EQ(row["payload"], Json({{"year", 1999}, {"title", "x, y"}}));
+}
+
+TEST_F(Ingest, SecondWriterExitsWithFourAndNamesTheOwner) {
+  std::string rows;
+  for (int i = 0; i < 200'000; ++i) {
+    rows += "{\"id\":\"" + std::to_string(i) + "\",\"vector\":[1,2,3]}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  RunningProgram writer({"ingest", db_, "c", dir_.file("many.jsonl"), "--batch", "50", "--json"});
+  std::string line;
+  ASSERT_TRUE(writer.ReadLine(&line));
+  const ProgramOutput second = Leadline({"delete", db_, "c", "1"});
+  EXPECT_EQ(second.exit_code, 4);
+  EXPECT_THAT(second.err, HasSubstr(std::to_string(writer.pid())));
+  EXPECT_GE(Count(), 50U) << "readers work beside the writer";
+}
+
+TEST_F(Ingest, SignalStopsCleanlyAndWhatWasAcknowledgedIsThere) {
+  std::string rows;
+  for (int i = 0; i < 200'000; ++i) {
+    rows += "{\"id\":\"" + std::to_string(i) + "\",\"vector\":[" + std::to_string(i) + ",2,3]}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  for (const int signal_number : {SIGINT, SIGTERM}) {
+    RunningProgram writer(
+        {"ingest", db_, "c", dir_.file("many.jsonl"), "--batch", "100", "--json"});
+    std::string line;
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(writer.ReadLine(&line));
+    }
+    writer.Signal(signal_number);
+    const ProgramOutput stopped = writer.Wait();
+    EXPECT_EQ(stopped.exit_code, 130) << stopped.err;
+    EXPECT_THAT(stopped.err, HasSubstr("acknowledged"));
+    const uint64_t acked = stopped.JsonLines().back()["acked"].get<uint64_t>();
+    EXPECT_GE(acked, 300U);
+    EXPECT_GE(Count(), acked);
+    const std::string last = std::to_string(acked - 1);
+    EXPECT_EQ(Leadline({"get", db_, "c", "0", last}).exit_code, 0);
+    EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+  }
+}
+
+TEST_F(Ingest, KilledWriterLosesNothingAcknowledged) {
+  std::string rows;
+  for (int i = 0; i < 200'000; ++i) {
+    rows += "{\"id\":\"" + std::to_string(i) + "\",\"vector\":[" + std::to_string(i) + ",2,3]}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  RunningProgram writer({"ingest", db_, "c", dir_.file("many.jsonl"), "--batch", "100", "--json"});
+  std::string line;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(writer.ReadLine(&line));
+  }
+  writer.Signal(SIGKILL);
+  const ProgramOutput killed = writer.Wait();
+  const uint64_t acked = killed.JsonLines().back()["acked"].get<uint64_t>();
+  const uint64_t count = Count();
+  EXPECT_GE(count, acked);
+  EXPECT_EQ(count % 100, 0U) << "batches are all or none";
+}
+
+TEST_F(Ingest, EmbedsTextFieldsAndChunks) {
+  ASSERT_EQ(
+      Leadline({"create", db_, "docs", "--embedder", "static", "--text", "title", "--text", "text"})
+          .exit_code,
+      0);
+  WriteFile(dir_.file("corpus.jsonl"),
+            "{\"_id\":\"cats\",\"title\":\"About cats\",\"text\":\"Cats sleep all day. They purr "
+            "when they are happy. A kitten is a young cat.\"}\n"
+            "{\"_id\":\"law\",\"title\":\"Tax law\",\"text\":\"The court ruled on the income tax. "
+            "Lawyers argued about the statute.\"}\n");
+  ASSERT_EQ(Leadline({"ingest", db_, "docs", dir_.file("corpus.jsonl")}).exit_code, 0);
+  const Json found =
+      Leadline({"search", db_, "docs", "--text", "a purring kitten", "-k", "1", "--json"})
+          .OneJson();
+  EXPECT_EQ(found["hits"][0]["id"], "cats");
+  EXPECT_EQ(found["metric"], "cosine");
+
+  ASSERT_EQ(Leadline({"create", db_, "chunks", "--embedder", "static"}).exit_code, 0);
+  ASSERT_EQ(Leadline({"ingest", db_, "chunks", dir_.file("corpus.jsonl"), "--chunk", "sentences:2"})
+                .exit_code,
+            0);
+  const std::vector<Json> chunks = Leadline({"scroll", db_, "chunks", "--json"}).JsonLines();
+  ASSERT_EQ(chunks.size(), 3U);
+  EXPECT_EQ(chunks[0]["id"], "cats#0");
+  EXPECT_EQ(chunks[1]["id"], "cats#1");
+  EXPECT_EQ(chunks[1]["payload"]["doc_id"], "cats");
+  EXPECT_EQ(chunks[1]["payload"]["chunk"], 1);
+  EXPECT_EQ(chunks[1]["payload"]["text"], "A kitten is a young cat.");
+  EXPECT_EQ(chunks[1]["payload"]["title"], "About cats");
+
+  ASSERT_EQ(Leadline({"create", db_, "tokens", "--embedder", "static"}).exit_code, 0);
+  ASSERT_EQ(Leadline({"ingest", db_, "tokens", dir_.file("corpus.jsonl"), "--chunk", "tokens:6,2"})
+                .exit_code,
+            0);
+  EXPECT_GT(Leadline({"count", db_, "tokens", "--json"}).OneJson()["count"].get<int>(), 4);
+}
+
+TEST_F(Ingest, TextWithoutKnownWordsIsABadRow) {
+  ASSERT_EQ(Leadline({"create", db_, "docs", "--embedder", "static"}).exit_code, 0);
+  WriteFile(dir_.file("empty.jsonl"), "{\"_id\":\"e\",\"title\":\"\",\"text\":\"\"}\n");
+  const ProgramOutput result = Leadline({"ingest", db_, "docs", dir_.file("empty.jsonl")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("text"));
+}
+
+}  // namespace
+}  // namespace leadline::testing
