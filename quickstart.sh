@@ -1,0 +1,105 @@
+#!/bin/sh
+# quickstart.sh - from a bare Debian 12 to an evaluated collection in one command: installs packages,
+# builds, indexes the SciFact abstracts in examples/scifact, searches, measures, writes a report.
+# Everything it makes lies in build/ and quickstart-out/. Run it again: it starts over, quickly.
+set -eu
+cd "$(dirname "$0")"
+
+jobs=${LEADLINE_JOBS:-$(nproc)}
+data=examples/scifact
+out=${LEADLINE_QUICKSTART_OUT:-quickstart-out}
+db=$out/db
+question="Does vitamin D lower the risk of heart disease?"
+begin=$(date +%s)
+
+step() { echo "--- $*" >&2; }
+fail() { echo "quickstart.sh: $*" >&2; exit 1; }
+
+step "packages"
+scripts/install_packages.sh build
+
+step "build (a few minutes the first time)"
+# Only the program: tests and benchmarks need more packages and time. test.sh uses the same folder.
+cmake --preset release -DLEADLINE_DEVELOPER=OFF -DLEADLINE_PROGRAM=ON >/dev/null
+cmake --build --preset release --parallel "$jobs"
+leadline=build/release/bin/leadline
+[ -x "$leadline" ] || fail "the build made no $leadline"
+built=$(date +%s)
+
+rm -rf "$out"
+mkdir -p "$out"
+# Runs the program with its JSON in $out/NAME.json.
+run() {
+  name=$1
+  shift
+  step "leadline $*"
+  "$leadline" "$@" --json >"$out/$name.json" || fail "leadline $1 failed (exit $?)"
+}
+paths() { awk -f scripts/json_paths.awk "$out/$1.json"; }
+lines() { awk -v lines=1 -f scripts/json_paths.awk "$out/$1.json"; }
+# value NAME PATH-REGEX...: the first scalar whose whole path matches the first regex that hits.
+value() {
+  name=$1
+  shift
+  for pattern in "$@"; do
+    found=$(paths "$name" | awk -F '\t' -v p="^($pattern)\$" '$1 ~ p { print $2; exit }')
+    [ -n "$found" ] && { echo "$found"; return; }
+  done
+  fail "no $1 in $out/$name.json"
+}
+number() { awk -v x="$1" -v d="$2" 'BEGIN { if (x == "" || x == "null") print "n/a"; else printf "%.*f\n", d, x }'; }
+now_ms() { date +%s%3N; }
+
+# The 300 test queries are those that qrels/test.tsv judges.
+awk -F '\t' 'NR == FNR { if (FNR > 1) judged[$1] = 1; next }
+  match($0, /"_id": *"[^"]*"/) { id = substr($0, RSTART, RLENGTH); gsub(/"_id": *|"/, "", id); if (id in judged) print }' \
+  "$data/qrels/test.tsv" "$data/queries.jsonl" >"$out/queries.jsonl"
+[ "$(wc -l <"$out/queries.jsonl")" -eq 300 ] || fail "expected 300 test queries"
+
+run create create "$db" scifact --embedder static --text title --text text --index hnsw
+start=$(now_ms)
+run ingest ingest "$db" scifact "$data/corpus.jsonl" --format jsonl
+ingested=$(now_ms)
+run optimize optimize "$db" scifact
+indexed=$(now_ms)
+run count count "$db" scifact
+rows=$(value count count)
+
+run search search "$db" scifact --text "$question" -k 3 --fields title
+run eval eval run "$db" scifact --queries "$out/queries.jsonl" --qrels "$data/qrels/test.tsv" -k 100 --out "$out/report"
+run ann eval ann "$db" scifact --queries "$out/queries.jsonl" --truth exact -k 10 --sweep ef_search=16,64,256
+run ground eval ground "$data/claims.jsonl"
+
+echo
+echo "$question"
+lines search | awk -F '\t' '
+  $1 ~ /hits\.[0-9]+\.score$/ { split($1, p, "."); score[p[3]] = $2 }
+  $1 ~ /hits\.[0-9]+\.payload\.title$/ { split($1, p, "."); gsub(/\\"/, "\"", $2); title[p[3]] = $2 }
+  END { for (i = 0; i < 3; i++) if (i in score) printf "  %d. %.3f  %s\n", i + 1, score[i], title[i] }'
+
+# The point of the sweep with ef_search 64, the default.
+point=$(paths ann | awk -F '\t' '$1 ~ /^points\.[0-9]+\.ef_search$/ && $2 == 64 { split($1, p, "."); print p[2]; exit }')
+[ -n "$point" ] || fail "no point with ef_search 64 in $out/ann.json"
+summary() { lines ground | awk -F '\t' -v p="^[0-9]+[.]summary[.]$1\$" '$1 ~ p { print $2; exit }'; }
+
+row() { printf '  %-46s %s\n' "$1" "$2"; }
+echo
+row "Measure" "Value"
+row "---------------------------------------------" "-----"
+row "abstracts indexed" "$rows"
+measure() { value eval "measures[.]$1([.](mean|value))?" "measures[.]$2([.](mean|value))?" "(.*[.])?$1[.](mean|value)" "(.*[.])?$2[.](mean|value)"; }
+row "nDCG@10, 300 test claims" "$(number "$(measure ndcg@10 ndcg_cut_10)" 4)"
+row "recall@100" "$(number "$(measure recall@100 recall_100)" 4)"
+row "ANN recall@10 against exact search (ef 64)" "$(number "$(value ann "points[.]$point[.]recall[.]id([.]mean)?")" 4)"
+row "groundedness AUROC, $(summary n) claim-abstract pairs" "$(number "$(summary auroc)" 4)"
+lines ground | awk -F '\t' '
+  $1 ~ /^[0-9]+\.summary\.baselines\.[^.]+(\.auroc)?$/ {
+    name = $1; sub(/^[0-9]+\.summary\.baselines\./, "", name); sub(/\.auroc$/, "", name); gsub(/_/, " ", name)
+    printf "  %-46s %.4f\n", "  baseline: " name, $2 }'
+row "search latency p50 / p99 (ef 64)" "$(number "$(value ann "points[.]$point[.]latency_us[.]p50")" 0) / $(number "$(value ann "points[.]$point[.]latency_us[.]p99")" 0) us"
+row "ingest, embedded and synced" "$((rows * 1000 / (ingested - start + 1))) rows/s"
+row "ingest and index" "$((rows * 1000 / (indexed - start + 1))) rows/s"
+echo
+[ -f "$out/report/report.html" ] || fail "no report was written to $out/report"
+echo "report: $PWD/$out/report/report.html"
+step "built in $((built - begin)) s, everything in $(($(date +%s) - begin)) s"
