@@ -1,0 +1,54 @@
+#!/bin/sh
+# install_test.sh BUILD-DIR SOURCE-DIR - installs the built tree into a scratch prefix, then configures,
+# builds and runs tests/consumer against it as a stranger would. Also holds the public API to its
+# budget and the library to its dependencies.
+set -eu
+
+build=$1
+source=$2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+cmake --install "$build" --prefix "$scratch/prefix" >"$scratch/install.log" ||
+  { cat "$scratch/install.log"; exit 1; }
+
+headers=$(find "$scratch/prefix/include" -name '*.h')
+count=$(echo "$headers" | wc -l)
+# shellcheck disable=SC2086
+lines=$(cat $headers | wc -l)
+echo "public API: $count headers, $lines lines"
+[ "$count" -le 15 ] || { echo "more than 15 public headers: $headers"; exit 1; }
+[ "$lines" -le 2000 ] || { echo "more than 2000 lines of public headers"; exit 1; }
+# shellcheck disable=SC2086
+if grep -nE '#include <(faiss|rocksdb|grpc|grpcpp|google|absl|nlohmann|unicode|roaring|CLI|hdf5|xxhash)' $headers; then
+  echo "a public header includes a third-party header"
+  exit 1
+fi
+
+# README.md's program must compile and run as it stands.
+{
+  awk '/^```cpp$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/README.md"
+  echo 'int main() { return Demo().ok() ? 0 : 1; }'
+} >"$scratch/readme.cc"
+
+# Warnings are errors: none may come from an installed header (-Wrestrict of g++ 12 is wrong on
+# std::string).
+cmake -S "$source/tests/consumer" -B "$scratch/consumer" -G Ninja \
+  -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror -Wno-restrict" -DREADME_EXAMPLE="$scratch/readme.cc" >"$scratch/configure.log" 2>&1 ||
+  { cat "$scratch/configure.log"; exit 1; }
+cmake --build "$scratch/consumer" >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log"; exit 1; }
+"$scratch/consumer/consumer" "$scratch/db"
+(cd "$scratch" && consumer/readme) || { echo "the program of README.md failed"; exit 1; }
+
+linked=$(ldd "$scratch/consumer/consumer")
+if echo "$linked" | grep -E 'grpc|protobuf|absl'; then
+  echo "libleadline links gRPC or Protobuf"
+  exit 1
+fi
+
+# The installed program, where one was built, runs from its new place.
+if [ -x "$scratch/prefix/bin/leadline" ]; then
+  "$scratch/prefix/bin/leadline" info >/dev/null
+fi
+echo "install test passed"
