@@ -78,6 +78,7 @@ SearchSettings SearchCall::Settings() const {
   settings.ef_search = options_.ef_search;
   settings.nprobe = options_.nprobe;
   settings.rescore = options_.rescore;
+  settings.full_scan_threshold = options_.full_scan_threshold;
   settings.exact = options_.exact;
   settings.explain = options_.explain;
   return settings;

@@ -109,11 +109,11 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
   if (source.visible.count == 0) {
     return Strategy::kSkip;
   }
-  const bool few = source.visible.count <=
-                   std::max({kScanRows, static_cast<uint64_t>(settings.k),
-                             static_cast<uint64_t>(kScanShare * static_cast<double>(source.rows))});
+  const uint64_t few = settings.full_scan_threshold.value_or(
+      std::max({kScanRows, static_cast<uint64_t>(settings.k),
+                static_cast<uint64_t>(kScanShare * static_cast<double>(source.rows))}));
   const bool has_index = source.segment != nullptr && !source.segment->Contents()->index->exact();
-  if (has_index && !settings.exact && !few) {
+  if (has_index && !settings.exact && source.visible.count > few) {
     return Strategy::kIndex;
   }
   return source.list.empty() ? Strategy::kScan : Strategy::kScanMatches;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct SearchSettings {
   size_t ef_search = 64;
   size_t nprobe = 0;
   size_t rescore = 0;
+  std::optional<uint64_t> full_scan_threshold;
   bool exact = false;
   bool explain = false;
 };
