@@ -42,7 +42,7 @@ Collection MakeCollection(size_t queries, size_t depth, bool in_rank_order) {
   return made;
 }
 
-void BM_Score(benchmark::State& state) {
+void ScoreRun(benchmark::State& state) {
   const auto depth = static_cast<size_t>(state.range(0));
   const Collection made = MakeCollection(100, depth, state.range(1) != 0);
   const std::vector<std::string> names = {"map", "ndcg@10", "recall@100", "mrr", "bpref"};
@@ -54,13 +54,13 @@ void BM_Score(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(100 * depth));
 }
 
-BENCHMARK(BM_Score)
+BENCHMARK(ScoreRun)
     ->ArgNames({"depth", "sorted"})
     ->Args({100, 1})
     ->Args({1000, 1})
     ->Args({1000, 0});
 
-void BM_ReadRun(benchmark::State& state) {
+void ReadRunFile(benchmark::State& state) {
   const std::string path =
       (std::filesystem::temp_directory_path() / "leadline_metrics_bench.trec").string();
   const Collection made = MakeCollection(100, 1000, true);
@@ -80,7 +80,7 @@ void BM_ReadRun(benchmark::State& state) {
   FileSystem::Posix()->DeleteFile(path).IgnoreError();
 }
 
-BENCHMARK(BM_ReadRun);
+BENCHMARK(ReadRunFile);
 
 }  // namespace
 }  // namespace leadline::eval

@@ -87,6 +87,56 @@ def qps_at(curve, target):
     return None
 
 
+def measure(args):
+    which = 0 if args.wall else 1
+    ours = Ours(args.program, args.data, args.metric, args.m, args.ef_construction)
+    theirs = Theirs(args.data, args.metric, args.m, args.ef_construction)
+    result = {"timing": "wall" if args.wall else "processor", "m": args.m,
+              "ef_construction": args.ef_construction, "rows": len(theirs.base),
+              "dim": theirs.base.shape[1], "metric": args.metric, "build": [], "points": [], "at": []}
+    for threads in args.build_threads:
+        a, b = ours.build(threads), theirs.build(threads)
+        result["build"].append({"threads": threads, "ours_s": a[which], "hnswlib_s": b[which],
+                                "ours_wall_s": a[0], "hnswlib_wall_s": b[0],
+                                "ratio": b[which] / a[which]})
+
+    curves = {"ours": {}, "hnswlib": {}}
+    ratios = {ef: [] for ef in args.ef}
+    for _ in range(args.passes):
+        for ef in args.ef:
+            a, b = ours.search(ef), theirs.search(ef)
+            ratios[ef].append(a[1 + which] / b[1 + which])
+            for name, (recall, *rates) in (("ours", a), ("hnswlib", b)):
+                best = curves[name].get(ef, (recall, 0))[1]
+                curves[name][ef] = (recall, max(best, rates[which]))
+    for ef in args.ef:
+        (r1, q1), (r2, q2) = curves["ours"][ef], curves["hnswlib"][ef]
+        result["points"].append({"ef": ef, "ours_recall": r1, "ours_qps": q1, "hnswlib_recall": r2,
+                                 "hnswlib_qps": q2, "ratio": statistics.median(ratios[ef])})
+    for target in (0.90, 0.95, 0.99):
+        a, b = (qps_at(list(curves[name].values()), target) for name in ("ours", "hnswlib"))
+        result["at"].append({"recall": target, "ours_qps": a, "hnswlib_qps": b,
+                             "ratio": a / b if a and b else None})
+    return result
+
+
+def show(result):
+    print(f"timing: {result['timing']} time; load {os.getloadavg()}")
+    for build in result["build"]:
+        print("build, {threads} thread(s): ours {ours_s:.1f} s, hnswlib {hnswlib_s:.1f} s, "
+              "ratio {ratio:.2f}x".format(**build))
+    print("  ef   recall ours  QPS ours   recall hnswlib  QPS hnswlib   median ratio at this ef")
+    for point in result["points"]:
+        print("{ef:4d}   {ours_recall:11.4f} {ours_qps:9.0f}   {hnswlib_recall:14.4f} "
+              "{hnswlib_qps:12.0f}   {ratio:.2f}x".format(**point))
+    for at in result["at"]:
+        if at["ratio"] is None:
+            print(f"recall {at['recall']:.2f}: outside the settings tried")
+        else:
+            print("recall {recall:.2f}: ours {ours_qps:.0f} QPS, hnswlib {hnswlib_qps:.0f} QPS, "
+                  "ratio {ratio:.2f}x".format(**at))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -99,38 +149,13 @@ def main():
     parser.add_argument("--passes", type=int, default=7)
     parser.add_argument("--build-threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--wall", action="store_true")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     args = parser.parse_args()
-    which = 0 if args.wall else 1
-
-    ours = Ours(args.program, args.data, args.metric, args.m, args.ef_construction)
-    theirs = Theirs(args.data, args.metric, args.m, args.ef_construction)
-    print(f"timing: {'wall' if args.wall else 'processor'} time; load {os.getloadavg()}")
-    for threads in args.build_threads:
-        a, b = ours.build(threads), theirs.build(threads)
-        print(f"build, {threads} thread(s): ours {a[0]:.1f} s wall {a[1]:.1f} s cpu, "
-              f"hnswlib {b[0]:.1f} s wall {b[1]:.1f} s cpu, ratio {b[which] / a[which]:.2f}x",
-              flush=True)
-
-    curves = {"ours": {}, "hnswlib": {}}
-    ratios = {ef: [] for ef in args.ef}
-    for _ in range(args.passes):
-        for ef in args.ef:
-            a, b = ours.search(ef), theirs.search(ef)
-            ratios[ef].append(a[1 + which] / b[1 + which])
-            for name, (recall, *rates) in (("ours", a), ("hnswlib", b)):
-                best = curves[name].get(ef, (recall, 0))[1]
-                curves[name][ef] = (recall, max(best, rates[which]))
-    print("  ef   recall ours  QPS ours   recall hnswlib  QPS hnswlib   median ratio at this ef")
-    for ef in args.ef:
-        (r1, q1), (r2, q2) = curves["ours"][ef], curves["hnswlib"][ef]
-        print(f"{ef:4d}   {r1:11.4f} {q1:9.0f}   {r2:14.4f} {q2:12.0f}   "
-              f"{statistics.median(ratios[ef]):.2f}x")
-    for target in (0.90, 0.95, 0.99):
-        a, b = (qps_at(list(curves[name].values()), target) for name in ("ours", "hnswlib"))
-        if a is None or b is None:
-            print(f"recall {target:.2f}: outside the settings tried")
-        else:
-            print(f"recall {target:.2f}: ours {a:.0f} QPS, hnswlib {b:.0f} QPS, ratio {a / b:.2f}x")
+    result = measure(args)
+    if args.json:
+        print(json.dumps(result))
+    else:
+        show(result)
 
 
 if __name__ == "__main__":
