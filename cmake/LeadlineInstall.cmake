@@ -45,8 +45,6 @@ if(NOT BUILD_SHARED_LIBS)
       set(line "find_dependency(nlohmann_json)")
     elseif(library MATCHES "^ICU::")
       set(line "find_dependency(ICU COMPONENTS uc i18n)")
-    elseif(library MATCHES "^ZLIB::")
-      set(line "find_dependency(ZLIB)")
     elseif(library STREQUAL "PkgConfig::hdf5")
       set(line "find_dependency(PkgConfig)\npkg_check_modules(hdf5 REQUIRED QUIET IMPORTED_TARGET GLOBAL hdf5)")
     elseif(library STREQUAL "roaring::roaring")
@@ -72,3 +70,5 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/leadlineConfigVersion.cmake
 install(FILES ${CMAKE_BINARY_DIR}/leadlineConfig.cmake ${CMAKE_BINARY_DIR}/leadlineConfigVersion.cmake
         DESTINATION ${LEADLINE_CMAKE_DIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# The embedding model is linked into the library and has a licence of its own.
+install(FILES text/embedder/model/LICENSE.md DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME MODEL-LICENSE.md)
