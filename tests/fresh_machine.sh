@@ -68,7 +68,8 @@ mkdir -p "$root/usr/local/share/ca-certificates"
 cp -L /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
 cp -L /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 cp -L /etc/hosts "$root/etc/hosts" 2>/dev/null || true
-chroot "$root" update-ca-certificates >/dev/null 2>&1
+chroot "$root" update-ca-certificates >"$scratch/certificates.log" 2>&1 ||
+  { cat "$scratch/certificates.log" >&2; exit 4; }
 
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
@@ -106,7 +107,8 @@ if [ $# -gt 0 ]; then
   done
   exit 0
 fi
-run "quickstart, first run" ./quickstart.sh 0
+# Packages, a build of under 12 minutes on 2 cores, the job itself.
+run "quickstart, first run" ./quickstart.sh 1200
 run "quickstart, second run" ./quickstart.sh 120
 run "tests, first run" ./test.sh 0
 run "tests, second run" ./test.sh 0
