@@ -71,7 +71,11 @@ void Search(const SegmentIndex& index, const uint64_t* allowed, size_t ef) {
   }
 }
 
-void Exercise(const IndexFactory& factory, const std::string& bytes) {
+void Exercise(uint8_t control, std::string_view rest) {
+  const IndexFactory& factory = (control & 1U) != 0 ? HnswIndexFactory() : IvfIndexFactory();
+  const std::string bytes = (control & 2U) != 0
+                                ? leadline::testing::Edited(SoundSection(factory).bytes, rest)
+                                : std::string(rest);
   const size_t room = (bytes.size() + 63) / 64 * 64;
   // Ends where the block ends, as far as the 64-byte alignment allows.
   const std::unique_ptr<char, decltype(&std::free)> block(
@@ -95,15 +99,8 @@ void Exercise(const IndexFactory& factory, const std::string& bytes) {
 }  // namespace leadline::index
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using leadline::index::HnswIndexFactory;
-  using leadline::index::IvfIndexFactory;
-  if (size == 0) {
-    return 0;
+  if (size > 0) {
+    leadline::index::Exercise(data[0], {reinterpret_cast<const char*>(data) + 1, size - 1});
   }
-  const auto& factory = (data[0] & 1U) != 0 ? HnswIndexFactory() : IvfIndexFactory();
-  const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
-  leadline::index::Exercise(
-      factory, (data[0] & 2U) != 0 ? leadline::testing::Edited(SoundSection(factory).bytes, rest)
-                                   : std::string(rest));
   return 0;
 }

