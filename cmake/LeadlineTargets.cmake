@@ -95,8 +95,13 @@ function(leadline_add_test)
     set(A_TIMEOUT 300)
   endif()
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
-  set_tests_properties(${A_NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT}
-                                            ENVIRONMENT "${A_ENVIRONMENT}")
+  # A skipped case shows in ctest's summary. The expression wants the list of skipped tests at the end
+  # of the output, where it stands only when no test failed: ctest would hide a failure otherwise.
+  set_tests_properties(
+    ${A_NAME}
+    PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT} ENVIRONMENT "${A_ENVIRONMENT}"
+               SKIP_REGULAR_EXPRESSION
+               "\\[  SKIPPED \\] [0-9]+ tests?, listed below:\n(\\[  SKIPPED \\] [^\n]+\n)+[ \n]*(YOU HAVE [^\n]+\n)?[ \n]*$")
   # leadline_tests_<label> builds what `ctest -L <label>` runs.
   foreach(label IN LISTS A_LABELS)
     if(NOT TARGET leadline_tests_${label})

@@ -55,6 +55,9 @@ class RunningProgram {
       std::abort();
     }
     pid_ = ::fork();
+    if (pid_ < 0) {
+      std::abort();  // kill(-1) would reach every process
+    }
     if (pid_ == 0) {
       ::dup2(out[1], STDOUT_FILENO);
       ::dup2(err[1], STDERR_FILENO);
@@ -104,7 +107,11 @@ class RunningProgram {
     return true;
   }
 
-  void Signal(int number) const { ::kill(pid_, number); }
+  void Signal(int number) const {
+    if (pid_ > 0) {
+      ::kill(pid_, number);
+    }
+  }
 
   ProgramOutput Wait() {
     for (std::string part; !(part = ReadSome(out_)).empty();) {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <string>
 #include <sys/wait.h>
@@ -7,11 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include <poll.h>
 #include <signal.h>
 
 namespace leadline::testing {
 
-/// A child made by fork and exec, with pipes on its standard input and output.
+/// A child made by fork and exec, with pipes on its standard input and output. A machine that can
+/// make none ends the test program: there would be no pid, and kill(-1) reaches every process.
 class ChildProcess {
  public:
   /// `environment` is added to ours.
@@ -20,9 +26,12 @@ class ChildProcess {
     int in[2];
     int out[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) {
-      return;
+      GiveUp("pipe2");
     }
     pid_ = ::fork();
+    if (pid_ < 0) {
+      GiveUp("fork");
+    }
     if (pid_ == 0) {
       ::dup2(in[0], STDIN_FILENO);
       ::dup2(out[1], STDOUT_FILENO);
@@ -47,44 +56,72 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   ~ChildProcess() {
-    if (pid_ > 0) {
-      Kill();
-      Wait();
-    }
-    ::close(stdin_);
+    Kill();
+    Wait();
+    CloseInput();
     ::close(stdout_);
   }
 
-  void Kill() const { ::kill(pid_, SIGKILL); }
+  void Kill() const {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+    }
+  }
 
   void CloseInput() {
-    ::close(stdin_);
-    stdin_ = -1;
+    if (stdin_ >= 0) {
+      ::close(stdin_);
+      stdin_ = -1;
+    }
+  }
+
+  /// Appends what the child has written to `*text`, waiting at most `patience_ms` (negative: for
+  /// ever) for a byte. Returns false once the child has closed its output.
+  bool ReadSome(std::string* text, int patience_ms) const {
+    pollfd wanted{stdout_, POLLIN, 0};
+    if (::poll(&wanted, 1, patience_ms) <= 0) {
+      return true;
+    }
+    char buffer[65536];
+    const ssize_t n = ::read(stdout_, buffer, sizeof buffer);
+    if (n > 0) {
+      text->append(buffer, static_cast<size_t>(n));
+    }
+    return n > 0 || (n < 0 && errno == EINTR);
   }
 
   /// Everything the child wrote until it ended.
   [[nodiscard]] std::string ReadAll() const {
     std::string text;
-    char buffer[4096];
-    for (ssize_t n = ::read(stdout_, buffer, sizeof buffer); n > 0;
-         n = ::read(stdout_, buffer, sizeof buffer)) {
-      text.append(buffer, static_cast<size_t>(n));
+    while (ReadSome(&text, -1)) {
     }
     return text;
   }
 
-  /// Raw wait status.
+  /// Raw wait status; 0 when it was taken before.
   int Wait() {
     int status = 0;
-    ::waitpid(pid_, &status, 0);
+    while (pid_ > 0 && ::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
     pid_ = -1;
     return status;
   }
 
  private:
+  [[noreturn]] static void GiveUp(const char* what) {
+    std::fprintf(stderr, "cannot start a child process: %s: %s\n", what, std::strerror(errno));
+    std::abort();
+  }
+
   pid_t pid_ = -1;
   int stdin_ = -1;
   int stdout_ = -1;
 };
+
+/// "killed by signal 9" or "exit 3", for messages.
+inline std::string DescribeStatus(int status) {
+  return WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status))
+                             : "exit " + std::to_string(WEXITSTATUS(status));
+}
 
 }  // namespace leadline::testing

@@ -22,6 +22,7 @@ struct ModelRecord {
   int64_t group = 0;    ///< payload "group": integer in [0, 1000)
   std::string tag;      ///< payload "tag": one of a few words, or "" for absent
   int64_t version = 0;  ///< payload "version": rises with every write of the id
+  std::optional<int64_t> expires_at_ms;
 
   [[nodiscard]] std::string Payload() const {
     std::string json = "{\"group\":" + std::to_string(group);
@@ -35,12 +36,14 @@ struct ModelRecord {
 /// A filter as text for the engine and as a predicate for the model.
 struct ModelFilter {
   std::string text;
+  std::optional<int64_t> group_from;
   std::optional<int64_t> group_below;
   std::optional<std::string> tag;
   bool negate_tag = false;
 
   [[nodiscard]] bool Matches(const ModelRecord& record) const {
-    if (group_below.has_value() && record.group >= *group_below) {
+    if ((group_from.has_value() && record.group < *group_from) ||
+        (group_below.has_value() && record.group >= *group_below)) {
       return false;
     }
     if (tag.has_value()) {
@@ -153,6 +156,7 @@ inline Record ToRecord(const std::string& id, const ModelRecord& record) {
   out.id = id;
   out.vector = record.vector;
   out.payload = record.Payload();
+  out.expires_at_ms = record.expires_at_ms;
   return out;
 }
 

@@ -2,13 +2,17 @@
 
 #ifdef LEADLINE_TEST_HOOKS
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <unistd.h>
 #include <utility>
+
+#include "leadline/core/file_system.h"
 
 namespace leadline {
 namespace {
@@ -51,6 +55,19 @@ struct Countdown {
   }
 };
 
+/// What cannot be written is missed by the parent, which fails then.
+void WriteKillLog(std::string_view name) {
+  const char* path = std::getenv("LEADLINE_KILL_LOG");  // NOLINT(concurrency-mt-unsafe)
+  if (path == nullptr) {
+    return;
+  }
+  Result<std::unique_ptr<WritableFile>> file = FileSystem::Posix()->NewAppendableFile(path);
+  if (file.ok()) {
+    (*file)->Append(std::string(name) + "\n").IgnoreError();
+    (*file)->Close().IgnoreError();
+  }
+}
+
 }  // namespace
 
 bool DefectPlanted(Defect defect) {
@@ -60,7 +77,11 @@ bool DefectPlanted(Defect defect) {
 
 void KillPoint(std::string_view name) {
   static Countdown countdown;
+  if (std::find(kKillPoints.begin(), kKillPoints.end(), name) == kKillPoints.end()) {
+    ::kill(::getpid(), SIGABRT);
+  }
   if (!countdown.name.empty() && name == countdown.name && countdown.left.fetch_sub(1) == 1) {
+    WriteKillLog(name);
     ::kill(::getpid(), SIGKILL);
   }
 }

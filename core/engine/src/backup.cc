@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "keys.h"
+#include "leadline/core/test_hooks.h"
 #include "read_view.h"
 
 namespace leadline::engine {
@@ -90,8 +91,11 @@ Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const 
   FileSystem* fs = pinned.core()->fs;
   LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, partial));
   LEADLINE_RETURN_IF_ERROR(CopyStore(pinned, JoinPath(partial, "store")));
+  KillPoint("backup:store-copied");
   LEADLINE_RETURN_IF_ERROR(CopySegments(pinned, JoinPath(partial, "segments")));
+  KillPoint("backup:segments-copied");
   LEADLINE_RETURN_IF_ERROR(fs->RenameFile(partial, to));
+  KillPoint("backup:renamed");
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> parent,
                             fs->OpenDirectory(DirectoryName(to)));
   return parent->Sync();
@@ -100,8 +104,12 @@ Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const 
 }  // namespace
 
 Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to) {
-  if (core->fs->FileExists(to).ok()) {
+  const Status found = core->fs->FileExists(to);
+  if (found.ok()) {
     return AlreadyExistsError("target exists: path=" + to);
+  }
+  if (found.code() != StatusCode::kNotFound) {
+    return found;
   }
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(core));
@@ -121,6 +129,7 @@ Status RestoreDatabase(const std::string& from, const std::string& to, FileSyste
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core,
                             DatabaseCore::Open(from, options, nullptr));
   LEADLINE_RETURN_IF_ERROR(core->store->VerifyChecksums());
+  KillPoint("restore:verified");
   return BackupDatabase(core, to);
 }
 

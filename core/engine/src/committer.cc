@@ -20,7 +20,10 @@ Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collectio
   request.ops = std::move(ops);
   if (DefectPlanted(Defect::kAckBeforeCommit)) {
     auto early = std::make_unique<Request>(std::move(request));
-    early.swap(acknowledged_too_early_);
+    {
+      MutexLock lock(&queue_mutex_);
+      early.swap(acknowledged_too_early_);
+    }
     if (early == nullptr) {
       return WriteResult{};
     }

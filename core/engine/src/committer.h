@@ -43,7 +43,7 @@ class Committer {
   std::deque<Request*> queue_ LEADLINE_GUARDED_BY(queue_mutex_);
   bool leader_active_ LEADLINE_GUARDED_BY(queue_mutex_) = false;
   /// What the planted defect kAckBeforeCommit has acknowledged but not yet written.
-  std::unique_ptr<Request> acknowledged_too_early_;
+  std::unique_ptr<Request> acknowledged_too_early_ LEADLINE_GUARDED_BY(queue_mutex_);
 };
 
 }  // namespace leadline::engine

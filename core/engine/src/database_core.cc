@@ -79,24 +79,35 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
     core->search_executor = NewThreadPool(options.search_threads);
   }
   LEADLINE_RETURN_IF_ERROR(core->OpenStore());
+  KillPoint("open:store");
   LEADLINE_RETURN_IF_ERROR(core->LoadOrInitialise());
   LEADLINE_RETURN_IF_ERROR(core->LoadCollections(previous));
   if (!options.read_only) {
+    KillPoint("open:loaded");
     LEADLINE_RETURN_IF_ERROR(core->RemoveGarbage());
+    KillPoint("open:garbage-removed");
   }
   return core;
 }
 
 Status DatabaseCore::OpenStore() {
-  if (!fs->FileExists(path).ok()) {
+  // Only an absence is one: after an I/O error nobody knows what is there.
+  const Status found = fs->FileExists(path);
+  if (!found.ok() && found.code() != StatusCode::kNotFound) {
+    return found;
+  }
+  if (!found.ok()) {
     if (options.read_only || !options.create_if_missing) {
       return NotFoundError("no database here: path=" + path);
     }
     LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, path));
   }
   if (!options.read_only) {
-    const bool is_new = !fs->FileExists(store_directory()).ok();
-    if (is_new && !options.create_if_missing) {
+    const Status store_found = fs->FileExists(store_directory());
+    if (!store_found.ok() && store_found.code() != StatusCode::kNotFound) {
+      return store_found;
+    }
+    if (!store_found.ok() && !options.create_if_missing) {
       return NotFoundError("no database here: path=" + path);
     }
     Status made = fs->CreateDirectory(segment_directory());

@@ -6,6 +6,7 @@
 #include "database_handle.h"
 #include "keys.h"
 #include "leadline/core/database.h"
+#include "leadline/core/test_hooks.h"
 #include "leadline/text/embedder.h"
 #include "prepared_batch.h"
 #include "read_view.h"
@@ -78,7 +79,9 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   batch.Put(kv::Table::kMeta, CatalogKey(name), EncodeCollectionEntry(entry));
   batch.Put(kv::Table::kMeta, CountersKey(entry.id), EncodeCounters({}));
   batch.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next));
+  KillPoint("create:before-log");
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  KillPoint("create:after-log");
   core->next_ids = next;
   auto state = std::make_shared<CollectionState>(std::move(entry));
   state->Publish(core->sequence);
@@ -108,7 +111,9 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
   batch.DeleteRange(kv::Table::kMeta, GroupsPrefix(state->id()), GroupsPrefix(state->id() + 1));
   batch.Delete(kv::Table::kMeta, CountersKey(state->id()));
   batch.Delete(kv::Table::kMeta, CatalogKey(name));
+  KillPoint("drop:before-log");
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  KillPoint("drop:after-log");
   state->MarkDropped();
   core->RemoveCollection(name);
   const std::shared_ptr<const ReadState> last = state->Load();
@@ -119,6 +124,7 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
       }
     }
   }
+  KillPoint("drop:retired");
   return {};
 }
 

@@ -87,6 +87,7 @@ Result<std::optional<PendingBuild>> StartBuild(
   pending.request.last_ordinal = range->includes_tail
                                      ? collection->FreezeTail()
                                      : groups[range->end_group - 1]->entry.last_ordinal;
+  KillPoint(range->includes_tail ? "seal:frozen" : "merge:planned");
   pending.request.build_sequence = core->sequence;
   pending.request.snapshot = core->store->NewSnapshot();
   pending.request.indexed = range->indexed;
@@ -127,11 +128,11 @@ Status PublishBuild(DatabaseCore* core, CollectionState* collection, const Pendi
   }
   Counters counters = collection->counters;
   counters.sealed_ordinal = std::max(counters.sealed_ordinal, entry.last_ordinal);
-  KillPoint("publish:before-manifest");
+  KillPoint(replaced.size() > 1 ? "merge:before-manifest" : "publish:before-manifest");
   LEADLINE_RETURN_IF_ERROR(
       core->store->Write(ManifestBatch(*collection, replaced, entry, counters, core->next_ids),
                          /*sync=*/true));
-  KillPoint("publish:after-manifest");
+  KillPoint(replaced.size() > 1 ? "merge:after-manifest" : "publish:after-manifest");
   collection->counters = counters;
   if (fresh != nullptr) {
     ReapplyKills(*collection, fresh.get());
@@ -139,6 +140,7 @@ Status PublishBuild(DatabaseCore* core, CollectionState* collection, const Pendi
   collection->build_running = false;
   collection->kills_during_build.clear();
   collection->PublishGroups(std::move(groups), counters.sealed_ordinal, core->sequence);
+  KillPoint("publish:swapped");
   for (const auto& group : replaced) {
     for (const auto& segment : group->segments) {
       if (segment != nullptr) {
@@ -146,6 +148,7 @@ Status PublishBuild(DatabaseCore* core, CollectionState* collection, const Pendi
       }
     }
   }
+  KillPoint("publish:retired");
   return {};
 }
 

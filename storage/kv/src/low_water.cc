@@ -5,6 +5,7 @@
 
 #include "leadline/core/coding.h"
 #include "leadline/core/hash.h"
+#include "leadline/core/test_hooks.h"
 
 namespace leadline::kv {
 namespace {
@@ -63,7 +64,9 @@ Status LowWater::Advance(uint64_t sequence) {
   if (sequence <= sequence_) {
     return {};
   }
+  KillPoint("low-water:before-write");
   LEADLINE_RETURN_IF_ERROR(Write(fs_, directory_, sequence));
+  KillPoint("low-water:after-write");
   sequence_ = sequence;
   return {};
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "leadline/core/coding.h"
+#include "leadline/core/test_hooks.h"
 #include "owner_file.h"
 #include "rocksdb_status.h"
 #include "write_batch_rep.h"
@@ -208,6 +209,7 @@ Status StoreImpl::Close() {
   Status closed = options_.read_only ? OkStatus() : latch_->Check();
   if (!options_.read_only && closed.ok()) {
     closed = FlushTables();
+    KillPoint("close:flushed");
     if (closed.ok()) {
       const Result<uint64_t> sequence = StoredSequenceLocked();
       closed = sequence.ok() ? AdvanceLowWaterLocked(*sequence) : sequence.status();
@@ -220,6 +222,7 @@ Status StoreImpl::Close() {
     RemoveOwnerFile(options_.fs, directory_);
   }
   core_.reset();
+  KillPoint("close:closed");
   return closed;
 }
 

@@ -113,6 +113,7 @@ class FileSegmentWriter final : public SegmentWriter {
     header.section_count = static_cast<uint32_t>(table_.size());
     header.hash = HashFrame(header, table);
     LEADLINE_RETURN_IF_ERROR(Latch(Publish(header, table)));
+    KillPoint("segment:dirsynced");
     file_.reset();
     return FileIdentity{header.file_bytes, header.hash};
   }
@@ -176,12 +177,15 @@ class FileSegmentWriter final : public SegmentWriter {
     LEADLINE_RETURN_IF_ERROR(FlushBuffer());
     LEADLINE_RETURN_IF_ERROR(
         file_->PositionedAppend({reinterpret_cast<const char*>(&header), sizeof header}, 0));
+    KillPoint("segment:written");
     const bool skip_syncs = DefectPlanted(Defect::kPublishBeforeDurable);
     if (!skip_syncs) {
       LEADLINE_RETURN_IF_ERROR(file_->Sync());
+      KillPoint("segment:synced");
     }
     LEADLINE_RETURN_IF_ERROR(file_->Close());
     LEADLINE_RETURN_IF_ERROR(fs_->RenameFile(temporary_, path_));
+    KillPoint("segment:renamed");
     if (skip_syncs) {
       return {};
     }

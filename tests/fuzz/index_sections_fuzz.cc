@@ -1,0 +1,106 @@
+// Serialised hnsw and ivf sections from hostile bytes: whatever Open accepts must be safe to search
+// and give rows of the segment. Half of the inputs are edits to a sound section.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "byte_edits.h"
+#include "leadline/core/rng.h"
+#include "leadline/index/hnsw.h"
+#include "leadline/index/ivf.h"
+#include "leadline/index/segment_index.h"
+
+namespace leadline::index {
+namespace {
+
+constexpr size_t kRows = 48;
+constexpr size_t kDim = 4;
+
+const std::vector<float>& Vectors() {
+  static const std::vector<float> kVectors = [] {
+    Rng rng(1);
+    std::vector<float> values(kRows * kDim);
+    for (float& value : values) {
+      value = static_cast<float>(rng.Gaussian());
+    }
+    // Some rows are equal, so that a graph has duplicates.
+    std::copy_n(values.begin(), 3 * kDim, values.end() - 3 * kDim);
+    return values;
+  }();
+  return kVectors;
+}
+
+const Section& SoundSection(const IndexFactory& factory) {
+  static const auto build = [](const IndexFactory& from) {
+    BuildOptions options;
+    options.m = 3;
+    options.ef_construction = 20;
+    options.nlist = 4;
+    return from.Build({Vectors().data(), kRows, kDim}, options).value()[0];
+  };
+  static const Section kGraph = build(HnswIndexFactory());
+  static const Section kLists = build(IvfIndexFactory());
+  return factory.kind() == IndexKind::kHnsw ? kGraph : kLists;
+}
+
+void Search(const SegmentIndex& index, const uint64_t* allowed, size_t ef) {
+  SearchParams params;
+  params.k = 7;
+  params.ef_search = ef;
+  params.nprobe = 2;
+  params.allowed = allowed;
+  std::vector<SearchOutcome> outcomes(3);
+  if (!index.Search({Vectors().data(), outcomes.size(), kDim}, params, outcomes).ok()) {
+    return;
+  }
+  for (const SearchOutcome& outcome : outcomes) {
+    for (const Neighbor& neighbor : outcome.neighbors) {
+      if (neighbor.row >= kRows || !IsAllowed(allowed, neighbor.row)) {
+        std::abort();
+      }
+    }
+    if (!std::is_sorted(outcome.neighbors.begin(), outcome.neighbors.end())) {
+      std::abort();
+    }
+  }
+}
+
+void Exercise(uint8_t control, std::string_view rest) {
+  const IndexFactory& factory = (control & 1U) != 0 ? HnswIndexFactory() : IvfIndexFactory();
+  const std::string bytes = (control & 2U) != 0
+                                ? leadline::testing::Edited(SoundSection(factory).bytes, rest)
+                                : std::string(rest);
+  const size_t room = (bytes.size() + 63) / 64 * 64;
+  // Ends where the block ends, as far as the 64-byte alignment allows.
+  const std::unique_ptr<char, decltype(&std::free)> block(
+      static_cast<char*>(std::aligned_alloc(64, std::max<size_t>(room, 64))), &std::free);
+  std::copy_n(bytes.data(), bytes.size(), block.get());
+  const std::vector<SectionView> sections = {
+      {SoundSection(factory).type, {block.get(), bytes.size()}}};
+  const auto index = factory.Open(sections, {Vectors().data(), kRows, kDim}, Metric::kL2);
+  if (!index.ok()) {
+    return;
+  }
+  const std::vector<uint64_t> some = {0x0000'F0F0'F0F0'F0F0};
+  const std::vector<uint64_t> few = {0x0000'0000'0001'0001};
+  for (const uint64_t* allowed : {static_cast<const uint64_t*>(nullptr), some.data(), few.data()}) {
+    Search(**index, allowed, 1);
+    Search(**index, allowed, 30);
+  }
+}
+
+}  // namespace
+}  // namespace leadline::index
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > 0) {
+    leadline::index::Exercise(data[0], {reinterpret_cast<const char*>(data) + 1, size - 1});
+  }
+  return 0;
+}
