@@ -30,9 +30,7 @@ Status WriteFileAtomically(FileSystem* fs, const std::string& path, std::string_
   LEADLINE_RETURN_IF_ERROR(file->Sync());
   LEADLINE_RETURN_IF_ERROR(file->Close());
   LEADLINE_RETURN_IF_ERROR(fs->RenameFile(temporary, path));
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory,
-                            fs->OpenDirectory(DirectoryName(path)));
-  return directory->Sync();
+  return SyncDirectory(fs, DirectoryName(path));
 }
 
 std::string DirectoryName(const std::string& path) {
@@ -64,13 +62,38 @@ Status CreateDirectories(FileSystem* fs, const std::string& path) {
   return created.code() == StatusCode::kAlreadyExists ? OkStatus() : created;
 }
 
-Status DeleteRecursively(FileSystem* fs, const std::string& path) {
-  if (fs->DeleteFile(path).ok()) {
+Status SyncDirectory(FileSystem* fs, const std::string& path) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, fs->OpenDirectory(path));
+  return directory->Sync();
+}
+
+Status CreateDirectoriesDurably(FileSystem* fs, const std::string& path) {
+  if (path.empty() || fs->FileExists(path).ok()) {
     return {};
   }
-  Result<std::vector<std::string>> names = fs->ListDirectory(path);
+  const std::string parent = DirectoryName(path);
+  if (parent != path) {
+    LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, parent));
+  }
+  Status created = fs->CreateDirectory(path);
+  if (!created.ok() && created.code() != StatusCode::kAlreadyExists) {
+    return created;
+  }
+  return SyncDirectory(fs, parent);
+}
+
+Status DeleteRecursively(FileSystem* fs, const std::string& path) {
+  Status unlinked = fs->DeleteFile(path);
+  if (unlinked.ok() || unlinked.code() == StatusCode::kNotFound) {
+    return {};
+  }
+  if (unlinked.code() == StatusCode::kPermissionDenied) {
+    // Also what unlinking a symbolic link may answer: going on would list what it points to.
+    return unlinked;
+  }
+  const Result<std::vector<std::string>> names = fs->ListDirectory(path);
   if (!names.ok()) {
-    return names.status().code() == StatusCode::kNotFound ? OkStatus() : names.status();
+    return names.status().code() == StatusCode::kNotFound ? unlinked : names.status();
   }
   for (const std::string& name : *names) {
     LEADLINE_RETURN_IF_ERROR(DeleteRecursively(fs, JoinPath(path, name)));

@@ -13,6 +13,8 @@ namespace {
 
 constexpr size_t kCopyBatchBytes = size_t{4} << 20;
 constexpr size_t kCopyBufferBytes = size_t{1} << 20;
+/// File in an unfinished copy; without it a directory of that name is not ours.
+constexpr std::string_view kMark = "UNFINISHED";
 
 Status CopyTable(kv::Store* from, const kv::StoreSnapshot* snapshot, kv::Store* to,
                  kv::Table table) {
@@ -66,7 +68,7 @@ Status CopyFile(FileSystem* fs, const std::string& from, const std::string& to) 
 
 Status CopySegments(const PinnedSnapshot& pinned, const std::string& to) {
   DatabaseCore* core = pinned.core().get();
-  LEADLINE_RETURN_IF_ERROR(CreateDirectories(core->fs, to));
+  LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(core->fs, to));
   for (const std::shared_ptr<CollectionState>& collection : core->Collections()) {
     const std::shared_ptr<const ReadState> state = pinned.StateOf(collection->id());
     if (state == nullptr) {
@@ -82,23 +84,39 @@ Status CopySegments(const PinnedSnapshot& pinned, const std::string& to) {
       }
     }
   }
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory,
-                            core->fs->OpenDirectory(to));
-  return directory->Sync();
+  return SyncDirectory(core->fs, to);
 }
 
 Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const std::string& to) {
   FileSystem* fs = pinned.core()->fs;
-  LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, partial));
   LEADLINE_RETURN_IF_ERROR(CopyStore(pinned, JoinPath(partial, "store")));
   KillPoint("backup:store-copied");
   LEADLINE_RETURN_IF_ERROR(CopySegments(pinned, JoinPath(partial, "segments")));
   KillPoint("backup:segments-copied");
+  LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, partial));
   LEADLINE_RETURN_IF_ERROR(fs->RenameFile(partial, to));
   KillPoint("backup:renamed");
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> parent,
-                            fs->OpenDirectory(DirectoryName(to)));
-  return parent->Sync();
+  LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, DirectoryName(to)));
+  // The copy is whole: a mark that stays does no harm.
+  fs->DeleteFile(JoinPath(to, kMark)).IgnoreError();
+  return {};
+}
+
+/// Makes `partial` anew, with the mark that says that it is ours to delete.
+Status StartPartial(FileSystem* fs, const std::string& partial) {
+  if (fs->FileExists(partial).ok()) {
+    if (!fs->FileExists(JoinPath(partial, kMark)).ok()) {
+      return AlreadyExistsError("not the rest of an earlier backup; move it away: path=" + partial);
+    }
+    LEADLINE_RETURN_IF_ERROR(DeleteRecursively(fs, partial));
+  }
+  LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, partial));
+  Status marked =
+      WriteFileAtomically(fs, JoinPath(partial, kMark), "unfinished copy of a Leadline database\n");
+  if (!marked.ok()) {
+    DeleteRecursively(fs, partial).IgnoreError();
+  }
+  return marked;
 }
 
 }  // namespace
@@ -114,7 +132,7 @@ Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::stri
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(core));
   const std::string partial = to + ".partial";
-  LEADLINE_RETURN_IF_ERROR(DeleteRecursively(core->fs, partial));
+  LEADLINE_RETURN_IF_ERROR(StartPartial(core->fs, partial));
   Status copied = CopyInto(*pinned, partial, to);
   if (!copied.ok()) {
     DeleteRecursively(core->fs, partial).IgnoreError();

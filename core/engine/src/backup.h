@@ -11,7 +11,8 @@ namespace leadline::engine {
 /// is read through its checksums and written to a fresh store, then the segment files follow. The
 /// copy is made beside `to` and renamed at the end, so `to` is whole or absent. Damaged segments
 /// are left out; they are rebuilt where the copy is opened.
-/// Errors: kAlreadyExists (`to`), kResourceExhausted, store and I/O faults; then nothing is left.
+/// Errors: kAlreadyExists (`to`, or `to`.partial that no earlier backup left), kResourceExhausted,
+/// store and I/O faults; then nothing is left.
 Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to);
 
 /// Opens `from` read-only, verifies it and copies it to `to` as BackupDatabase does.

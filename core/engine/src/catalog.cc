@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "leadline/core/coding.h"
+#include "leadline/core/types.h"
 
 namespace leadline::engine {
 namespace {
@@ -12,6 +13,10 @@ namespace {
 constexpr size_t kMaxNameBytes = 4096;
 constexpr uint32_t kMaxFields = 16;
 constexpr uint32_t kMaxTextFields = 256;
+constexpr uint32_t kMaxM = 256;
+constexpr uint32_t kMaxEfConstruction = 10'000;
+constexpr uint32_t kMaxNlist = 65'536;
+constexpr uint64_t kMaxSegmentRows = 0xFFFF'FFFE;
 
 void PutByte(std::string* out, uint8_t value) {
   out->push_back(static_cast<char>(value));
@@ -29,6 +34,15 @@ Status GetCount(Decoder* decoder, uint32_t limit, uint32_t* count) {
   if (*count > limit) {
     return DataLossError("catalog entry has too many items: count=" + std::to_string(*count) +
                          " limit=" + std::to_string(limit));
+  }
+  return {};
+}
+
+Status CheckRange(std::string_view field, uint64_t value, uint64_t low, uint64_t high) {
+  if (value < low || value > high) {
+    return DataLossError("catalog entry is out of range: field=" + std::string(field) +
+                         " value=" + std::to_string(value) + " limit=" + std::to_string(low) +
+                         ".." + std::to_string(high));
   }
   return {};
 }
@@ -63,7 +77,12 @@ Status GetVectorField(Decoder* decoder, VectorField* field) {
   LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 6, &field->codes));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->m));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->ef_construction));
-  return decoder->GetFixed32(&field->nlist);
+  LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->nlist));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("dim", field->dim, 1, kMaxDim));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("m", field->m, 2, kMaxM));
+  LEADLINE_RETURN_IF_ERROR(
+      CheckRange("ef_construction", field->ef_construction, 1, kMaxEfConstruction));
+  return CheckRange("nlist", field->nlist, 0, kMaxNlist);
 }
 
 void PutFieldSegment(std::string* out, const FieldSegment& field) {
@@ -109,7 +128,13 @@ Status GetFieldSegment(Decoder* decoder, FieldSegment* field) {
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&info.seed));
   LEADLINE_RETURN_IF_ERROR(decoder->GetDouble(&info.self_recall));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&field->identity.size));
-  return decoder->GetFixed64(&field->identity.hash);
+  LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&field->identity.hash));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("dim", info.dim, info.rows == 0 ? 0 : 1, kMaxDim));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("rows", info.rows, 0, kMaxSegmentRows));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("min_sequence", info.min_sequence, 0, info.max_sequence));
+  LEADLINE_RETURN_IF_ERROR(
+      CheckRange("ef_construction", info.ef_construction, 0, kMaxEfConstruction));
+  return CheckRange("segment", info.segment_id, info.rows == 0 ? 0 : 1, UINT64_MAX);
 }
 
 }  // namespace
@@ -162,6 +187,8 @@ Result<CollectionEntry> DecodeCollectionEntry(std::string_view bytes) {
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed32(&entry.id));
   LEADLINE_RETURN_IF_ERROR(GetText(&decoder, &entry.name));
   LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxFields, &count));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors", count, 1, kMaxFields));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("number", entry.id, 1, UINT32_MAX));
   entry.options.vectors.resize(count);
   for (VectorField& field : entry.options.vectors) {
     LEADLINE_RETURN_IF_ERROR(GetVectorField(&decoder, &field));
@@ -235,8 +262,14 @@ Result<GroupEntry> DecodeGroupEntry(std::string_view bytes) {
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed64(&entry.rows));
   LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxFields, &count));
   entry.fields.resize(count);
+  LEADLINE_RETURN_IF_ERROR(CheckRange("first_ordinal", entry.first_ordinal, 1, UINT64_MAX - 1));
+  LEADLINE_RETURN_IF_ERROR(
+      CheckRange("last_ordinal", entry.last_ordinal, entry.first_ordinal, UINT64_MAX - 1));
+  const uint64_t width = entry.last_ordinal - entry.first_ordinal + 1;
+  LEADLINE_RETURN_IF_ERROR(CheckRange("rows", entry.rows, 0, width));
   for (FieldSegment& field : entry.fields) {
     LEADLINE_RETURN_IF_ERROR(GetFieldSegment(&decoder, &field));
+    LEADLINE_RETURN_IF_ERROR(CheckRange("rows of a field", field.info.rows, 0, entry.rows));
   }
   LEADLINE_RETURN_IF_ERROR(decoder.ExpectEnd());
   return entry;

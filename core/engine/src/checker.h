@@ -11,10 +11,10 @@ namespace leadline::engine {
 ///   I3 visible rows of segments and tail = records of the store, without overlap
 ///   I4 no visible row carries another id than its record
 ///   I5 every file the manifest names is there, with its identity and checksums
-///   I6 groups and tail cover ordinals in ascending, disjoint ranges
+///   I6 groups and tail cover ordinals in ascending, disjoint ranges; no record lies outside
 ///   I7 counters equal recounts
 ///   I8 vectors in segments and tail equal the stored ones, and exact search over them equals a
-///      scan of the store
+///      scan of the store (compared where the rows themselves are right)
 /// Cost: reads everything once; memory 16 bytes a record.
 Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned);
 

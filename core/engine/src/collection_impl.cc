@@ -1,5 +1,6 @@
 #include "collection_impl.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <utility>
@@ -77,13 +78,16 @@ Result<ReadView> CollectionImpl::View(const std::shared_ptr<const Snapshot>& sna
 Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
-  database_->maintenance().ThrottleWriter(*state);
+  const bool grows = std::any_of(ops.begin(), ops.end(), [](const PreparedOp& op) {
+    return op.kind != WriteBatch::Kind::kDelete;
+  });
+  if (grows) {
+    LEADLINE_RETURN_IF_ERROR(database_->maintenance().ThrottleWriter(*state));
+  }
   LEADLINE_ASSIGN_OR_RETURN(const WriteResult result,
                             database_->committer().Submit(state, std::move(ops)));
-  const std::shared_ptr<const ReadState> after = state->Load();
-  if (after->tail->chunks.size() * TailChunk::kCapacity >= database_->options().seal_rows ||
-      result.deleted + result.upserted > 0) {
-    database_->maintenance().Wake();
+  if (grows) {
+    database_->maintenance().TailGrew(*state);
   }
   return result;
 }
@@ -103,6 +107,13 @@ Result<WriteResult> CollectionImpl::Upsert(std::vector<Record> records) {
 }
 
 Result<WriteResult> CollectionImpl::Delete(const std::vector<std::string>& ids) {
+  if (ids.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
+    WriteResult nothing;
+    nothing.sequence = state->Load()->sequence;
+    return nothing;
+  }
   WriteBatch batch;
   for (const std::string& id : ids) {
     batch.Delete(id);
@@ -181,6 +192,9 @@ Result<uint64_t> CollectionImpl::Count(const std::optional<Filter>& filter,
   LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(options.snapshot, filter));
   const CallControl control = MakeControl(view.core->clock, options.timeout_ms, options.cancel);
   LEADLINE_RETURN_IF_ERROR(control.Check());
+  if (!filter.has_value() && !view.state->MayHoldExpired(view.visibility.now_ms)) {
+    return view.state->live_rows;  // no file is read for it
+  }
   if (entry_.options.vectors.size() > 1) {
     // A field's segments hold only the rows that have it.
     return ScanCount(view, control);
@@ -306,16 +320,17 @@ Result<CollectionStats> CollectionImpl::Stats() {
       }
       ++stats.segments;
       stats.segment_rows += segment->rows();
-      stats.dead_rows += segment->dead().count();
+      stats.dead_rows += segment->dead_count();
       stats.segment_bytes += segment->entry().identity.size;
       stats.min_self_recall = std::min(stats.min_self_recall, segment->entry().info.self_recall);
       stats.damaged_segments += segment->damaged() ? 1 : 0;
+      stats.degraded = stats.degraded || segment->unreadable();
       if (const SegmentContents* contents = segment->LoadedContents()) {
         stats.resident_bytes += contents->index->resident_bytes();
       }
     }
   }
-  stats.degraded = stats.damaged_segments > 0;
+  stats.last_build_error = view.collection->backoff.LastError();
   return stats;
 }
 

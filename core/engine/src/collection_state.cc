@@ -1,5 +1,7 @@
 #include "collection_state.h"
 
+#include <algorithm>
+
 #include "leadline/core/test_hooks.h"
 
 namespace leadline::engine {
@@ -12,24 +14,88 @@ uint64_t ReadState::TailRows() const {
   return rows;
 }
 
-void CollectionState::AppendRow(uint64_t ordinal, const StoredRecord& record,
-                                const std::vector<std::vector<float>>& vectors) {
-  if (tail_->chunks.empty() || tail_frozen_ || tail_->chunks.back()->full()) {
-    auto grown = std::make_shared<ChunkList>(*tail_);
-    if (!grown->chunks.empty()) {
-      grown->rows.back() = grown->chunks.back()->size();
+bool ReadState::MayHoldExpired(int64_t now_ms) const {
+  for (const auto& group : *groups) {
+    for (const auto& segment : group->segments) {
+      if (segment != nullptr && segment->MayHoldExpired(now_ms)) {
+        return true;
+      }
     }
-    grown->chunks.push_back(std::make_shared<TailChunk>(fields()));
-    grown->rows.push_back(0);
-    tail_ = std::move(grown);
-    tail_frozen_ = false;
   }
-  tail_->chunks.back()->Append(ordinal, record, vectors);
+  return std::any_of(tail->chunks.begin(), tail->chunks.end(),
+                     [&](const auto& chunk) { return chunk->min_expiry() <= now_ms; });
+}
+
+bool CollectionState::NeedsTombstone(uint64_t ordinal) const {
+  return ordinal <= counters.sealed_ordinal ||
+         std::any_of(kill_logs.begin(), kill_logs.end(),
+                     [&](const auto& log) { return log->Covers(ordinal); });
+}
+
+std::shared_ptr<const ChunkList> CollectionState::GrownTail(size_t rows) const {
+  auto grown = std::make_shared<ChunkList>(*tail_);
+  if (!grown->chunks.empty()) {
+    const TailChunk& last = *grown->chunks.back();
+    const size_t taken = last.HasRoom() ? std::min(rows, last.capacity() - last.size()) : 0;
+    grown->rows.back() = last.size() + taken;
+    rows -= taken;
+  }
+  while (rows > 0) {
+    auto chunk = std::make_shared<TailChunk>(fields());
+    const size_t taken = std::min(rows, chunk->capacity());
+    grown->chunks.push_back(std::move(chunk));
+    grown->rows.push_back(taken);
+    rows -= taken;
+  }
+  return grown;
+}
+
+void CollectionState::Reserve(size_t rows, const std::vector<uint64_t>& killed) {
+  const TailChunk* const last = tail_->chunks.empty() ? nullptr : tail_->chunks.back().get();
+  const size_t room = last != nullptr && last->HasRoom() ? last->capacity() - last->size() : 0;
+  std::shared_ptr<const ChunkList> tail = rows > room ? GrownTail(rows) : nullptr;
+  auto state = std::make_shared<ReadState>();
+  for (const std::shared_ptr<KillLog>& log : kill_logs) {
+    // Doubled: exactly as many as needed would copy the log at every commit.
+    if (log->kills.capacity() < log->kills.size() + killed.size()) {
+      log->kills.reserve(2 * (log->kills.size() + killed.size()));
+    }
+  }
+  for (const uint64_t ordinal : killed) {
+    for (const std::shared_ptr<const SealedGroup>& group : *groups_) {
+      for (size_t f = 0; group->Covers(ordinal) && f < group->segments.size(); ++f) {
+        if (group->segments[f] != nullptr) {
+          group->segments[f]->ReserveKill(ordinal);
+        }
+      }
+    }
+  }
+  reserved_tail_ = std::move(tail);
+  reserved_state_ = std::move(state);
+}
+
+void CollectionState::AppendRow(uint64_t ordinal, StoredRecord&& record,
+                                const std::vector<std::vector<float>>& vectors) {
+  if (reserved_tail_ != nullptr) {
+    tail_ = std::move(reserved_tail_);
+    reserved_tail_ = nullptr;
+  }
+  if (tail_->chunks.empty() || !tail_->chunks.back()->HasRoom()) {
+    tail_ = GrownTail(1);
+  }
+  // The chunks with room come last: the one that was not full, and those that were reserved.
+  size_t target = tail_->chunks.size() - 1;
+  while (target > 0 && tail_->chunks[target - 1]->HasRoom()) {
+    --target;
+  }
+  tail_->chunks[target]->Append(ordinal, std::move(record), vectors);
 }
 
 void CollectionState::KillRow(uint64_t ordinal, uint64_t sequence) {
-  if (build_running && !DefectPlanted(Defect::kLoseCompactionDelete)) {
-    kills_during_build.emplace_back(ordinal, sequence);
+  for (const std::shared_ptr<KillLog>& log : kill_logs) {
+    if (log->Covers(ordinal) && !DefectPlanted(Defect::kLoseCompactionDelete)) {
+      log->kills.emplace_back(ordinal, sequence);
+    }
   }
   for (const std::shared_ptr<TailChunk>& chunk : tail_->chunks) {
     const size_t row = chunk->FindRow(ordinal, chunk->size());
@@ -43,13 +109,8 @@ void CollectionState::KillRow(uint64_t ordinal, uint64_t sequence) {
       continue;
     }
     for (const std::shared_ptr<SealedSegment>& segment : group->segments) {
-      // A damaged segment is answered from the store, where the row is gone already.
-      if (segment == nullptr || segment->Contents() == nullptr) {
-        continue;
-      }
-      const size_t row = segment->FindRow(ordinal);
-      if (row < segment->rows()) {
-        segment->dead().Kill(row, sequence);
+      if (segment != nullptr) {
+        segment->Kill(ordinal, sequence);
       }
     }
     return;
@@ -57,12 +118,17 @@ void CollectionState::KillRow(uint64_t ordinal, uint64_t sequence) {
 }
 
 void CollectionState::Publish(uint64_t sequence) {
-  auto state = std::make_shared<ReadState>();
+  std::shared_ptr<ReadState> state =
+      reserved_state_ != nullptr ? std::move(reserved_state_) : std::make_shared<ReadState>();
+  reserved_state_ = nullptr;
   state->sequence = sequence;
   state->live_rows = counters.live_rows;
   state->next_ordinal = counters.next_ordinal;
   state->groups = groups_;
   state->tail = tail_;
+  for (const std::shared_ptr<TailChunk>& chunk : tail_->chunks) {
+    state->tail_bytes += chunk->bytes();
+  }
   state->last_chunk_rows = tail_->chunks.empty() ? 0 : tail_->chunks.back()->size();
   Store(std::move(state));
 }
@@ -73,7 +139,6 @@ uint64_t CollectionState::FreezeTail() {
   }
   TailChunk& last = *tail_->chunks.back();
   last.Freeze();
-  tail_frozen_ = true;
   return last.ordinal(last.size() - 1);
 }
 
@@ -88,19 +153,9 @@ void CollectionState::PublishGroups(std::shared_ptr<const GroupList> groups,
       kept->rows.push_back(chunk->size());
     }
   }
-  if (kept->chunks.empty()) {
-    tail_frozen_ = false;
-  }
   tail_ = std::move(kept);
+  reserved_tail_ = nullptr;
   Publish(sequence);
-}
-
-uint64_t CollectionState::TailBytes() const {
-  uint64_t row_bytes = 0;
-  for (const VectorField& field : fields()) {
-    row_bytes += field.dim * sizeof(float);
-  }
-  return tail_->chunks.size() * TailChunk::kCapacity * row_bytes;
 }
 
 }  // namespace leadline::engine

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "build_backoff.h"
 #include "catalog.h"
 #include "leadline/core/mutex.h"
 #include "sealed_segment.h"
@@ -43,6 +44,7 @@ struct ReadState {
   std::shared_ptr<const GroupList> groups = std::make_shared<GroupList>();
   std::shared_ptr<const ChunkList> tail = std::make_shared<ChunkList>();
   size_t last_chunk_rows = 0;
+  uint64_t tail_bytes = 0;  ///< vectors, ids and payloads of the tail's rows
 
   /// Rows of tail chunk `i` that this state shows.
   [[nodiscard]] size_t ChunkRows(size_t i) const {
@@ -50,6 +52,19 @@ struct ReadState {
   }
 
   [[nodiscard]] uint64_t TailRows() const;
+
+  /// False when no row can have expired at `now_ms`, so that `live_rows` is what a reader of this
+  /// state counts. Reads no file; true while some segment does not know.
+  [[nodiscard]] bool MayHoldExpired(int64_t now_ms) const;
+};
+
+/// Rows of [first, last] killed since a build took its snapshot: re-applied when it publishes.
+struct KillLog {
+  uint64_t first = 0;
+  uint64_t last = 0;
+  std::vector<std::pair<uint64_t, uint64_t>> kills;  ///< (ordinal, sequence)
+
+  [[nodiscard]] bool Covers(uint64_t ordinal) const { return first <= ordinal && ordinal <= last; }
 };
 
 /// One open collection.
@@ -78,12 +93,18 @@ class CollectionState {
   // Writer side.
 
   Counters counters;
-  /// Rows killed since the running build took its snapshot; re-applied when it publishes.
-  std::vector<std::pair<uint64_t, uint64_t>> kills_during_build;
-  bool build_running = false;
+  /// One per running build: the builds of a collection cover disjoint ranges.
+  std::vector<std::shared_ptr<KillLog>> kill_logs;
 
+  /// True when some segment file holds the row, or may hold it once a running build publishes.
+  [[nodiscard]] bool NeedsTombstone(uint64_t ordinal) const;
+
+  /// Allocates what appending `rows` rows, killing the rows of `killed` and publishing once need,
+  /// so that the steps after a durable write cannot fail. May throw std::bad_alloc, and then
+  /// nothing changed.
+  void Reserve(size_t rows, const std::vector<uint64_t>& killed);
   /// Adds a committed row to the tail; invisible until Publish.
-  void AppendRow(uint64_t ordinal, const StoredRecord& record,
+  void AppendRow(uint64_t ordinal, StoredRecord&& record,
                  const std::vector<std::vector<float>>& vectors);
   /// Records that `sequence` killed the row, wherever it lives.
   void KillRow(uint64_t ordinal, uint64_t sequence);
@@ -91,11 +112,20 @@ class CollectionState {
   void Publish(uint64_t sequence);
   /// Lets the tail grow no chunk it has; returns the last ordinal in it, 0 when it is empty.
   uint64_t FreezeTail();
+
+  /// Lets it grow again after a seal that failed.
+  void ThawTail() {
+    if (!tail_->chunks.empty()) {
+      tail_->chunks.back()->Thaw();
+    }
+  }
+
   /// Replaces the groups, drops tail chunks up to `sealed_ordinal`, and publishes.
   void PublishGroups(std::shared_ptr<const GroupList> groups, uint64_t sealed_ordinal,
                      uint64_t sequence);
-  /// Bytes of vectors in the tail.
-  [[nodiscard]] uint64_t TailBytes() const;
+
+  /// Builds that failed; for anybody, at any time.
+  BuildBackoff backoff;
 
  private:
   void Store(std::shared_ptr<const ReadState> state) {
@@ -103,13 +133,17 @@ class CollectionState {
     state_.swap(state);
   }
 
+  /// Tail with room for `rows` more rows.
+  [[nodiscard]] std::shared_ptr<const ChunkList> GrownTail(size_t rows) const;
+
   const CollectionEntry entry_;
   std::atomic<bool> dropped_{false};
 
   // Writer side.
   std::shared_ptr<const GroupList> groups_ = std::make_shared<GroupList>();
   std::shared_ptr<const ChunkList> tail_ = std::make_shared<ChunkList>();
-  bool tail_frozen_ = false;
+  std::shared_ptr<const ChunkList> reserved_tail_;  ///< null when nothing is reserved
+  std::shared_ptr<ReadState> reserved_state_;
 
   mutable Mutex state_mutex_;
   std::shared_ptr<const ReadState> state_ LEADLINE_GUARDED_BY(state_mutex_) =

@@ -30,6 +30,28 @@ Result<uint64_t> CommitPlan::Locate(const Overlay& own, const std::string& locat
   return DecodeFixed64(stored->data());
 }
 
+Result<bool> CommitPlan::HasExpired(const Created& own, const CollectionState& collection,
+                                    uint64_t ordinal) {
+  const auto over = [&](int64_t expiry) { return expiry != kNeverExpires && expiry <= now_ms_; };
+  const std::string key = OrdinalKey(collection.id(), ordinal);
+  for (const Created* created : {&own, static_cast<const Created*>(&created_)}) {
+    const auto found = created->find(key);
+    if (found != created->end()) {
+      return over(found->second->record.expires_at_ms);
+    }
+  }
+  if (!collection.Load()->MayHoldExpired(now_ms_)) {
+    return false;  // the usual case costs no look-up
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                            store_->Get(kv::Table::kRecords, key));
+  if (!bytes.has_value()) {
+    return false;
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*bytes));
+  return over(record.expires_at_ms);
+}
+
 Status CommitPlan::ResolvePatch(const Created& own, const CollectionState& collection,
                                 uint64_t ordinal, PreparedOp* op) {
   const std::string key = OrdinalKey(collection.id(), ordinal);
@@ -92,12 +114,17 @@ Status CommitPlan::Add(CollectionState* collection, std::vector<PreparedOp>* ops
       if (old == 0 || (op.expected_ordinal != 0 && op.expected_ordinal != old)) {
         continue;
       }
+      LEADLINE_ASSIGN_OR_RETURN(const bool expired, HasExpired(created, *collection, old));
       --counters.live_rows;
-      ++counts.deleted;
+      counts.deleted += expired ? 0 : 1;
       own[location] = 0;
     } else {
       if (op.kind == WriteBatch::Kind::kPatch) {
-        if (old == 0) {
+        const bool absent = old == 0;
+        LEADLINE_ASSIGN_OR_RETURN(const bool expired, absent
+                                                          ? Result<bool>(true)
+                                                          : HasExpired(created, *collection, old));
+        if (absent || expired) {
           return NotFoundError("cannot patch a record that does not exist: id=" + op.record.id);
         }
         LEADLINE_RETURN_IF_ERROR(ResolvePatch(created, *collection, old, &op));
@@ -115,7 +142,7 @@ Status CommitPlan::Add(CollectionState* collection, std::vector<PreparedOp>* ops
   }
   counts.sequence = ++sequence_;
   *result = counts;
-  Emit(batch, counters);
+  Emit(batch);
   CountersOf(collection) = counters;
   own.merge(overlay_);
   overlay_ = std::move(own);
@@ -124,7 +151,7 @@ Status CommitPlan::Add(CollectionState* collection, std::vector<PreparedOp>* ops
   return {};
 }
 
-void CommitPlan::Emit(const Batch& batch, const Counters& counters) {
+void CommitPlan::Emit(const Batch& batch) {
   const uint32_t id = batch.collection->id();
   const auto fields = static_cast<uint32_t>(batch.collection->fields().size());
   for (const RowChange& change : batch.changes) {
@@ -134,9 +161,8 @@ void CommitPlan::Emit(const Batch& batch, const Counters& counters) {
         batch_.Delete(kv::Table::kVectors, VectorKey(id, f, change.killed));
       }
       // A row that no segment holds, and that no running build may have read, needs no tombstone.
-      const bool in_segment =
-          change.killed <= counters.sealed_ordinal || batch.collection->build_running;
-      if (in_segment && !DefectPlanted(Defect::kDropTombstone)) {
+      if (batch.collection->NeedsTombstone(change.killed) &&
+          !DefectPlanted(Defect::kDropTombstone)) {
         batch_.Put(kv::Table::kTombstones, OrdinalKey(id, change.killed),
                    FixedValue64(batch.sequence));
       }
@@ -166,6 +192,27 @@ void CommitPlan::Finish() {
   batch_.Put(kv::Table::kMeta, kSequenceKey, FixedValue64(sequence_));
 }
 
+void CommitPlan::Reserve() {
+  struct Need {
+    size_t rows = 0;
+    std::vector<uint64_t> killed;
+  };
+
+  std::unordered_map<CollectionState*, Need> needs;
+  for (const Batch& batch : batches_) {
+    Need& need = needs[batch.collection];
+    for (const RowChange& change : batch.changes) {
+      need.rows += change.created != 0 ? 1 : 0;
+      if (change.killed != 0) {
+        need.killed.push_back(change.killed);
+      }
+    }
+  }
+  for (auto& [collection, need] : needs) {
+    collection->Reserve(need.rows, need.killed);
+  }
+}
+
 void CommitPlan::Apply() {
   for (const Batch& batch : batches_) {
     for (const RowChange& change : batch.changes) {
@@ -173,7 +220,8 @@ void CommitPlan::Apply() {
         batch.collection->KillRow(change.killed, batch.sequence);
       }
       if (change.created != 0) {
-        batch.collection->AppendRow(change.created, change.op->record, change.op->search);
+        batch.collection->AppendRow(change.created, std::move(change.op->record),
+                                    change.op->search);
       }
     }
   }

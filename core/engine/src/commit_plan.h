@@ -16,17 +16,19 @@ namespace leadline::engine {
 struct RowChange {
   uint64_t killed = 0;   ///< ordinal of the version that ends; 0 = none
   uint64_t created = 0;  ///< ordinal of the version that begins; 0 = none
-  const PreparedOp* op = nullptr;
+  PreparedOp* op = nullptr;
 };
 
 /// Turns the batches of one commit group into one store batch, in order. Later batches see earlier
 /// ones. Thread-compatible; used under the commit lock.
 class CommitPlan {
  public:
-  CommitPlan(kv::Store* store, uint64_t last_sequence) : store_(store), sequence_(last_sequence) {}
+  /// A record that expired at or before `now_ms` counts as absent.
+  CommitPlan(kv::Store* store, uint64_t last_sequence, int64_t now_ms)
+      : store_(store), now_ms_(now_ms), sequence_(last_sequence) {}
 
-  /// Adds a batch; on error (kNotFound: patch of an unknown id; store faults) the plan is as
-  /// before. Resolves patches in `ops` into whole records. `ops` must outlive the plan.
+  /// Adds a batch; on error (kNotFound: patch of an unknown or expired id; store faults) the plan
+  /// is as before. Resolves patches in `ops` into whole records. `ops` must outlive the plan.
   Status Add(CollectionState* collection, std::vector<PreparedOp>* ops, WriteResult* result);
   /// Adds sequence and counters: the batch is complete.
   void Finish();
@@ -37,8 +39,11 @@ class CommitPlan {
 
   [[nodiscard]] bool empty() const { return batches_.empty(); }
 
+  /// Allocates what Apply needs. Call once, before the batch goes to the store: afterwards nothing
+  /// may fail. May throw std::bad_alloc.
+  void Reserve();
   /// Applies everything to the collections' memory and publishes. Call once, after the store has
-  /// the batch.
+  /// the batch; takes the records out of the operations.
   void Apply();
 
  private:
@@ -54,12 +59,15 @@ class CommitPlan {
   using Created = std::unordered_map<std::string, const PreparedOp*>;
 
   Result<uint64_t> Locate(const Overlay& own, const std::string& location_key);
+  /// True when the stored version `ordinal` of a record has expired.
+  Result<bool> HasExpired(const Created& own, const CollectionState& collection, uint64_t ordinal);
   Status ResolvePatch(const Created& own, const CollectionState& collection, uint64_t ordinal,
                       PreparedOp* op);
-  void Emit(const Batch& batch, const Counters& counters);
+  void Emit(const Batch& batch);
   Counters& CountersOf(CollectionState* collection);
 
   kv::Store* const store_;
+  const int64_t now_ms_;
   uint64_t sequence_;
   kv::WriteBatch batch_;
   std::vector<Batch> batches_;

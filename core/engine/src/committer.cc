@@ -1,5 +1,8 @@
 #include "committer.h"
 
+#include <algorithm>
+#include <iterator>
+#include <new>
 #include <utility>
 
 #include "commit_plan.h"
@@ -8,8 +11,15 @@
 namespace leadline::engine {
 namespace {
 
-/// A group stops growing here, so that the log write of one sync stays short.
+/// A group stops growing here, so that the log write of one sync stays short and what it needs in
+/// memory stays bounded.
 constexpr size_t kMaxGroupOps = 20'000;
+constexpr size_t kMaxGroupBytes = size_t{64} << 20;
+
+bool OnlyDeletes(const std::vector<PreparedOp>& ops) {
+  return std::all_of(ops.begin(), ops.end(),
+                     [](const PreparedOp& op) { return op.kind == WriteBatch::Kind::kDelete; });
+}
 
 }  // namespace
 
@@ -18,6 +28,10 @@ Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collectio
   Request request;
   request.collection = std::move(collection);
   request.ops = std::move(ops);
+  request.only_deletes = OnlyDeletes(request.ops);
+  for (const PreparedOp& op : request.ops) {
+    request.bytes += BytesOf(op);
+  }
   if (DefectPlanted(Defect::kAckBeforeCommit)) {
     auto early = std::make_unique<Request>(std::move(request));
     {
@@ -54,9 +68,13 @@ Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collectio
 
 std::vector<Committer::Request*> Committer::TakeGroup() {
   std::vector<Request*> group;
+  group.reserve(queue_.size());  // nothing below may fail: a popped request must be answered
   size_t ops = 0;
-  while (!queue_.empty() && (group.empty() || ops + queue_.front()->ops.size() <= kMaxGroupOps)) {
+  size_t bytes = 0;
+  while (!queue_.empty() && (group.empty() || (ops + queue_.front()->ops.size() <= kMaxGroupOps &&
+                                               bytes + queue_.front()->bytes <= kMaxGroupBytes))) {
     ops += queue_.front()->ops.size();
+    bytes += queue_.front()->bytes;
     group.push_back(queue_.front());
     queue_.pop_front();
   }
@@ -65,7 +83,49 @@ std::vector<Committer::Request*> Committer::TakeGroup() {
 
 void Committer::CommitGroup(const std::vector<Request*>& group) {
   MutexLock lock(&core_->commit_mutex);
-  CommitPlan plan(core_->store.get(), core_->sequence);
+  bool stored = false;
+  try {
+    if (!core_->broken.ok()) {
+      Fail(group, core_->broken);
+      return;
+    }
+    const Status refused = TryCommit(group, kv::Admission::kNormal, &stored);
+    const bool full =
+        refused.code() == StatusCode::kResourceExhausted && core_->store->Health().ok();
+    if (full) {
+      // What only deletes makes room: it is let through for longer while the disk fills up.
+      std::vector<Request*> deletes;
+      std::copy_if(group.begin(), group.end(), std::back_inserter(deletes),
+                   [](const Request* r) { return r->only_deletes && r->status.ok(); });
+      const Status shrunk = TryCommit(deletes, kv::Admission::kShrink, &stored);
+      Fail(deletes, shrunk);
+      for (Request* request : group) {
+        request->answered = request->only_deletes;
+      }
+    }
+    Fail(group, refused);
+  } catch (const std::bad_alloc&) {
+    Fail(group, AfterException(ResourceExhaustedError("not enough memory to commit"), stored));
+  } catch (const std::exception& error) {
+    Fail(group,
+         AfterException(InternalError(std::string("cannot commit: ") + error.what()), stored));
+  }
+}
+
+Status Committer::AfterException(Status error, bool stored) {
+  if (!stored) {
+    return error;
+  }
+  // The store has the batch, memory does not: what was published before stays right, and nothing
+  // may be built on top of it.
+  core_->broken = FailedPreconditionError("memory fell behind the store; reopen the database: " +
+                                          error.ToString());
+  return error.WithContext("written, but not applied");
+}
+
+Status Committer::TryCommit(const std::vector<Request*>& group, kv::Admission admission,
+                            bool* stored) {
+  CommitPlan plan(core_->store.get(), core_->sequence, core_->clock->UnixMillis());
   for (Request* request : group) {
     if (request->collection->dropped()) {
       request->status =
@@ -75,24 +135,31 @@ void Committer::CommitGroup(const std::vector<Request*>& group) {
     request->status = plan.Add(request->collection.get(), &request->ops, &request->result);
   }
   if (plan.empty()) {
-    return;
+    return {};
   }
   plan.Finish();
+  plan.Reserve();
   KillPoint("commit:before-log");
   const bool sync =
       core_->options.durability == Durability::kSync && !DefectPlanted(Defect::kSkipSync);
-  const Status written = core_->store->Write(plan.batch(), sync);
-  if (!written.ok()) {
-    for (Request* request : group) {
-      if (request->status.ok()) {
-        request->status = written;
-      }
-    }
-    return;
-  }
+  LEADLINE_RETURN_IF_ERROR(core_->store->Write(plan.batch(), sync, admission));
+  *stored = true;
   KillPoint("commit:after-log");
+  if (!sync) {
+    core_->unsynced.store(true, std::memory_order_release);
+  }
   core_->sequence = plan.sequence();
   plan.Apply();
+  *stored = false;
+  return {};
+}
+
+void Committer::Fail(const std::vector<Request*>& group, const Status& error) {
+  for (Request* request : group) {
+    if (!request->answered && request->status.ok()) {
+      request->status = error;
+    }
+  }
 }
 
 }  // namespace leadline::engine

@@ -14,9 +14,12 @@ namespace leadline::engine {
 /// The write path: groups the batches of concurrent callers into one log write and one sync, then
 /// applies them to the tails and publishes.
 ///
+/// The disk nearly full refuses a group but for its members that only delete.
+///
 /// A batch gets its sequence number and ordinals inside the group, in queue order. A batch that
 /// fails its own checks (patch of an unknown id) leaves the group without effect on the others; a
-/// failed log write fails the whole group and latches the store. Thread-safe.
+/// failed log write fails the whole group and latches the store. Everything memory needs is
+/// allocated before the log write. Thread-safe.
 class Committer {
  public:
   explicit Committer(DatabaseCore* core) : core_(core) {}
@@ -29,13 +32,25 @@ class Committer {
   struct Request {
     std::shared_ptr<CollectionState> collection;
     std::vector<PreparedOp> ops;
+    size_t bytes = 0;
+    bool only_deletes = false;
     bool done = false;
+    bool answered = false;  ///< `status` is final, whatever becomes of the rest of the group
     Status status;
     WriteResult result;
   };
 
   std::vector<Request*> TakeGroup() LEADLINE_REQUIRES(queue_mutex_);
+  /// Answers every member, whatever happens; throws nothing.
   void CommitGroup(const std::vector<Request*>& group) LEADLINE_EXCLUDES(queue_mutex_);
+  /// Commits the members whose batches are good. `*stored` is true from the durable write until
+  /// memory has followed. An error is that of the write, and then nothing was applied.
+  Status TryCommit(const std::vector<Request*>& group, kv::Admission admission, bool* stored)
+      LEADLINE_REQUIRES(core_->commit_mutex);
+  /// What members hear after an exception; latches the database when the store has the batch.
+  Status AfterException(Status error, bool stored) LEADLINE_REQUIRES(core_->commit_mutex);
+  /// Gives `error` to every member that has no answer yet.
+  static void Fail(const std::vector<Request*>& group, const Status& error);
 
   DatabaseCore* const core_;
   Mutex queue_mutex_;

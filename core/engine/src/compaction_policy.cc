@@ -1,7 +1,9 @@
 #include "compaction_policy.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "group_builder.h"
 #include "index_registry.h"
 
 namespace leadline::engine {
@@ -23,9 +25,25 @@ bool IsDamaged(const SealedGroup& group) {
 
 bool HasManyDead(const SealedGroup& group) {
   return std::any_of(group.segments.begin(), group.segments.end(), [](const auto& segment) {
-    return segment != nullptr && static_cast<double>(segment->dead().count()) >
+    return segment != nullptr && static_cast<double>(segment->dead_count()) >
                                      kDeadShareLimit * static_cast<double>(segment->rows());
   });
+}
+
+/// True when the audit of some graph failed and a wider build has not been tried: the widest that
+/// was tried stands in the segment's entry, so each group gets one such rebuild, not one an open.
+bool DeservesWiderBuild(const SealedGroup& group, const CollectionState& owner) {
+  for (size_t f = 0; f < group.segments.size(); ++f) {
+    const auto& segment = group.segments[f];
+    if (segment != nullptr && segment->entry().info.kind == IndexKind::kHnsw &&
+        segment->entry().info.self_recall < kSelfRecallFloor &&
+        segment->entry().info.ef_construction <
+            WidestBeam(owner.fields()[f].ef_construction, /*wider=*/false) * 2 &&
+        segment->entry().info.ef_construction < kMaxBuildBeam) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /// True when some field lacks the index its collection asks for.
@@ -41,77 +59,154 @@ bool LacksIndex(const SealedGroup& group, const CollectionState& owner) {
   return false;
 }
 
-std::optional<BuildRange> PickUnhealthy(const GroupList& groups) {
+BuildRange OneGroup(const GroupList& groups, size_t i, std::string reason) {
+  BuildRange range;
+  range.first_group = i;
+  range.end_group = i + 1;
+  range.lane = BuildBackoff::GroupLane(groups[i]->entry.first_ordinal);
+  range.reason = std::move(reason);
+  return range;
+}
+
+std::optional<BuildRange> PickUnhealthy(const GroupList& groups, const CollectionState& owner,
+                                        const LaneWaits& waits) {
   for (size_t i = 0; i < groups.size(); ++i) {
+    std::optional<BuildRange> range;
     if (IsDamaged(*groups[i])) {
-      return BuildRange{i, i + 1, false, true, "rebuilding a damaged segment"};
+      range = OneGroup(groups, i, "rebuilding a damaged segment");
+    } else if (HasManyDead(*groups[i])) {
+      range = OneGroup(groups, i, "rebuilding a segment with many dead rows");
+    } else if (DeservesWiderBuild(*groups[i], owner)) {
+      range = OneGroup(groups, i, "rebuilding a segment that failed its audit");
+      range->wider = true;
     }
-    if (HasManyDead(*groups[i])) {
-      return BuildRange{i, i + 1, false, true, "rebuilding a segment with many dead rows"};
+    if (range.has_value() && !waits(range->lane)) {
+      return range;
     }
   }
   return std::nullopt;
 }
 
-/// First group of the run that ends with the newest one and grows by `growth`.
-size_t MergeRunStart(const GroupList& groups, uint64_t tail_rows, uint64_t growth) {
-  uint64_t gathered = tail_rows;
+std::optional<BuildRange> PickUnindexed(const GroupList& groups, const CollectionState& owner,
+                                        uint64_t min_rows, const LaneWaits& waits) {
+  for (size_t i = 0; i < groups.size(); ++i) {
+    BuildRange range = OneGroup(groups, i, "indexing a segment");
+    if (groups[i]->entry.rows >= min_rows && LacksIndex(*groups[i], owner) && !waits(range.lane)) {
+      return range;
+    }
+  }
+  return std::nullopt;
+}
+
+/// The run that ends with the newest group and grows by `growth`; nothing when it is shorter than
+/// `min_run`.
+std::optional<BuildRange> PickMerge(const GroupList& groups, uint64_t growth, size_t min_run,
+                                    const LaneWaits& waits) {
+  uint64_t gathered = 0;
   size_t first = groups.size();
   while (first > 0 && (gathered == 0 || groups[first - 1]->entry.rows <= growth * gathered)) {
     --first;
     gathered += std::max<uint64_t>(groups[first]->entry.rows, 1);
   }
-  return first;
+  if (groups.size() - first < min_run || waits(BuildBackoff::kMergeLane)) {
+    return std::nullopt;
+  }
+  BuildRange range;
+  range.first_group = first;
+  range.end_group = groups.size();
+  range.lane = BuildBackoff::kMergeLane;
+  range.reason = "merging segments";
+  return range;
 }
 
 }  // namespace
 
-std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const CollectionState& owner,
-                                              uint64_t seal_rows, uint64_t seal_bytes) {
-  const GroupList& groups = *state.groups;
-  uint64_t row_bytes = 0;
-  for (const VectorField& field : owner.fields()) {
-    row_bytes += field.dim * sizeof(float);
-  }
-  const uint64_t tail_rows = state.TailRows();
-  if (tail_rows >= seal_rows || tail_rows * row_bytes >= seal_bytes) {
-    return BuildRange{groups.size(), groups.size(), true, false, "sealing the tail"};
-  }
-  if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups)) {
-    return unhealthy;
-  }
-  const size_t first = MergeRunStart(groups, 0, kBackgroundGrowth);
-  if (groups.size() - first >= kMinMergeRun) {
-    return BuildRange{first, groups.size(), false, true, "merging small segments"};
-  }
-  for (size_t i = 0; i < groups.size(); ++i) {
-    if (groups[i]->entry.rows >= kIndexAloneRows && LacksIndex(*groups[i], owner)) {
-      return BuildRange{i, i + 1, false, true, "indexing a segment"};
-    }
-  }
-  return std::nullopt;
+bool TailIsFull(const ReadState& state, const DatabaseOptions& options, uint64_t factor) {
+  return state.TailRows() >= factor * options.seal_rows ||
+         state.tail_bytes >= factor * options.seal_bytes;
 }
 
-std::optional<BuildRange> PickOptimizeBuild(const ReadState& state, const CollectionState& owner) {
-  const GroupList& groups = *state.groups;
-  const uint64_t tail_rows = state.TailRows();
-  const size_t first = MergeRunStart(groups, tail_rows, kOptimizeGrowth);
-  const size_t run = groups.size() - first;
-  if (tail_rows > 0) {
-    return BuildRange{first, groups.size(), true, true, "indexing the tail"};
-  }
-  if (run >= 2) {
-    return BuildRange{first, groups.size(), false, true, "merging segments"};
-  }
-  if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups)) {
-    return unhealthy;
-  }
-  for (size_t i = 0; i < groups.size(); ++i) {
-    if (LacksIndex(*groups[i], owner)) {
-      return BuildRange{i, i + 1, false, true, "indexing a segment"};
+void CollectExpired(const ReadState& state, int64_t now_ms, size_t limit,
+                    std::vector<SealedSegment::Expired>* expired) {
+  for (const auto& group : *state.groups) {
+    for (const auto& segment : group->segments) {
+      if (segment != nullptr) {
+        segment->CollectExpired(now_ms, limit, expired);
+      }
     }
   }
-  return std::nullopt;
+  for (size_t c = 0; c < state.tail->chunks.size(); ++c) {
+    const TailChunk& chunk = *state.tail->chunks[c];
+    for (size_t row = 0; chunk.min_expiry() <= now_ms && row < state.ChunkRows(c); ++row) {
+      const int64_t expiry = chunk.expires_at_ms(row);
+      const bool over = expiry != kNeverExpires && expiry <= now_ms;
+      if (over && chunk.dead().KilledAt(row) == DeadRows::kAlive && expired->size() < limit) {
+        expired->push_back({chunk.ordinal(row), chunk.id(row)});
+      }
+    }
+  }
+}
+
+std::optional<BuildRange> PickSeal(const ReadState& state) {
+  if (state.TailRows() == 0) {
+    return std::nullopt;
+  }
+  BuildRange range;
+  range.first_group = state.groups->size();
+  range.end_group = range.first_group;
+  range.seals_tail = true;
+  range.indexed = false;
+  range.lane = BuildBackoff::kSealLane;
+  range.reason = "sealing the tail";
+  return range;
+}
+
+std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const CollectionState& owner,
+                                              const LaneWaits& waits) {
+  const GroupList& groups = *state.groups;
+  if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups, owner, waits)) {
+    return unhealthy;
+  }
+  if (std::optional<BuildRange> merge = PickMerge(groups, kBackgroundGrowth, kMinMergeRun, waits)) {
+    return merge;
+  }
+  return PickUnindexed(groups, owner, kIndexAloneRows, waits);
+}
+
+std::optional<BuildRange> PickOptimizeBuild(const ReadState& state, const CollectionState& owner,
+                                            uint64_t target) {
+  GroupList groups = *state.groups;
+  while (!groups.empty() && groups.back()->entry.first_ordinal > target) {
+    groups.pop_back();
+  }
+  const LaneWaits never = [](uint64_t /*lane*/) { return false; };
+  if (std::optional<BuildRange> merge = PickMerge(groups, kOptimizeGrowth, 2, never)) {
+    return merge;
+  }
+  if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups, owner, never)) {
+    return unhealthy;
+  }
+  return PickUnindexed(groups, owner, 0, never);
+}
+
+uint64_t EstimateBuildBytes(const ReadState& state, const CollectionState& owner,
+                            const BuildRange& range) {
+  uint64_t rows = range.seals_tail ? state.TailRows() : 0;
+  uint64_t bytes = range.seals_tail ? state.tail_bytes : 0;
+  for (size_t i = range.first_group; i < range.end_group && i < state.groups->size(); ++i) {
+    const SealedGroup& group = *(*state.groups)[i];
+    rows += group.entry.rows;
+    for (const FieldSegment& field : group.entry.fields) {
+      bytes += field.identity.size;
+    }
+  }
+  if (range.indexed) {
+    for (const VectorField& field : owner.fields()) {
+      // Layer 0 of a graph holds 2m links a row, the layers above little more; lists take less.
+      bytes += rows * (uint64_t{2} * field.m + 4) * sizeof(uint32_t);
+    }
+  }
+  return bytes;
 }
 
 }  // namespace leadline::engine

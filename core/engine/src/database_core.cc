@@ -15,6 +15,10 @@ namespace {
 
 std::atomic<uint64_t> fork_generation_counter{0};
 
+bool HasSuffix(std::string_view name, std::string_view suffix) {
+  return name.size() >= suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
+}
+
 segment::Uuid NewUuid() {
   std::random_device device;
   segment::Uuid uuid{};
@@ -84,7 +88,8 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
   LEADLINE_RETURN_IF_ERROR(core->LoadCollections(previous));
   if (!options.read_only) {
     KillPoint("open:loaded");
-    LEADLINE_RETURN_IF_ERROR(core->RemoveGarbage());
+    LEADLINE_RETURN_IF_ERROR(core->CheckSegmentVersions());
+    core->RemoveGarbage();
     KillPoint("open:garbage-removed");
   }
   return core;
@@ -92,33 +97,12 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
 
 Status DatabaseCore::OpenStore() {
   // Only an absence is one: after an I/O error nobody knows what is there.
-  const Status found = fs->FileExists(path);
+  const Status found = fs->FileExists(store_directory());
   if (!found.ok() && found.code() != StatusCode::kNotFound) {
     return found;
   }
-  if (!found.ok()) {
-    if (options.read_only || !options.create_if_missing) {
-      return NotFoundError("no database here: path=" + path);
-    }
-    LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, path));
-  }
-  if (!options.read_only) {
-    const Status store_found = fs->FileExists(store_directory());
-    if (!store_found.ok() && store_found.code() != StatusCode::kNotFound) {
-      return store_found;
-    }
-    if (!store_found.ok() && !options.create_if_missing) {
-      return NotFoundError("no database here: path=" + path);
-    }
-    Status made = fs->CreateDirectory(segment_directory());
-    if (!made.ok() && made.code() != StatusCode::kAlreadyExists) {
-      return made;
-    }
-    for (const std::string& directory : {path, DirectoryName(path)}) {
-      LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> handle,
-                                fs->OpenDirectory(directory));
-      LEADLINE_RETURN_IF_ERROR(handle->Sync());
-    }
+  if (!found.ok() && (options.read_only || !options.create_if_missing)) {
+    return NotFoundError("no database here: path=" + path);
   }
   kv::StoreOptions store_options;
   store_options.fs = fs;
@@ -127,8 +111,10 @@ Status DatabaseCore::OpenStore() {
   store_options.read_only = options.read_only;
   store_options.sequence_key = std::string(kSequenceKey);
   store_options.min_free_bytes = options.min_free_bytes;
+  // Takes the lock: until then nothing is made, changed or waited for. Makes missing directories
+  // durably.
   LEADLINE_ASSIGN_OR_RETURN(store, kv::Store::Open(store_directory(), store_options));
-  return {};
+  return options.read_only ? OkStatus() : CreateDirectoriesDurably(fs, segment_directory());
 }
 
 Status DatabaseCore::LoadOrInitialise() {
@@ -139,6 +125,9 @@ Status DatabaseCore::LoadOrInitialise() {
     if (options.read_only) {
       return NotFoundError("no database here: path=" + path);
     }
+    // An earlier attempt may have died between making these and syncing them.
+    LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, path));
+    LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, DirectoryName(path)));
     uuid = NewUuid();
     kv::WriteBatch batch;
     batch.Put(kv::Table::kMeta, kDatabaseKey, EncodeDatabaseEntry({kDatabaseFormatVersion, uuid}));
@@ -189,39 +178,75 @@ Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* p
   return {};
 }
 
-Result<std::shared_ptr<const GroupList>> DatabaseCore::LoadGroups(const CollectionState& collection,
-                                                                  const DatabaseCore* previous) {
-  std::map<uint64_t, std::shared_ptr<SealedSegment>> known;
-  if (previous != nullptr) {
-    auto* old_core = const_cast<DatabaseCore*>(previous);
-    Result<std::shared_ptr<CollectionState>> old =
-        old_core->FindCollection(collection.entry().name);
-    if (old.ok()) {
-      const std::shared_ptr<const ReadState> state = (*old)->Load();
-      for (const auto& group : *state->groups) {
-        for (const auto& segment : group->segments) {
-          if (segment != nullptr && !segment->damaged()) {
-            known.emplace(segment->entry().info.segment_id, segment);
-          }
+namespace {
+
+using KnownSegments = std::map<uint64_t, std::shared_ptr<SealedSegment>>;
+
+/// Sound segments of the collection in `previous`, by number. None when that is another database:
+/// its numbers mean other files.
+KnownSegments SegmentsOf(const DatabaseCore* previous, const DatabaseCore& core,
+                         const CollectionState& collection) {
+  KnownSegments known;
+  if (previous == nullptr || previous->uuid != core.uuid) {
+    return known;
+  }
+  auto* old_core = const_cast<DatabaseCore*>(previous);
+  Result<std::shared_ptr<CollectionState>> old = old_core->FindCollection(collection.entry().name);
+  if (old.ok()) {
+    const std::shared_ptr<const ReadState> state = (*old)->Load();
+    for (const auto& group : *state->groups) {
+      for (const auto& segment : group->segments) {
+        if (segment != nullptr && !segment->unreadable()) {
+          known.emplace(segment->entry().info.segment_id, segment);
         }
       }
     }
   }
+  return known;
+}
+
+bool SameFile(const FieldSegment& a, const FieldSegment& b) {
+  return a.info.database == b.info.database && a.identity.size == b.identity.size &&
+         a.identity.hash == b.identity.hash;
+}
+
+/// kDataLoss when `entry` cannot be a group of `collection`.
+Status CheckGroup(const CollectionState& collection, const GroupEntry& entry) {
+  bool fits = entry.fields.size() == collection.fields().size() &&
+              entry.last_ordinal < collection.counters.next_ordinal;
+  for (size_t f = 0; fits && f < entry.fields.size(); ++f) {
+    const segment::SegmentInfo& info = entry.fields[f].info;
+    fits = info.collection_id == collection.id() && info.field_id == f &&
+           info.dim == collection.fields()[f].dim && info.metric == collection.fields()[f].metric;
+  }
+  return fits ? OkStatus()
+              : DataLossError("group entry does not fit its collection: collection=" +
+                              collection.entry().name +
+                              " first_ordinal=" + std::to_string(entry.first_ordinal));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const GroupList>> DatabaseCore::LoadGroups(const CollectionState& collection,
+                                                                  const DatabaseCore* previous) {
+  const KnownSegments known = SegmentsOf(previous, *this, collection);
   auto groups = std::make_shared<GroupList>();
   const std::unique_ptr<kv::Iterator> it =
       store->NewIterator(kv::Table::kMeta, GroupsPrefix(collection.id()));
   for (; it->Valid(); it->Next()) {
     auto group = std::make_shared<SealedGroup>();
     LEADLINE_ASSIGN_OR_RETURN(group->entry, DecodeGroupEntry(it->value()));
+    LEADLINE_RETURN_IF_ERROR(CheckGroup(collection, group->entry));
+    const OrdinalRange range{group->entry.first_ordinal, group->entry.last_ordinal};
     for (const FieldSegment& field : group->entry.fields) {
       if (field.info.rows == 0) {
         group->segments.push_back(nullptr);
         continue;
       }
       const auto reuse = known.find(field.info.segment_id);
-      group->segments.push_back(reuse != known.end()
+      group->segments.push_back(reuse != known.end() && SameFile(reuse->second->entry(), field)
                                     ? reuse->second->WithFreshDeletes()
-                                    : SealedSegment::Open(fs, segment_directory(), field));
+                                    : SealedSegment::Open(fs, segment_directory(), field, range));
     }
     groups->push_back(std::move(group));
   }
@@ -250,15 +275,34 @@ Status DatabaseCore::LoadTail(CollectionState* collection) {
       store->NewIterator(kv::Table::kRecords, CollectionPrefix(collection->id()));
   for (it->Seek(OrdinalKey(collection->id(), first)); it->Valid(); it->Next()) {
     const uint64_t ordinal = OrdinalOfKey(it->key());
-    LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
+    LEADLINE_ASSIGN_OR_RETURN(StoredRecord record, DecodeRecord(it->value()));
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> vectors,
                               LoadSearchVectors(store.get(), *collection, ordinal, record.fields));
-    collection->AppendRow(ordinal, record, vectors);
+    collection->AppendRow(ordinal, std::move(record), vectors);
   }
   return it->status();
 }
 
-Status DatabaseCore::RemoveGarbage() {
+Status DatabaseCore::CheckSegmentVersions() {
+  for (const std::shared_ptr<CollectionState>& collection : Collections()) {
+    const std::shared_ptr<const ReadState> state = collection->Load();
+    for (const auto& group : *state->groups) {
+      for (const auto& segment : group->segments) {
+        if (segment != nullptr && segment->unreadable()) {
+          Status problem = segment->damage();
+          if (problem.code() == StatusCode::kUnimplemented) {
+            return problem.WithContext(
+                "database holds segments of a newer release; open it "
+                "read-only or with that release");
+          }
+        }
+      }
+    }
+  }
+  return {};
+}
+
+void DatabaseCore::RemoveGarbage() {
   std::set<std::string> named;
   for (const std::shared_ptr<CollectionState>& collection : Collections()) {
     const std::shared_ptr<const ReadState> state = collection->Load();
@@ -268,14 +312,15 @@ Status DatabaseCore::RemoveGarbage() {
       }
     }
   }
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> present,
-                            fs->ListDirectory(segment_directory()));
-  for (const std::string& name : present) {
-    if (named.count(name) == 0) {
-      LEADLINE_RETURN_IF_ERROR(fs->DeleteFile(JoinPath(segment_directory(), name)));
+  // What is not ours (lost+found, .nfs*) stays, and so does what cannot be deleted: garbage costs
+  // space, never an open.
+  const Result<std::vector<std::string>> present = fs->ListDirectory(segment_directory());
+  for (const std::string& name : present.ok() ? *present : std::vector<std::string>()) {
+    const bool ours = HasSuffix(name, ".seg") || HasSuffix(name, ".seg.tmp");
+    if (ours && named.count(name) == 0) {
+      fs->DeleteFile(JoinPath(segment_directory(), name)).IgnoreError();
     }
   }
-  return {};
 }
 
 Result<std::shared_ptr<CollectionState>> DatabaseCore::FindCollection(const std::string& name) {

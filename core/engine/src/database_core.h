@@ -50,6 +50,11 @@ class DatabaseCore {
   Mutex commit_mutex;
   uint64_t sequence LEADLINE_GUARDED_BY(commit_mutex) = 0;
   NextIds next_ids LEADLINE_GUARDED_BY(commit_mutex);
+  /// Set when memory could not follow a durable write: nothing may be written or published any
+  /// more. Reads go on at what was published before.
+  Status broken LEADLINE_GUARDED_BY(commit_mutex);
+  /// True while a commit since the last sync of the log was not synced itself.
+  std::atomic<bool> unsynced{false};
 
   [[nodiscard]] std::string store_directory() const { return JoinPath(path, "store"); }
 
@@ -75,7 +80,9 @@ class DatabaseCore {
                                                       const DatabaseCore* previous);
   Status LoadTail(CollectionState* collection);
   Status ApplyTombstones(CollectionState* collection);
-  Status RemoveGarbage();
+  /// kUnimplemented when a segment was written by a newer release.
+  Status CheckSegmentVersions();
+  void RemoveGarbage();
 
   SharedMutex collections_mutex_;
   std::map<std::string, std::shared_ptr<CollectionState>> collections_

@@ -44,7 +44,7 @@ Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& 
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core,
                             DatabaseCore::Open(path, options, nullptr));
   handle->committer_ = std::make_unique<Committer>(core.get());
-  handle->maintenance_ = std::make_unique<Maintenance>(core);
+  handle->maintenance_ = std::make_unique<Maintenance>(core, handle->committer_.get());
   MutexLock lock(&handle->mutex_);
   handle->core_ = std::move(core);
   return handle;
@@ -82,7 +82,7 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseHandle::WritableCore() {
 }
 
 Status DatabaseHandle::Refresh() {
-  if (!options_.read_only) {
+  if (!options_.read_only || fork_generation_ != ForkGeneration()) {
     return Core().status();
   }
   if (closed_.load()) {
@@ -139,11 +139,14 @@ Status DatabaseHandle::Close() {
     return {};
   }
   MutexLock lock(&core->commit_mutex);
-  const Status healthy = core->store->Health();
-  if (healthy.ok()) {
-    LEADLINE_RETURN_IF_ERROR(core->store->AdvanceLowWater(core->sequence));
+  Status closed = core->broken;
+  if (closed.ok() && core->store->Health().ok()) {
+    closed = core->store->AdvanceLowWater(core->sequence);
   }
-  return core->store->Close();
+  // Closed whatever came before; the first error is the one to tell.
+  Status store_closed = core->store->Close();
+  store_closed.IgnoreError();
+  return closed.ok() ? store_closed : closed;
 }
 
 }  // namespace leadline::engine

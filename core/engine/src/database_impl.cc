@@ -70,6 +70,7 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   LEADLINE_RETURN_IF_ERROR(ApplyEmbedder(&entry));
   LEADLINE_RETURN_IF_ERROR(ValidateCollectionOptions(entry.options));
   MutexLock lock(&core->commit_mutex);
+  LEADLINE_RETURN_IF_ERROR(core->broken);
   if (core->FindCollection(name).ok()) {
     return AlreadyExistsError("collection exists: name=" + name);
   }
@@ -99,6 +100,7 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::OpenCollection(const std::stri
 Status DatabaseImpl::DropCollection(const std::string& name) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
   MutexLock lock(&core->commit_mutex);
+  LEADLINE_RETURN_IF_ERROR(core->broken);
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
                             core->FindCollection(name));
   kv::WriteBatch batch;
@@ -155,6 +157,11 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
   LEADLINE_ASSIGN_OR_RETURN(const kv::StoreStats store, core->store->Stats());
   stats.store_bytes = store.disk_bytes;
   stats.log_syncs = store.log_syncs;
+  const Status health = core->store->Health();
+  if (!health.ok()) {
+    stats.degraded = true;
+    stats.store_error = health.ToString();
+  }
   for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
     ++stats.collections;
     const std::shared_ptr<const ReadState> published = state->Load();
@@ -163,7 +170,7 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
       for (const auto& segment : group->segments) {
         if (segment != nullptr) {
           stats.segment_bytes += segment->entry().identity.size;
-          stats.degraded = stats.degraded || segment->damaged();
+          stats.degraded = stats.degraded || segment->unreadable();
         }
       }
     }

@@ -25,8 +25,8 @@ class DeadRows {
   DeadRows& operator=(const DeadRows&) = delete;
   ~DeadRows() = default;
 
-  /// Records that `sequence` killed `row`. The first killer stays.
-  void Kill(size_t row, uint64_t sequence) {
+  /// Allocates what killing `row` needs, so that Kill does not. For the killer.
+  void Reserve(size_t row) {
     std::unique_ptr<Chunk>& owned = owned_[row / kChunkRows];
     if (owned == nullptr) {
       owned = std::make_unique<Chunk>();
@@ -35,7 +35,12 @@ class DeadRows {
       }
       chunks_[row / kChunkRows].store(owned.get(), std::memory_order_release);
     }
-    std::atomic<uint64_t>& slot = owned->killed_at[row % kChunkRows];
+  }
+
+  /// Records that `sequence` killed `row`. The first killer stays.
+  void Kill(size_t row, uint64_t sequence) {
+    Reserve(row);
+    std::atomic<uint64_t>& slot = owned_[row / kChunkRows]->killed_at[row % kChunkRows];
     if (slot.load(std::memory_order_relaxed) == kAlive) {
       slot.store(sequence, std::memory_order_release);
       if (sequence > last_kill_.load(std::memory_order_relaxed)) {

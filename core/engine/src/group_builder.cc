@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -61,6 +62,9 @@ class AlignedSections {
     for (const index::Section& section : sections) {
       const size_t size = (section.bytes.size() + 63) / 64 * 64;
       char* buffer = static_cast<char*>(std::aligned_alloc(64, std::max<size_t>(size, 64)));
+      if (buffer == nullptr) {
+        throw std::bad_alloc();
+      }
       std::copy_n(section.bytes.data(), section.bytes.size(), buffer);
       buffers_.emplace_back(buffer, &std::free);
       views_.push_back({section.type, {buffer, section.bytes.size()}});
@@ -87,31 +91,26 @@ class Builder {
     entry.build_sequence = request_.build_sequence;
     LEADLINE_RETURN_IF_ERROR(CollectRecords(&fields, &entry.rows));
     for (uint32_t f = 0; f < fields.size(); ++f) {
-      Result<FieldSegment> written = BuildField(f, &fields[f]);
-      if (!written.ok()) {
-        RemoveFiles(entry);
-        return std::move(written).status();
-      }
-      entry.fields.push_back(*written);
+      LEADLINE_ASSIGN_OR_RETURN(FieldSegment written, BuildField(f, &fields[f]));
+      entry.fields.push_back(written);
     }
     return entry;
+  }
+
+  /// Deletes what a failed Run may have left, the file whose last step failed included.
+  void RemoveFiles() const {
+    for (size_t f = 0; f < collection_.fields().size(); ++f) {
+      core_->fs
+          ->DeleteFile(
+              JoinPath(core_->segment_directory(), SegmentFileName(request_.first_segment_id + f)))
+          .IgnoreError();
+    }
   }
 
  private:
   void Report(std::string_view what, double share) const {
     if (request_.progress) {
       request_.progress(what, share);
-    }
-  }
-
-  void RemoveFiles(const GroupEntry& entry) const {
-    for (const FieldSegment& field : entry.fields) {
-      if (field.info.rows > 0) {
-        core_->fs
-            ->DeleteFile(
-                JoinPath(core_->segment_directory(), SegmentFileName(field.info.segment_id)))
-            .IgnoreError();
-      }
     }
   }
 
@@ -184,6 +183,7 @@ class Builder {
     info.kind = request_.indexed ? ResolveIndexKind(field.index, info.rows) : IndexKind::kFlat;
     info.min_sequence = *std::min_element(rows->sequences.begin(), rows->sequences.end());
     info.max_sequence = *std::max_element(rows->sequences.begin(), rows->sequences.end());
+    info.codes = field.codes == CodeType::kAuto ? CodeType::kF32 : field.codes;
     info.m = field.m;
     info.ef_construction = field.ef_construction;
     info.nlist = field.nlist;
@@ -195,29 +195,37 @@ class Builder {
     return result;
   }
 
+  /// Leaves in `info` the seed and recall of the graph it returns and the widest beam it tried.
   Result<std::vector<index::Section>> BuildIndex(const std::vector<float>& vectors,
                                                  segment::SegmentInfo* info) {
     const MatrixView matrix{vectors.data(), static_cast<size_t>(info->rows), info->dim};
     index::BuildOptions options;
     options.metric = info->metric;
+    options.codes = info->codes;
     options.m = info->m;
-    options.ef_construction = info->ef_construction;
     options.nlist = info->nlist;
     options.executor = request_.executor;
     options.control = request_.control;
-    std::vector<index::Section> sections;
-    // One retry, wider and from another seed, when the audit fails.
-    for (int attempt = 0; attempt < 2; ++attempt) {
+    std::vector<index::Section> best;
+    info->self_recall = -1;
+    for (const BuildAttempt& attempt : PlanAttempts(info->ef_construction, request_.wider)) {
       Report("building index", 0);
-      options.seed = info->seed + static_cast<uint64_t>(attempt);
-      options.ef_construction = info->ef_construction * static_cast<uint32_t>(attempt + 1);
-      LEADLINE_ASSIGN_OR_RETURN(sections, FindIndexFactory(info->kind)->Build(matrix, options));
-      LEADLINE_ASSIGN_OR_RETURN(info->self_recall, Audit(sections, matrix, *info));
-      if (info->self_recall >= kSelfRecallFloor) {
+      options.seed = attempt.seed;
+      options.ef_construction = attempt.ef_construction;
+      LEADLINE_ASSIGN_OR_RETURN(std::vector<index::Section> sections,
+                                FindIndexFactory(info->kind)->Build(matrix, options));
+      LEADLINE_ASSIGN_OR_RETURN(const double recall, Audit(sections, matrix, *info));
+      if (recall > info->self_recall) {
+        best = std::move(sections);
+        info->self_recall = recall;
+        info->seed = attempt.seed;
+      }
+      info->ef_construction = attempt.ef_construction;
+      if (recall >= kSelfRecallFloor) {
         break;
       }
     }
-    return sections;
+    return best;
   }
 
   /// Share of sampled rows whose search finds a row at least as near as themselves.
@@ -288,9 +296,33 @@ class Builder {
 
 }  // namespace
 
+std::array<BuildAttempt, 2> PlanAttempts(uint32_t ef_construction, bool wider) {
+  const auto beam = [&](uint64_t factor) {
+    return static_cast<uint32_t>(
+        std::min<uint64_t>(uint64_t{ef_construction} * factor, kMaxBuildBeam));
+  };
+  if (wider) {
+    return {BuildAttempt{beam(4), kBuildSeed + 2}, BuildAttempt{beam(8), kBuildSeed + 3}};
+  }
+  return {BuildAttempt{beam(1), kBuildSeed}, BuildAttempt{beam(2), kBuildSeed + 1}};
+}
+
 Result<GroupEntry> BuildGroup(DatabaseCore* core, const CollectionState& collection,
                               const BuildRequest& request) {
-  return Builder(core, collection, request).Run();
+  Builder builder(core, collection, request);
+  const auto run = [&]() -> Result<GroupEntry> {
+    try {
+      return builder.Run();
+    } catch (const std::bad_alloc&) {
+      return ResourceExhaustedError("not enough memory to build a segment: collection=" +
+                                    collection.entry().name);
+    }
+  };
+  Result<GroupEntry> entry = run();
+  if (!entry.ok()) {
+    builder.RemoveFiles();
+  }
+  return entry;
 }
 
 }  // namespace leadline::engine

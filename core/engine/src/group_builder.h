@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,17 +20,38 @@ struct BuildRequest {
   std::shared_ptr<const kv::StoreSnapshot> snapshot;
   uint64_t first_segment_id = 0;  ///< field f gets first_segment_id + f
   bool indexed = true;  ///< false: write flat segments, which is quick; a later merge indexes them
+  bool wider = false;   ///< start where an ordinary build gave up
   Executor* executor = nullptr;
   CallControl control;
   std::function<void(std::string_view, double)> progress;
 };
 
-/// Share of audited rows that must find themselves; below it a graph is built again, wider.
+/// Share of audited rows that must find themselves; below it a graph is built again, wider, and
+/// the better of the two is kept. One that still fails is published all the same - it is what
+/// searches have, its recall stands in the statistics - and rebuilt once more in the background,
+/// wider still. Scanning instead would be exact, and too slow exactly where graphs are needed.
 inline constexpr double kSelfRecallFloor = 0.995;
+
+/// Widest construction beam of any build: the cap of the format and of every index.
+inline constexpr uint32_t kMaxBuildBeam = 10'000;
+
+struct BuildAttempt {
+  uint32_t ef_construction = 0;
+  uint64_t seed = 0;
+};
+
+/// What a build tries one after the other when a collection asks for `ef_construction`.
+std::array<BuildAttempt, 2> PlanAttempts(uint32_t ef_construction, bool wider);
+
+/// The widest beam among them.
+inline uint32_t WidestBeam(uint32_t ef_construction, bool wider) {
+  return PlanAttempts(ef_construction, wider).back().ef_construction;
+}
 
 /// Reads the live rows of a range from the store, builds one segment per vector field and writes
 /// the files durably. Publishes nothing: until the manifest names them the files are garbage.
-/// Errors: kCancelled, kResourceExhausted, kDataLoss (store), kUnavailable; then no file is left.
+/// Errors: kCancelled, kResourceExhausted (also memory), kDataLoss (store), kUnavailable; then no
+/// file is left, as far as files can be deleted.
 /// Memory: the range's vectors plus the index under construction.
 Result<GroupEntry> BuildGroup(DatabaseCore* core, const CollectionState& collection,
                               const BuildRequest& request);

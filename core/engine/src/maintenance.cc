@@ -2,28 +2,42 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "group_builder.h"
-#include "publisher.h"
 
 namespace leadline::engine {
 namespace {
 
 constexpr int64_t kIdleTickMs = 1000;
-constexpr int64_t kThrottleTickMs = 50;
+/// How soon a wait sees a token that nobody announces.
+constexpr int64_t kWaitTickMs = 50;
 /// A writer waits while the tail is this many times past the point where sealing starts.
 constexpr uint64_t kThrottleFactor = 8;
+constexpr size_t kExpiredBatch = 1000;
+/// The wall clock is believed as far as it runs with the monotonic one: a clock that leaps ahead
+/// may hide records, and must not delete them.
+constexpr int64_t kClockLeapMs = 3'600'000;
+
+int64_t NowMs() {
+  return Clock::System()->MonotonicNanos() / 1'000'000;
+}
 
 }  // namespace
 
-Maintenance::Maintenance(std::shared_ptr<DatabaseCore> core) : core_(std::move(core)) {
+Maintenance::Maintenance(std::shared_ptr<DatabaseCore> core, Committer* committer)
+    : core_(std::move(core)),
+      committer_(committer),
+      started_ms_(core_->clock->UnixMillis()),
+      started_nanos_(core_->clock->MonotonicNanos()) {
   if (core_->options.background_threads > 1) {
-    // The worker itself computes too.
+    // The builder itself computes too.
     build_executor_ = NewThreadPool(core_->options.background_threads);
   }
   if (core_->options.background_maintenance) {
-    worker_ = std::thread([this] { Run(); });
+    sealer_ = std::thread([this] { RunSealer(); });
+    builder_ = std::thread([this] { RunBuilder(); });
   }
   if (core_->options.durability == Durability::kInterval) {
     syncer_ = std::thread([this] { RunIntervalSync(); });
@@ -34,10 +48,13 @@ Maintenance::~Maintenance() {
   Stop();
 }
 
-void Maintenance::Wake() {
+void Maintenance::TailGrew(const CollectionState& collection) {
+  if (!TailIsFull(*collection.Load(), core_->options)) {
+    return;
+  }
   {
     MutexLock lock(&mutex_);
-    pending_ = true;
+    seal_pending_ = true;
   }
   wake_.NotifyAll();
 }
@@ -49,123 +66,283 @@ void Maintenance::Stop() {
     stopping_ = true;
   }
   wake_.NotifyAll();
+  sync_wake_.NotifyAll();
   progressed_.NotifyAll();
-  for (std::thread* thread : {&worker_, &syncer_}) {
+  for (std::thread* thread : {&sealer_, &builder_, &syncer_}) {
     if (thread->joinable()) {
       thread->join();
     }
   }
-}
-
-void Maintenance::ThrottleWriter(const CollectionState& collection) {
-  if (!core_->options.background_maintenance) {
-    return;
-  }
-  const uint64_t limit = kThrottleFactor * core_->options.seal_rows;
   MutexLock lock(&mutex_);
-  while (!stopping_ && collection.Load()->TailRows() > limit && core_->store->Health().ok()) {
-    pending_ = true;
+  while (running_[kSeal] || running_[kBuild]) {
+    progressed_.Wait(&mutex_);
+  }
+}
+
+Status Maintenance::ThrottleWriter(const CollectionState& collection) {
+  if (!core_->options.background_maintenance ||
+      !TailIsFull(*collection.Load(), core_->options, kThrottleFactor)) {
+    return {};
+  }
+  const int64_t deadline = NowMs() + kThrottleLimitMs;
+  MutexLock lock(&mutex_);
+  while (!stopping_ && core_->store->Health().ok()) {
+    const std::shared_ptr<const ReadState> state = collection.Load();
+    if (!TailIsFull(*state, core_->options, kThrottleFactor)) {
+      return {};
+    }
+    const std::string error = collection.backoff.ErrorOf(BuildBackoff::kSealLane);
+    if (!error.empty() || NowMs() >= deadline) {
+      return ResourceExhaustedError(
+          "too many rows are waiting to be sealed; deletes are still taken: collection=" +
+          collection.entry().name + " rows=" + std::to_string(state->TailRows()) +
+          " bytes=" + std::to_string(state->tail_bytes) + ": " +
+          (error.empty() ? "sealing does not keep up" : error));
+    }
+    seal_pending_ = true;
     wake_.NotifyAll();
-    progressed_.WaitFor(&mutex_, kThrottleTickMs);
+    progressed_.WaitFor(&mutex_, kWaitTickMs);
   }
+  return {};  // the write itself says what is wrong
 }
 
-void Maintenance::Run() {
-  while (true) {
-    {
-      MutexLock lock(&mutex_);
-      if (!pending_ && !stopping_) {
-        wake_.WaitFor(&mutex_, kIdleTickMs);
-      }
-      if (stopping_) {
-        return;
-      }
-      pending_ = false;
-    }
-    bool worked = false;
+bool Maintenance::WaitForWork(bool* pending) {
+  MutexLock lock(&mutex_);
+  if (!*pending && !stopping_) {
+    wake_.WaitFor(&mutex_, kIdleTickMs);
+  }
+  *pending = false;
+  return !stopping_;
+}
+
+void Maintenance::RunSealer() {
+  while (WaitForWork(&seal_pending_)) {
+    bool sealed = false;
     for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
-      worked = RunOne(collection) || worked;
-      progressed_.NotifyAll();
+      sealed = RunOne(kSeal, collection,
+                      [&](const ReadState& state) {
+                        const bool due =
+                            TailIsFull(state, core_->options) &&
+                            !collection->backoff.Waiting(BuildBackoff::kSealLane,
+                                                         core_->clock->MonotonicNanos());
+                        return due ? PickSeal(state) : std::nullopt;
+                      }) ||
+               sealed;
     }
-    if (worked) {
+    if (sealed) {
       MutexLock lock(&mutex_);
-      pending_ = true;
+      seal_pending_ = true;
+      build_pending_ = true;
+      wake_.NotifyAll();
     }
   }
 }
 
-bool Maintenance::RunOne(const std::shared_ptr<CollectionState>& collection) {
-  const auto pick = [&](const ReadState& state) {
-    return PickBackgroundBuild(state, *collection, core_->options.seal_rows,
-                               core_->options.seal_bytes);
-  };
+void Maintenance::RunBuilder() {
+  while (WaitForWork(&build_pending_)) {
+    bool built = false;
+    for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
+      CallControl control;
+      control.owner_cancel = &stop_;
+      // A refused delete changes nothing and is tried again; a sick store shows in Health.
+      DeleteExpired(collection, control).IgnoreError();
+      const LaneWaits waits = [&](uint64_t lane) {
+        return collection->backoff.Waiting(lane, core_->clock->MonotonicNanos());
+      };
+      built = RunOne(kBuild, collection,
+                     [&](const ReadState& state) {
+                       return PickBackgroundBuild(state, *collection, waits);
+                     }) ||
+              built;
+    }
+    if (built) {
+      MutexLock lock(&mutex_);
+      build_pending_ = true;
+    }
+  }
+}
+
+bool Maintenance::RunOne(Job job, const std::shared_ptr<CollectionState>& collection,
+                         const PickBuild& pick) {
+  // Nothing is built while the store is sick: nothing could be published.
+  if (!core_->store->Health().ok() || !pick(*collection->Load()).has_value()) {
+    return false;
+  }
+  CallControl control;
+  control.owner_cancel = &stop_;
   bool built = false;
-  // A failed build changes nothing; it is tried again at the next wake-up, and a sick store shows
-  // in Health, in stats and in the next write.
-  Build(collection, pick, {}, &stop_, &built).IgnoreError();
+  // A failed build changes nothing: it waits in its lane and shows in the statistics.
+  Build(job, collection, pick, {}, control, &built).IgnoreError();
   return built;
 }
 
-Status Maintenance::Build(const std::shared_ptr<CollectionState>& collection,
-                          const std::function<std::optional<BuildRange>(const ReadState&)>& pick,
-                          const std::function<void(std::string_view, double)>& progress,
-                          const CancelToken* cancel, bool* built) {
+Status Maintenance::TakeTurn(Job job, const CallControl& control) {
+  MutexLock lock(&mutex_);
+  while (true) {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    if (!running_[job]) {
+      break;
+    }
+    progressed_.WaitFor(&mutex_, kWaitTickMs);
+  }
+  running_[job] = true;
+  return {};
+}
+
+void Maintenance::EndTurn(Job job) {
+  {
+    MutexLock lock(&mutex_);
+    running_[job] = false;
+  }
+  progressed_.NotifyAll();
+}
+
+Status Maintenance::CheckSpace(const CollectionState& collection, const BuildRange& range) const {
+  const uint64_t reserve = core_->options.min_free_bytes;
+  const Result<uint64_t> free = core_->fs->FreeSpace(core_->segment_directory());
+  if (reserve == 0 || !free.ok()) {
+    return {};
+  }
+  const uint64_t needed = reserve + EstimateBuildBytes(*collection.Load(), collection, range);
+  if (*free >= needed) {
+    return {};
+  }
+  return ResourceExhaustedError(
+             "no room on the disk for " + range.reason + ": collection=" + collection.entry().name +
+             " free=" + std::to_string(*free) + " needed=" + std::to_string(needed))
+      .WithField("min_free_bytes", std::to_string(reserve));
+}
+
+Status Maintenance::Build(Job job, const std::shared_ptr<CollectionState>& collection,
+                          const PickBuild& pick, const Progress& progress,
+                          const CallControl& control, bool* built) {
   *built = false;
-  MutexLock lock(&build_mutex_);
+  LEADLINE_RETURN_IF_ERROR(TakeTurn(job, control));
+  Status status = core_->store->Health();
+  const std::optional<BuildRange> wanted = status.ok() ? pick(*collection->Load()) : std::nullopt;
+  if (wanted.has_value()) {
+    // Before anything is frozen or started: a full disk stays full for a while.
+    status = CheckSpace(*collection, *wanted);
+    uint64_t lane = wanted->lane;
+    if (status.ok()) {
+      status = BuildAndPublish(collection.get(), pick, progress, control, &lane, built);
+    }
+    if (!status.ok() && status.code() != StatusCode::kCancelled && !collection->dropped()) {
+      collection->backoff.Failed(lane, status, core_->clock->MonotonicNanos());
+    }
+  }
+  EndTurn(job);
+  return status;
+}
+
+Status Maintenance::BuildAndPublish(CollectionState* collection, const PickBuild& pick,
+                                    const Progress& progress, const CallControl& control,
+                                    uint64_t* lane, bool* built) {
   LEADLINE_ASSIGN_OR_RETURN(std::optional<PendingBuild> pending,
-                            StartBuild(core_.get(), collection.get(), pick));
+                            StartBuild(core_.get(), collection, pick));
   if (!pending.has_value()) {
     return {};
   }
+  *lane = pending->range.lane;
   pending->request.executor = build_executor_.get();
-  pending->request.control.cancel = cancel;
+  pending->request.control = control;
   if (progress) {
     progress(pending->range.reason, 0);
     pending->request.progress = progress;
   }
-  Result<GroupEntry> entry = BuildGroup(core_.get(), *collection, pending->request);
+  const Result<GroupEntry> entry = BuildGroup(core_.get(), *collection, pending->request);
   Status status = entry.status();
   if (status.ok()) {
-    status = PublishBuild(core_.get(), collection.get(), *pending, *entry);
+    status = PublishBuild(core_.get(), collection, *pending, *entry);
   }
-  if (!status.ok()) {
-    AbandonBuild(core_.get(), collection.get());
-    return status;
+  *built = status.ok();
+  EndBuild(core_.get(), collection, *pending, *built);
+  if (*built) {
+    collection->backoff.Succeeded(*lane, pending->request.first_ordinal,
+                                  pending->request.last_ordinal);
+    // Losing the floor costs nothing but the detection of a truncated log.
+    core_->store->AdvanceLowWater(pending->request.build_sequence).IgnoreError();
   }
-  *built = true;
-  // Losing the floor costs nothing but the detection of a truncated log.
-  core_->store->AdvanceLowWater(pending->request.build_sequence).IgnoreError();
-  return {};
+  return status;
 }
 
 Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
-                             const std::function<void(std::string_view, double)>& progress,
-                             const CancelToken* cancel) {
-  const auto pick = [&](const ReadState& state) { return PickOptimizeBuild(state, *collection); };
-  bool built = true;
-  while (built) {
-    if (cancel != nullptr && cancel->cancelled()) {
-      return CancelledError("optimize cancelled by its token");
+                             const Progress& progress, const CancelToken* cancel) {
+  CallControl control;
+  control.cancel = cancel;
+  control.owner_cancel = &stop_;
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  // What is written from now on is the business of a later call.
+  const uint64_t target = collection->Load()->next_ordinal - 1;
+  LEADLINE_RETURN_IF_ERROR(DeleteExpired(collection, control));
+  const PickBuild seal = [&](const ReadState& state) {
+    const bool older = state.TailRows() > 0 && state.tail->chunks.front()->ordinal(0) <= target;
+    return older ? PickSeal(state) : std::nullopt;
+  };
+  const PickBuild build = [&](const ReadState& state) {
+    return PickOptimizeBuild(state, *collection, target);
+  };
+  bool built = false;
+  LEADLINE_RETURN_IF_ERROR(Build(kSeal, collection, seal, progress, control, &built));
+  do {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    LEADLINE_RETURN_IF_ERROR(Build(kBuild, collection, build, progress, control, &built));
+  } while (built);
+  return {};
+}
+
+Status Maintenance::DeleteExpired(const std::shared_ptr<CollectionState>& collection,
+                                  const CallControl& control) {
+  const int64_t running_ms = (core_->clock->MonotonicNanos() - started_nanos_) / 1'000'000;
+  const int64_t now_ms =
+      std::min(core_->clock->UnixMillis(), started_ms_ + running_ms + kClockLeapMs);
+  uint64_t last_first = 0;
+  while (core_->store->Health().ok()) {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    const std::shared_ptr<const ReadState> state = collection->Load();
+    if (!state->MayHoldExpired(now_ms)) {
+      return {};
     }
-    LEADLINE_RETURN_IF_ERROR(
-        Build(collection, pick, progress, cancel != nullptr ? cancel : &stop_, &built));
+    std::vector<SealedSegment::Expired> expired;
+    CollectExpired(*state, now_ms, kExpiredBatch, &expired);
+    std::vector<PreparedOp> ops;
+    std::unordered_set<uint64_t> seen;  // a record stands in the segment of each of its fields
+    for (SealedSegment::Expired& row : expired) {
+      if (seen.insert(row.ordinal).second) {
+        PreparedOp op;
+        op.kind = WriteBatch::Kind::kDelete;
+        op.record.id = std::move(row.id);
+        op.expected_ordinal = row.ordinal;
+        ops.push_back(std::move(op));
+      }
+    }
+    // The same rows again mean that they cannot be deleted: `leadline check` says why.
+    if (ops.empty() || ops.front().expected_ordinal == last_first) {
+      return {};
+    }
+    last_first = ops.front().expected_ordinal;
+    LEADLINE_RETURN_IF_ERROR(committer_->Submit(collection, std::move(ops)).status());
   }
   return {};
 }
 
 void Maintenance::RunIntervalSync() {
-  while (true) {
-    {
-      MutexLock lock(&mutex_);
-      if (!stopping_) {
-        wake_.WaitFor(&mutex_, core_->options.interval_ms);
-      }
-      if (stopping_) {
-        return;
-      }
+  int64_t due = NowMs() + core_->options.interval_ms;
+  MutexLock lock(&mutex_);
+  while (!stopping_) {
+    const int64_t left = due - NowMs();
+    if (left > 0) {
+      sync_wake_.WaitFor(&mutex_, left);
+      continue;
     }
+    due = NowMs() + core_->options.interval_ms;
+    if (!core_->unsynced.exchange(false, std::memory_order_acq_rel)) {
+      continue;
+    }
+    mutex_.Unlock();
     // A failed sync latches the store, so the next write reports it.
     core_->store->SyncLog().IgnoreError();
+    mutex_.Lock();
   }
 }
 

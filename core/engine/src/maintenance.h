@@ -1,56 +1,87 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string_view>
 #include <thread>
 
+#include "committer.h"
 #include "compaction_policy.h"
 #include "database_core.h"
 #include "leadline/core/types.h"
+#include "publisher.h"
 
 namespace leadline::engine {
 
-/// Background work of one writable database: sealing, merging, rebuilding, the interval log sync.
-/// Everything it does may be abandoned at any point without effect. Thread-safe.
+/// Background work of one writable database: sealing, merging, rebuilding, deleting what expired,
+/// the interval log sync. Everything it does may be abandoned at any point without effect.
+/// Thread-safe.
+///
+/// Sealing and building have a thread each: writers wait for sealing, and a merge may take an hour.
+/// One of each runs at a time, foreground calls included, which bounds memory and CPU.
 class Maintenance {
  public:
-  explicit Maintenance(std::shared_ptr<DatabaseCore> core);
+  using Progress = std::function<void(std::string_view, double)>;
+
+  /// `committer` must outlive this.
+  Maintenance(std::shared_ptr<DatabaseCore> core, Committer* committer);
   ~Maintenance();
   Maintenance(const Maintenance&) = delete;
   Maintenance& operator=(const Maintenance&) = delete;
 
-  /// Says that something changed; cheap.
-  void Wake();
-  /// Blocks while the collection's tail is far ahead of sealing.
-  void ThrottleWriter(const CollectionState& collection);
-  /// Builds until PickOptimizeBuild has nothing more.
-  Status Optimize(const std::shared_ptr<CollectionState>& collection,
-                  const std::function<void(std::string_view, double)>& progress,
+  /// Says that the collection grew; wakes the sealer when the tail is past a cap. Cheap.
+  void TailGrew(const CollectionState& collection);
+  /// Holds a writer back while the collection's tail is many times past a cap. kResourceExhausted
+  /// at once when sealing fails (the message says why), and after kThrottleLimitMs anyway.
+  Status ThrottleWriter(const CollectionState& collection);
+  /// Seals what was written before the call and builds until PickOptimizeBuild has nothing more.
+  /// kCancelled by its token or by Stop, also while it waits for its turn.
+  Status Optimize(const std::shared_ptr<CollectionState>& collection, const Progress& progress,
                   const CancelToken* cancel);
-  /// Cancels running builds and joins.
+  /// Cancels running builds, those of Optimize too, and waits for them.
   void Stop();
 
+  static constexpr int64_t kThrottleLimitMs = 30'000;
+
  private:
-  void Run();
+  enum Job : uint8_t { kSeal = 0, kBuild = 1 };
+
+  void RunSealer();
+  void RunBuilder();
   void RunIntervalSync();
-  bool RunOne(const std::shared_ptr<CollectionState>& collection);
-  Status Build(const std::shared_ptr<CollectionState>& collection,
-               const std::function<std::optional<BuildRange>(const ReadState&)>& pick,
-               const std::function<void(std::string_view, double)>& progress,
-               const CancelToken* cancel, bool* built);
+  /// False when it is time to stop.
+  bool WaitForWork(bool* pending);
+  /// One background build; true when something was published.
+  bool RunOne(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick);
+  /// Deletes expired records of the collection through the commit path.
+  Status DeleteExpired(const std::shared_ptr<CollectionState>& collection,
+                       const CallControl& control);
+  Status Build(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick,
+               const Progress& progress, const CallControl& control, bool* built);
+  Status BuildAndPublish(CollectionState* collection, const PickBuild& pick,
+                         const Progress& progress, const CallControl& control, uint64_t* lane,
+                         bool* built);
+  Status CheckSpace(const CollectionState& collection, const BuildRange& range) const;
+  Status TakeTurn(Job job, const CallControl& control);
+  void EndTurn(Job job);
 
   const std::shared_ptr<DatabaseCore> core_;
+  Committer* const committer_;
+  const int64_t started_ms_;     ///< wall clock
+  const int64_t started_nanos_;  ///< monotonic clock
   std::unique_ptr<Executor> build_executor_;
-  /// One build at a time: builds are the memory and CPU bound of background work.
-  Mutex build_mutex_;
   CancelToken stop_;
   Mutex mutex_;
   CondVar wake_;
-  CondVar progressed_;
-  bool pending_ LEADLINE_GUARDED_BY(mutex_) = true;
+  CondVar progressed_;  ///< a build or a turn ended
+  bool seal_pending_ LEADLINE_GUARDED_BY(mutex_) = true;
+  bool build_pending_ LEADLINE_GUARDED_BY(mutex_) = true;
   bool stopping_ LEADLINE_GUARDED_BY(mutex_) = false;
-  std::thread worker_;
+  std::array<bool, 2> running_ LEADLINE_GUARDED_BY(mutex_) = {false, false};
+  CondVar sync_wake_;
+  std::thread sealer_;
+  std::thread builder_;
   std::thread syncer_;
 };
 

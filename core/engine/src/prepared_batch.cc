@@ -92,6 +92,8 @@ Status PrepareOp(const CollectionOptions& options, const WriteBatch::Op& source,
   return {};
 }
 
+}  // namespace
+
 size_t BytesOf(const PreparedOp& op) {
   size_t bytes = op.record.id.size() + op.record.payload.size();
   for (const std::vector<float>& vector : op.stored) {
@@ -99,8 +101,6 @@ size_t BytesOf(const PreparedOp& op) {
   }
   return bytes;
 }
-
-}  // namespace
 
 Status ValidateId(std::string_view id) {
   if (id.empty() || id.size() > kMaxIdBytes) {
@@ -181,8 +181,10 @@ Status ValidateCollectionOptions(const CollectionOptions& options) {
     LEADLINE_RETURN_IF_ERROR(InRange("ef_construction", field.ef_construction, 1, 10'000));
     LEADLINE_RETURN_IF_ERROR(InRange("nlist", field.nlist, 0, 65'536));
     if (field.codes != CodeType::kAuto && field.codes != CodeType::kF32) {
-      return UnimplementedError("codes are not supported: field=" + field.name + " value=" +
-                                std::string(CodeTypeName(field.codes)) + " limit=auto|f32");
+      return UnimplementedError("codes are not available: vector=" + field.name +
+                                " field=codes value=" + std::string(CodeTypeName(field.codes)) +
+                                " limit=auto|f32")
+          .WithField("codes", "auto|f32");
     }
   }
   LEADLINE_RETURN_IF_ERROR(InRange("text_fields", options.text_fields.size(), 0, 256));

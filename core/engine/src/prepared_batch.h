@@ -21,6 +21,9 @@ struct PreparedOp {
   std::vector<std::vector<float>> search;  ///< per field in search form, empty where absent
 };
 
+/// Bytes of id, payload and vectors.
+size_t BytesOf(const PreparedOp& op);
+
 /// The one choke point for data on its way in: checks ids, vectors (dimension, finite values, norm)
 /// and payloads against the limits of types.h. Errors name the record's position, the field, the
 /// value and the limit. `max_bytes` bounds the batch.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "keys.h"
 #include "leadline/core/test_hooks.h"
@@ -11,8 +12,8 @@ namespace {
 
 /// Manifest batch that puts `entry` in the place of the `replaced` groups.
 kv::WriteBatch ManifestBatch(const CollectionState& collection, const GroupList& replaced,
-                             const GroupEntry& entry, const Counters& counters,
-                             const NextIds& next_ids) {
+                             const GroupEntry& entry, const KillLog& kills,
+                             const Counters& counters, const NextIds& next_ids) {
   kv::WriteBatch batch;
   for (const auto& group : replaced) {
     batch.Delete(kv::Table::kMeta, GroupEntryKey(collection.id(), group->entry.first_ordinal));
@@ -25,11 +26,8 @@ kv::WriteBatch ManifestBatch(const CollectionState& collection, const GroupList&
   // work. Those killed since are still needed.
   batch.DeleteRange(kv::Table::kTombstones, OrdinalKey(collection.id(), entry.first_ordinal),
                     OrdinalKey(collection.id(), entry.last_ordinal + 1));
-  for (const auto& [ordinal, sequence] : collection.kills_during_build) {
-    if (ordinal >= entry.first_ordinal && ordinal <= entry.last_ordinal) {
-      batch.Put(kv::Table::kTombstones, OrdinalKey(collection.id(), ordinal),
-                FixedValue64(sequence));
-    }
+  for (const auto& [ordinal, sequence] : kills.kills) {
+    batch.Put(kv::Table::kTombstones, OrdinalKey(collection.id(), ordinal), FixedValue64(sequence));
   }
   batch.Put(kv::Table::kMeta, CountersKey(collection.id()), EncodeCounters(counters));
   batch.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next_ids));
@@ -39,37 +37,112 @@ kv::WriteBatch ManifestBatch(const CollectionState& collection, const GroupList&
 std::shared_ptr<SealedGroup> OpenGroup(DatabaseCore* core, const GroupEntry& entry) {
   auto group = std::make_shared<SealedGroup>();
   group->entry = entry;
+  const OrdinalRange range{entry.first_ordinal, entry.last_ordinal};
   for (const FieldSegment& field : entry.fields) {
     group->segments.push_back(
-        field.info.rows == 0 ? nullptr
-                             : SealedSegment::Open(core->fs, core->segment_directory(), field));
+        field.info.rows == 0
+            ? nullptr
+            : SealedSegment::Open(core->fs, core->segment_directory(), field, range));
   }
   return group;
 }
 
-void ReapplyKills(const CollectionState& collection, SealedGroup* group) {
-  for (const auto& [ordinal, sequence] : collection.kills_during_build) {
-    if (!group->Covers(ordinal)) {
-      continue;
+void DeleteFilesWhenUnused(const SealedGroup& group) {
+  for (const auto& segment : group.segments) {
+    if (segment != nullptr) {
+      segment->DeleteFileWhenUnused();
     }
-    for (const auto& segment : group->segments) {
-      if (segment == nullptr || segment->Contents() == nullptr) {
-        continue;
-      }
-      const size_t row = segment->FindRow(ordinal);
-      if (row < segment->rows()) {
-        segment->dead().Kill(row, sequence);
+  }
+}
+
+/// Reads and verifies every file of a fresh group.
+Status Verify(const SealedGroup& group) {
+  for (const auto& segment : group.segments) {
+    if (segment != nullptr && segment->Contents() == nullptr) {
+      return segment->damage();
+    }
+  }
+  return {};
+}
+
+void ReapplyKills(const KillLog& log, const SealedGroup& group) {
+  for (const auto& segment : group.segments) {
+    for (const auto& [ordinal, sequence] : log.kills) {
+      if (segment != nullptr) {
+        segment->Kill(ordinal, sequence);
       }
     }
   }
 }
 
+/// The present groups with those of the build's range replaced by `fresh` (null: by nothing).
+std::shared_ptr<GroupList> WithFresh(const GroupList& present, const KillLog& range,
+                                     const std::shared_ptr<const SealedGroup>& fresh,
+                                     GroupList* replaced) {
+  auto groups = std::make_shared<GroupList>();
+  bool placed = fresh == nullptr;
+  for (const auto& group : present) {
+    if (!placed && group->entry.first_ordinal >= range.first) {
+      groups->push_back(fresh);
+      placed = true;
+    }
+    (range.Covers(group->entry.first_ordinal) ? replaced : groups.get())->push_back(group);
+  }
+  if (!placed) {
+    groups->push_back(fresh);
+  }
+  return groups;
+}
+
+/// The synced write that makes the build count. `*maybe_written` is false when it cannot have
+/// reached the log.
+Status WriteManifest(DatabaseCore* core, const kv::WriteBatch& batch, bool merge,
+                     bool* maybe_written) {
+  LEADLINE_RETURN_IF_ERROR(core->store->Health());
+  KillPoint(merge ? "merge:before-manifest" : "publish:before-manifest");
+  const Status written = core->store->Write(batch, /*sync=*/true);
+  // A refusal (watermark, closed) leaves the store healthy; a write that failed latches it.
+  *maybe_written = written.ok() || !core->store->Health().ok();
+  if (written.ok()) {
+    KillPoint(merge ? "merge:after-manifest" : "publish:after-manifest");
+  }
+  return written;
+}
+
+Status PublishLocked(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
+                     const GroupEntry& entry, const std::shared_ptr<SealedGroup>& fresh,
+                     bool* maybe_written) LEADLINE_REQUIRES(core->commit_mutex) {
+  LEADLINE_RETURN_IF_ERROR(core->broken);
+  if (collection->dropped()) {
+    return NotFoundError("collection was dropped: name=" + collection->entry().name);
+  }
+  GroupList replaced;
+  std::shared_ptr<GroupList> groups =
+      WithFresh(*collection->Load()->groups, *pending.kills, fresh, &replaced);
+  Counters counters = collection->counters;
+  counters.sealed_ordinal = std::max(counters.sealed_ordinal, entry.last_ordinal);
+  LEADLINE_RETURN_IF_ERROR(WriteManifest(
+      core, ManifestBatch(*collection, replaced, entry, *pending.kills, counters, core->next_ids),
+      replaced.size() > 1, maybe_written));
+  collection->counters = counters;
+  if (fresh != nullptr) {
+    ReapplyKills(*pending.kills, *fresh);
+  }
+  collection->PublishGroups(std::move(groups), counters.sealed_ordinal, core->sequence);
+  KillPoint("publish:swapped");
+  for (const auto& group : replaced) {
+    DeleteFilesWhenUnused(*group);
+  }
+  KillPoint("publish:retired");
+  return {};
+}
+
 }  // namespace
 
-Result<std::optional<PendingBuild>> StartBuild(
-    DatabaseCore* core, CollectionState* collection,
-    const std::function<std::optional<BuildRange>(const ReadState&)>& pick) {
+Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionState* collection,
+                                               const PickBuild& pick) {
   MutexLock lock(&core->commit_mutex);
+  LEADLINE_RETURN_IF_ERROR(core->broken);
   if (collection->dropped()) {
     return NotFoundError("collection was dropped: name=" + collection->entry().name);
   }
@@ -81,81 +154,52 @@ Result<std::optional<PendingBuild>> StartBuild(
   PendingBuild pending;
   pending.range = *range;
   const GroupList& groups = *state->groups;
-  pending.request.first_ordinal = range->first_group < groups.size()
-                                      ? groups[range->first_group]->entry.first_ordinal
-                                      : collection->counters.sealed_ordinal + 1;
-  pending.request.last_ordinal = range->includes_tail
+  pending.request.first_ordinal = range->seals_tail
+                                      ? collection->counters.sealed_ordinal + 1
+                                      : groups[range->first_group]->entry.first_ordinal;
+  pending.request.last_ordinal = range->seals_tail
                                      ? collection->FreezeTail()
                                      : groups[range->end_group - 1]->entry.last_ordinal;
-  KillPoint(range->includes_tail ? "seal:frozen" : "merge:planned");
+  KillPoint(range->seals_tail ? "seal:frozen" : "merge:planned");
   pending.request.build_sequence = core->sequence;
   pending.request.snapshot = core->store->NewSnapshot();
+  if (pending.request.snapshot == nullptr) {
+    return FailedPreconditionError("store gives no snapshot: path=" + core->path);
+  }
   pending.request.indexed = range->indexed;
+  pending.request.wider = range->wider;
   pending.request.first_segment_id = core->next_ids.segment;
   core->next_ids.segment += collection->fields().size();
-  collection->kills_during_build.clear();
-  collection->build_running = true;
+  pending.kills = std::make_shared<KillLog>();
+  pending.kills->first = pending.request.first_ordinal;
+  pending.kills->last = pending.request.last_ordinal;
+  collection->kill_logs.push_back(pending.kills);
   return std::optional<PendingBuild>(std::move(pending));
 }
 
 Status PublishBuild(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
                     const GroupEntry& entry) {
-  // Opened before the lock is taken: verification reads the whole file.
-  std::shared_ptr<SealedGroup> fresh = entry.rows > 0 ? OpenGroup(core, entry) : nullptr;
-  if (fresh != nullptr) {
-    for (const auto& segment : fresh->segments) {
-      if (segment != nullptr && segment->Contents() == nullptr) {
-        return segment->damage();
-      }
-    }
+  const std::shared_ptr<SealedGroup> fresh = entry.rows > 0 ? OpenGroup(core, entry) : nullptr;
+  // Verified before the lock is taken: that reads the whole file.
+  Status published = fresh == nullptr ? OkStatus() : Verify(*fresh);
+  bool maybe_written = false;
+  if (published.ok()) {
+    MutexLock lock(&core->commit_mutex);
+    published = PublishLocked(core, collection, pending, entry, fresh, &maybe_written);
   }
-  MutexLock lock(&core->commit_mutex);
-  if (collection->dropped()) {
-    return NotFoundError("collection was dropped: name=" + collection->entry().name);
+  if (!published.ok() && !maybe_written && fresh != nullptr) {
+    DeleteFilesWhenUnused(*fresh);
   }
-  const std::shared_ptr<const ReadState> state = collection->Load();
-  auto groups = std::make_shared<GroupList>();
-  GroupList replaced;
-  for (size_t i = 0; i < state->groups->size(); ++i) {
-    if (i == pending.range.first_group && fresh != nullptr) {
-      groups->push_back(fresh);
-    }
-    const bool inside = i >= pending.range.first_group && i < pending.range.end_group;
-    (inside ? replaced : *groups).push_back((*state->groups)[i]);
-  }
-  if (pending.range.first_group >= state->groups->size() && fresh != nullptr) {
-    groups->push_back(fresh);
-  }
-  Counters counters = collection->counters;
-  counters.sealed_ordinal = std::max(counters.sealed_ordinal, entry.last_ordinal);
-  KillPoint(replaced.size() > 1 ? "merge:before-manifest" : "publish:before-manifest");
-  LEADLINE_RETURN_IF_ERROR(
-      core->store->Write(ManifestBatch(*collection, replaced, entry, counters, core->next_ids),
-                         /*sync=*/true));
-  KillPoint(replaced.size() > 1 ? "merge:after-manifest" : "publish:after-manifest");
-  collection->counters = counters;
-  if (fresh != nullptr) {
-    ReapplyKills(*collection, fresh.get());
-  }
-  collection->build_running = false;
-  collection->kills_during_build.clear();
-  collection->PublishGroups(std::move(groups), counters.sealed_ordinal, core->sequence);
-  KillPoint("publish:swapped");
-  for (const auto& group : replaced) {
-    for (const auto& segment : group->segments) {
-      if (segment != nullptr) {
-        segment->DeleteFileWhenUnused();
-      }
-    }
-  }
-  KillPoint("publish:retired");
-  return {};
+  return published;
 }
 
-void AbandonBuild(DatabaseCore* core, CollectionState* collection) {
+void EndBuild(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
+              bool published) {
   MutexLock lock(&core->commit_mutex);
-  collection->build_running = false;
-  collection->kills_during_build.clear();
+  std::erase(collection->kill_logs, pending.kills);
+  if (pending.range.seals_tail && !published) {
+    collection->ThawTail();
+  }
 }
 
 }  // namespace leadline::engine

@@ -14,21 +14,28 @@ namespace leadline::engine {
 struct PendingBuild {
   BuildRange range;
   BuildRequest request;
+  std::shared_ptr<KillLog> kills;
 };
 
-/// Freezes the tail where the range includes it, pins a snapshot and starts to log kills. Takes the
+using PickBuild = std::function<std::optional<BuildRange>(const ReadState&)>;
+
+/// Freezes the tail where the range is the tail, pins a snapshot and starts to log kills. Takes the
 /// commit lock. Nothing when `pick` finds nothing to do.
-Result<std::optional<PendingBuild>> StartBuild(
-    DatabaseCore* core, CollectionState* collection,
-    const std::function<std::optional<BuildRange>(const ReadState&)>& pick);
+Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionState* collection,
+                                               const PickBuild& pick);
 
 /// Publishes a finished build in the order of the format's contract: files are durable already;
 /// synced manifest batch, swap of the in-memory groups with the kills of the meantime re-applied,
 /// and only then the inputs are retired. Takes the commit lock.
+///
+/// On error nothing is published. The new files are deleted while the manifest cannot name them:
+/// they failed verification, the collection is gone, the store refused the batch. After a write
+/// that itself failed they stay, since the log may hold it; the next open tells.
 Status PublishBuild(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
                     const GroupEntry& entry);
 
-/// Forgets a build that failed or was abandoned.
-void AbandonBuild(DatabaseCore* core, CollectionState* collection);
+/// Forgets a build that was published, failed or was abandoned.
+void EndBuild(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
+              bool published);
 
 }  // namespace leadline::engine

@@ -1,5 +1,7 @@
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "catalog.h"
@@ -26,20 +28,21 @@ class CollectionRepair {
   Status Run() {
     LEADLINE_RETURN_IF_ERROR(ScanRecords());
     LEADLINE_RETURN_IF_ERROR(RemoveOrphanVectors());
-    kv::WriteBatch forget;
     const std::string begin = CollectionPrefix(entry_.id);
     const std::string end = CollectionPrefix(entry_.id + 1);
-    forget.DeleteRange(kv::Table::kLocations, begin, end);
-    forget.DeleteRange(kv::Table::kTombstones, begin, end);
-    forget.DeleteRange(kv::Table::kMeta, GroupsPrefix(entry_.id), GroupsPrefix(entry_.id + 1));
-    for (const auto& [id, ordinal] : newest_) {
-      forget.Put(kv::Table::kLocations, LocationKey(entry_.id, id), FixedValue64(ordinal));
-    }
+    batch_.DeleteRange(kv::Table::kLocations, begin, end);
+    batch_.DeleteRange(kv::Table::kTombstones, begin, end);
+    batch_.DeleteRange(kv::Table::kMeta, GroupsPrefix(entry_.id), GroupsPrefix(entry_.id + 1));
     Counters counters;
     counters.next_ordinal = highest_ + 1;
     counters.live_rows = newest_.size();
-    forget.Put(kv::Table::kMeta, CountersKey(entry_.id), EncodeCounters(counters));
-    LEADLINE_RETURN_IF_ERROR(store_->Write(forget, /*sync=*/true));
+    batch_.Put(kv::Table::kMeta, CountersKey(entry_.id), EncodeCounters(counters));
+    // Interrupted here, the next repair finds locations missing and starts again.
+    for (const auto& [id, ordinal] : newest_) {
+      batch_.Put(kv::Table::kLocations, LocationKey(entry_.id, id), FixedValue64(ordinal));
+      LEADLINE_RETURN_IF_ERROR(FlushIfLarge());
+    }
+    LEADLINE_RETURN_IF_ERROR(Flush());
     report_->actions.push_back("collection " + entry_.name + ": rebuilt locations, counters and " +
                                "index manifest from " + std::to_string(newest_.size()) +
                                " records");
@@ -49,7 +52,6 @@ class CollectionRepair {
  private:
   Status ScanRecords() {
     const auto it = store_->NewIterator(kv::Table::kRecords, CollectionPrefix(entry_.id));
-    kv::WriteBatch drop;
     for (; it->Valid(); it->Next()) {
       const uint64_t ordinal = OrdinalOfKey(it->key());
       highest_ = std::max(highest_, ordinal);
@@ -65,19 +67,19 @@ class CollectionRepair {
         report_->lost_data = true;
         report_->actions.push_back("collection " + entry_.name + ": dropped record " +
                                    std::to_string(ordinal));
-        DropRow(ordinal, &drop);
+        LEADLINE_RETURN_IF_ERROR(DropRow(ordinal));
         continue;
       }
       const auto [place, fresh] = newest_.try_emplace(record->id, ordinal);
       if (!fresh) {
         report_->actions.push_back("collection " + entry_.name + ": dropped older version of id " +
                                    record->id);
-        DropRow(place->second, &drop);
+        LEADLINE_RETURN_IF_ERROR(DropRow(place->second));
         place->second = ordinal;
       }
     }
     LEADLINE_RETURN_IF_ERROR(it->status());
-    return drop.count() == 0 ? OkStatus() : store_->Write(drop, /*sync=*/true);
+    return Flush();
   }
 
   Result<bool> IsWhole(const Result<StoredRecord>& record, uint64_t ordinal) {
@@ -88,8 +90,13 @@ class CollectionRepair {
       if (((record->fields >> f) & 1U) == 0) {
         continue;
       }
-      LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> vector,
-                                store_->Get(kv::Table::kVectors, VectorKey(entry_.id, f, ordinal)));
+      const Result<std::optional<std::string>> read =
+          store_->Get(kv::Table::kVectors, VectorKey(entry_.id, f, ordinal));
+      if (read.status().code() == StatusCode::kDataLoss) {
+        return false;  // the block that held it is damaged
+      }
+      LEADLINE_RETURN_IF_ERROR(read.status());
+      const std::optional<std::string>& vector = *read;
       if (!vector.has_value() || vector->size() != entry_.options.vectors[f].dim * sizeof(float)) {
         return false;
       }
@@ -97,15 +104,15 @@ class CollectionRepair {
     return true;
   }
 
-  void DropRow(uint64_t ordinal, kv::WriteBatch* batch) const {
-    batch->Delete(kv::Table::kRecords, OrdinalKey(entry_.id, ordinal));
+  Status DropRow(uint64_t ordinal) {
+    batch_.Delete(kv::Table::kRecords, OrdinalKey(entry_.id, ordinal));
     for (uint32_t f = 0; f < entry_.options.vectors.size(); ++f) {
-      batch->Delete(kv::Table::kVectors, VectorKey(entry_.id, f, ordinal));
+      batch_.Delete(kv::Table::kVectors, VectorKey(entry_.id, f, ordinal));
     }
+    return FlushIfLarge();
   }
 
   Status RemoveOrphanVectors() {
-    kv::WriteBatch drop;
     for (uint32_t f = 0; f < entry_.options.vectors.size(); ++f) {
       const auto it = store_->NewIterator(kv::Table::kVectors, VectorPrefix(entry_.id, f));
       for (; it->Valid(); it->Next()) {
@@ -113,27 +120,47 @@ class CollectionRepair {
             const std::optional<std::string> record,
             store_->Get(kv::Table::kRecords, OrdinalKey(entry_.id, OrdinalOfKey(it->key()))));
         if (!record.has_value()) {
-          drop.Delete(kv::Table::kVectors, it->key());
+          batch_.Delete(kv::Table::kVectors, it->key());
         }
-        if (drop.size_bytes() > kRepairBatchBytes) {
-          LEADLINE_RETURN_IF_ERROR(store_->Write(drop, /*sync=*/true));
-          drop.Clear();
-        }
+        LEADLINE_RETURN_IF_ERROR(FlushIfLarge());
       }
       LEADLINE_RETURN_IF_ERROR(it->status());
     }
-    return drop.count() == 0 ? OkStatus() : store_->Write(drop, /*sync=*/true);
+    return Flush();
+  }
+
+  Status FlushIfLarge() { return batch_.size_bytes() > kRepairBatchBytes ? Flush() : OkStatus(); }
+
+  Status Flush() {
+    if (batch_.count() == 0) {
+      return {};
+    }
+    LEADLINE_RETURN_IF_ERROR(store_->Write(batch_, /*sync=*/true));
+    batch_.Clear();
+    return {};
   }
 
   kv::Store* const store_;
   const CollectionEntry entry_;
   const bool accept_loss_;
   RepairReport* const report_;
+  kv::WriteBatch batch_;
   std::map<std::string, uint64_t> newest_;
   uint64_t highest_ = 0;
 };
 
-Status RepairStore(const std::string& path, bool accept_loss, FileSystem* fs,
+/// What has to be done to a database, going by its check.
+struct Diagnosis {
+  bool opens = false;
+  bool sound = false;
+  bool all_collections = false;       ///< the store itself has bad files: any record may be hit
+  std::set<std::string> collections;  ///< those with more wrong than a segment file
+};
+
+/// Collections to repair, by name; nothing means all of them.
+using Wanted = std::optional<std::set<std::string>>;
+
+Status RepairStore(const std::string& path, bool accept_loss, FileSystem* fs, const Wanted& wanted,
                    RepairReport* report) {
   kv::StoreOptions options;
   options.fs = fs;
@@ -151,28 +178,85 @@ Status RepairStore(const std::string& path, bool accept_loss, FileSystem* fs,
     LEADLINE_RETURN_IF_ERROR(it->status());
   }
   for (CollectionEntry& entry : entries) {
-    LEADLINE_RETURN_IF_ERROR(
-        CollectionRepair(store.get(), std::move(entry), accept_loss, report).Run());
+    if (!wanted.has_value() || wanted->count(entry.name) > 0) {
+      LEADLINE_RETURN_IF_ERROR(
+          CollectionRepair(store.get(), std::move(entry), accept_loss, report).Run());
+    }
   }
   LEADLINE_RETURN_IF_ERROR(store->Flush());
   return store->Close();
 }
 
-/// True when the database opens and every invariant holds; such a one is left as it is.
-Result<bool> IsHealthy(const std::string& path, const DatabaseOptions& options, bool accept_loss,
-                       RepairReport* report) {
+Result<Diagnosis> Diagnose(const std::string& path, const DatabaseOptions& options,
+                           RepairReport* report) {
+  Diagnosis diagnosis;
   const Result<std::unique_ptr<Database>> database = Database::Open(path, options);
   if (!database.ok()) {
     if (database.status().code() != StatusCode::kDataLoss) {
       return database.status();
     }
-    report->lost_data = accept_loss;
-    report->actions.emplace_back("store did not open: " + database.status().message());
-    return false;
+    report->actions.emplace_back("did not open: " + database.status().message());
+    return diagnosis;
   }
   LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, (*database)->Check());
   LEADLINE_RETURN_IF_ERROR((*database)->Close());
-  return check.ok();
+  diagnosis.opens = true;
+  diagnosis.sound = check.ok();
+  for (const CheckProblem& problem : check.problems) {
+    // A segment file is rebuilt by Optimize and says nothing about the rest.
+    if (problem.invariant == "IO") {
+      diagnosis.all_collections = true;
+    } else if (problem.invariant != "I5") {
+      diagnosis.collections.insert(problem.where.substr(0, problem.where.find(':')));
+    }
+  }
+  return diagnosis;
+}
+
+/// Mends the store as far as the diagnosis asks for it; what is derived from it follows later.
+Status MendStore(const std::string& path, bool accept_loss, const DatabaseOptions& options,
+                 Diagnosis diagnosis, RepairReport* report) {
+  FileSystem* fs = options.file_system;
+  if (!diagnosis.opens && accept_loss) {
+    // Cut the log first: with that alone everything else is often sound.
+    report->lost_data = true;
+    LEADLINE_RETURN_IF_ERROR(RepairStore(path, true, fs, std::set<std::string>(), report));
+    LEADLINE_ASSIGN_OR_RETURN(diagnosis, Diagnose(path, options, report));
+  }
+  if (!diagnosis.opens || diagnosis.all_collections) {
+    return RepairStore(path, accept_loss, fs, std::nullopt, report);
+  }
+  return diagnosis.collections.empty()
+             ? OkStatus()
+             : RepairStore(path, accept_loss, fs, diagnosis.collections, report);
+}
+
+/// Rebuilds every damaged segment and everything that was forgotten.
+Status RebuildDerived(const std::string& path, const DatabaseOptions& options,
+                      RepairReport* report) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                            Database::Open(path, options));
+  // Reads every segment file, which is how a damaged body shows.
+  LEADLINE_RETURN_IF_ERROR(database->Check().status());
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names, database->ListCollections());
+  for (const std::string& name : names) {
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
+                              database->OpenCollection(name));
+    LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection->Stats());
+    if (stats.degraded) {
+      report->actions.push_back("collection " + name + ": rebuilt " +
+                                std::to_string(stats.damaged_segments) + " segment files");
+    }
+    LEADLINE_RETURN_IF_ERROR(collection->Optimize());
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, database->Check());
+  if (!check.ok()) {
+    const CheckProblem& first = check.problems.front();
+    report->actions.push_back("not repaired: " + std::to_string(check.problems.size()) +
+                              " problems, the first: " + first.invariant + " " + first.where +
+                              ": " + first.detail);
+  }
+  return database->Close();
 }
 
 }  // namespace
@@ -181,26 +265,17 @@ Result<bool> IsHealthy(const std::string& path, const DatabaseOptions& options, 
 Result<RepairReport> Database::Repair(const std::string& path, bool accept_loss,
                                       FileSystem* file_system) {
   RepairReport report;
-  FileSystem* fs = file_system != nullptr ? file_system : FileSystem::Posix();
   DatabaseOptions options;
-  options.file_system = fs;
+  options.file_system = file_system != nullptr ? file_system : FileSystem::Posix();
   options.background_maintenance = false;
-  LEADLINE_ASSIGN_OR_RETURN(const bool healthy,
-                            engine::IsHealthy(path, options, accept_loss, &report));
-  if (healthy) {
+  LEADLINE_ASSIGN_OR_RETURN(engine::Diagnosis diagnosis, engine::Diagnose(path, options, &report));
+  if (diagnosis.sound) {
     report.actions.emplace_back("nothing to do: every invariant holds");
     return report;
   }
-  LEADLINE_RETURN_IF_ERROR(engine::RepairStore(path, accept_loss, fs, &report));
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            Database::Open(path, options));
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names, database->ListCollections());
-  for (const std::string& name : names) {
-    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
-                              database->OpenCollection(name));
-    LEADLINE_RETURN_IF_ERROR(collection->Optimize());
-  }
-  LEADLINE_RETURN_IF_ERROR(database->Close());
+  LEADLINE_RETURN_IF_ERROR(
+      engine::MendStore(path, accept_loss, options, std::move(diagnosis), &report));
+  LEADLINE_RETURN_IF_ERROR(engine::RebuildDerived(path, options, &report));
   return report;
 }
 

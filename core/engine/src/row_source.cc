@@ -122,7 +122,7 @@ Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& colle
       AndWords(&own->words, rows.mask->words);
     }
   }
-  if (contents.expiries != nullptr) {
+  if (contents.min_expiry <= visibility.now_ms) {
     if (own == nullptr) {
       own = std::make_shared<RowMask>();
       own->words = rows.mask == nullptr ? AllRows(segment.rows()) : rows.mask->words;

@@ -2,45 +2,24 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
+#include <new>
 
-#include "index_registry.h"
-#include "leadline/core/test_hooks.h"
+#include "leadline/core/clock.h"
 
 namespace leadline::engine {
 namespace {
 
 using segment::SectionType;
 
-constexpr uint32_t kFirstIndexSection = 32;
-
-/// Typed view of a section of exactly `count` items.
-template <typename T>
-Result<const T*> Column(const segment::SegmentFile& file, SectionType type, uint64_t count) {
-  const std::string_view bytes = file.section(static_cast<uint32_t>(type));
-  if (bytes.size() != count * sizeof(T)) {
-    return DataLossError("section has the wrong size: path=" + file.path() +
-                         " section=" + std::to_string(static_cast<uint32_t>(type)) +
-                         " bytes=" + std::to_string(bytes.size()) +
-                         " expected=" + std::to_string(count * sizeof(T)));
-  }
-  return reinterpret_cast<const T*>(bytes.data());
-}
-
-Status CheckAscending(const segment::SegmentFile& file, const uint64_t* values, size_t n,
-                      std::string_view what, bool strictly) {
-  for (size_t i = 1; i < n; ++i) {
-    if (values[i] < values[i - 1] || (strictly && values[i] == values[i - 1])) {
-      return DataLossError("section is not ascending: path=" + file.path() +
-                           " section=" + std::string(what) + " row=" + std::to_string(i));
-    }
-  }
-  return {};
-}
+/// Pause before a file that could not be read is tried again; doubled each time.
+constexpr int64_t kFirstRetryMs = 100;
+constexpr int64_t kRetryLimitMs = 10'000;
 
 bool SameSegment(const segment::SegmentInfo& a, const segment::SegmentInfo& b) {
   return a.database == b.database && a.segment_id == b.segment_id &&
          a.collection_id == b.collection_id && a.field_id == b.field_id && a.metric == b.metric &&
-         a.kind == b.kind && a.dim == b.dim && a.rows == b.rows;
+         a.kind == b.kind && a.codes == b.codes && a.dim == b.dim && a.rows == b.rows;
 }
 
 }  // namespace
@@ -62,112 +41,177 @@ uint64_t CountBits(const std::vector<uint64_t>& words) {
 }
 
 SealedSegment::FileHolder::~FileHolder() {
-  damage.IgnoreError();
   if (doomed.load(std::memory_order_acquire)) {
+    MutexLock lock(&mutex);
+    contents.reset();
     file.reset();
     // A file that stays is garbage, removed by the next open.
     fs->DeleteFile(path).IgnoreError();
   }
 }
 
-SealedSegment::SealedSegment(std::shared_ptr<FileHolder> holder, const FieldSegment& entry)
+Status SealedSegment::FileHolder::OpenFile(const FieldSegment& entry) {
+  LEADLINE_ASSIGN_OR_RETURN(std::unique_ptr<segment::SegmentFile> opened,
+                            segment::SegmentFile::Open(fs, path, entry.identity));
+  if (!SameSegment(opened->info(), entry.info)) {
+    return DataLossError("segment file is not the one the manifest names: path=" + path);
+  }
+  file = std::move(opened);
+  const bool may_expire = !file->section(static_cast<uint32_t>(SectionType::kExpiries)).empty();
+  min_expiry.store(may_expire ? 0 : std::numeric_limits<int64_t>::max(), std::memory_order_release);
+  return {};
+}
+
+Status SealedSegment::FileHolder::Load(const FieldSegment& entry, OrdinalRange range) {
+  if (file == nullptr) {
+    LEADLINE_RETURN_IF_ERROR(OpenFile(entry));
+  }
+  try {
+    LEADLINE_ASSIGN_OR_RETURN(contents, LoadSegmentContents(*file, entry, range));
+  } catch (const std::bad_alloc&) {
+    return ResourceExhaustedError("not enough memory to open a segment: path=" + path);
+  }
+  min_expiry.store(contents->min_expiry, std::memory_order_release);
+  return {};
+}
+
+void SealedSegment::FileHolder::Judge(Status error) {
+  const StatusCode code = error.code();
+  if (code == StatusCode::kOk) {
+    faulty.store(false, std::memory_order_release);
+  } else if (code == StatusCode::kNotFound || code == StatusCode::kDataLoss) {
+    damaged.store(true, std::memory_order_release);
+  } else {
+    faulty.store(true, std::memory_order_release);
+    retry_delay_ms =
+        retry_delay_ms == 0 ? kFirstRetryMs : std::min(2 * retry_delay_ms, kRetryLimitMs);
+    // What a newer release wrote stays unreadable to this one.
+    retry_at = code == StatusCode::kUnimplemented
+                   ? std::numeric_limits<int64_t>::max()
+                   : Clock::System()->MonotonicNanos() + retry_delay_ms * 1'000'000;
+  }
+  problem.IgnoreError();
+  problem = std::move(error);
+  problem.IgnoreError();  // kept for whoever asks; nobody may
+}
+
+SealedSegment::SealedSegment(std::shared_ptr<FileHolder> holder, const FieldSegment& entry,
+                             OrdinalRange range)
     : file_holder_(std::move(holder)),
       entry_(entry),
+      range_(range),
       dead_(std::make_unique<DeadRows>(static_cast<size_t>(entry.info.rows))) {}
 
 std::shared_ptr<SealedSegment> SealedSegment::Open(FileSystem* fs, const std::string& directory,
-                                                   const FieldSegment& entry) {
+                                                   const FieldSegment& entry, OrdinalRange range) {
   auto holder = std::make_shared<FileHolder>();
   holder->fs = fs;
   holder->path = JoinPath(directory, SegmentFileName(entry.info.segment_id));
-  Result<std::unique_ptr<segment::SegmentFile>> file =
-      segment::SegmentFile::Open(fs, holder->path, entry.identity);
-  Status damage;
-  if (!file.ok()) {
-    damage = file.status();
-  } else if (!SameSegment((*file)->info(), entry.info)) {
-    damage = DataLossError("segment file is not the one the manifest names: path=" + holder->path);
-  } else {
-    holder->file = std::move(file).value();
-  }
-  const bool damaged = !damage.ok();
   {
     MutexLock lock(&holder->mutex);
-    holder->damage = std::move(damage);
+    holder->Judge(holder->OpenFile(entry));
   }
-  std::shared_ptr<SealedSegment> segment(new SealedSegment(std::move(holder), entry));
-  segment->damaged_.store(damaged, std::memory_order_release);
-  return segment;
-}
-
-Result<std::unique_ptr<SegmentContents>> SealedSegment::Load(const segment::SegmentFile& file,
-                                                             const FieldSegment& entry) {
-  if (!DefectPlanted(Defect::kIgnoreChecksum)) {
-    LEADLINE_RETURN_IF_ERROR(file.VerifySections({}));
-  }
-  auto contents = std::make_unique<SegmentContents>();
-  const uint64_t rows = entry.info.rows;
-  LEADLINE_ASSIGN_OR_RETURN(contents->ordinals,
-                            Column<uint64_t>(file, SectionType::kOrdinals, rows));
-  LEADLINE_ASSIGN_OR_RETURN(contents->sequences,
-                            Column<uint64_t>(file, SectionType::kSequences, rows));
-  LEADLINE_ASSIGN_OR_RETURN(contents->id_offsets,
-                            Column<uint64_t>(file, SectionType::kIdOffsets, rows + 1));
-  if (!file.section(static_cast<uint32_t>(SectionType::kExpiries)).empty()) {
-    LEADLINE_ASSIGN_OR_RETURN(contents->expiries,
-                              Column<int64_t>(file, SectionType::kExpiries, rows));
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const float* vectors,
-                            Column<float>(file, SectionType::kVectors, rows * entry.info.dim));
-  contents->vectors = {vectors, static_cast<size_t>(rows), entry.info.dim};
-  contents->id_bytes = file.section(static_cast<uint32_t>(SectionType::kIdBytes));
-  LEADLINE_RETURN_IF_ERROR(CheckAscending(file, contents->ordinals, rows, "ordinals", true));
-  LEADLINE_RETURN_IF_ERROR(CheckAscending(file, contents->id_offsets, rows + 1, "ids", false));
-  if (contents->id_offsets[rows] > contents->id_bytes.size()) {
-    return DataLossError("id offsets leave their section: path=" + file.path());
-  }
-  const std::string_view columns = file.section(static_cast<uint32_t>(SectionType::kPayloadIndex));
-  LEADLINE_ASSIGN_OR_RETURN(contents->columns,
-                            PayloadColumns::Open(columns, static_cast<size_t>(rows)));
-  std::vector<index::SectionView> sections;
-  for (const uint32_t type : file.section_types()) {
-    if (type >= kFirstIndexSection) {
-      sections.push_back({type, file.section(type)});
-    }
-  }
-  const index::IndexFactory* factory = FindIndexFactory(entry.info.kind);
-  LEADLINE_ASSIGN_OR_RETURN(contents->index,
-                            factory->Open(sections, contents->vectors, entry.info.metric));
-  return contents;
+  return std::shared_ptr<SealedSegment>(new SealedSegment(std::move(holder), entry, range));
 }
 
 const SegmentContents* SealedSegment::Contents() const {
   if (const SegmentContents* ready = LoadedContents()) {
     return ready;
   }
+  FileHolder& holder = *file_holder_;
   if (damaged()) {
     return nullptr;
   }
-  MutexLock lock(&file_holder_->mutex);
-  if (file_holder_->contents == nullptr && file_holder_->damage.ok()) {
-    Result<std::unique_ptr<SegmentContents>> loaded = Load(*file_holder_->file, entry_);
-    if (loaded.ok()) {
-      file_holder_->contents = std::move(loaded).value();
-    } else {
-      file_holder_->damage = loaded.status();
+  MutexLock lock(&holder.mutex);
+  if (holder.contents == nullptr) {
+    if (holder.damaged.load(std::memory_order_acquire) ||
+        (holder.retry_at != 0 && Clock::System()->MonotonicNanos() < holder.retry_at)) {
+      return nullptr;
     }
+    holder.Judge(holder.Load(entry_, range_));
   }
-  if (file_holder_->contents == nullptr) {
-    damaged_.store(true, std::memory_order_release);
+  if (holder.contents == nullptr) {
     return nullptr;
   }
-  contents_.store(file_holder_->contents.get(), std::memory_order_release);
-  return file_holder_->contents.get();
+  const SegmentContents* const loaded = holder.contents.get();
+  MutexLock killing(&kill_mutex_);
+  if (LoadedContents() == nullptr) {
+    for (const auto& [ordinal, sequence] : pending_kills_) {
+      const uint64_t* const end = loaded->ordinals + rows();
+      const uint64_t* const found = std::lower_bound(loaded->ordinals, end, ordinal);
+      if (found != end && *found == ordinal) {
+        dead_->Kill(static_cast<size_t>(found - loaded->ordinals), sequence);
+      }
+    }
+    pending_kills_ = {};
+    contents_.store(loaded, std::memory_order_release);
+  }
+  return loaded;
 }
 
 Status SealedSegment::damage() const {
   MutexLock lock(&file_holder_->mutex);
-  return file_holder_->damage;
+  return file_holder_->problem;
+}
+
+void SealedSegment::Kill(uint64_t ordinal, uint64_t sequence) {
+  MutexLock lock(&kill_mutex_);
+  if (LoadedContents() == nullptr) {
+    // A damaged segment is answered from the store, where the row is gone already.
+    if (!damaged()) {
+      pending_kills_.emplace_back(ordinal, sequence);
+    }
+    return;
+  }
+  const size_t row = FindRow(ordinal);
+  if (row < rows()) {
+    dead_->Kill(row, sequence);
+  }
+}
+
+void SealedSegment::ReserveKill(uint64_t ordinal) {
+  MutexLock lock(&kill_mutex_);
+  if (LoadedContents() == nullptr) {
+    reserved_kills_ = std::max(reserved_kills_, pending_kills_.size()) + 1;
+    if (reserved_kills_ > pending_kills_.capacity()) {
+      pending_kills_.reserve(2 * reserved_kills_);
+    }
+    return;
+  }
+  const size_t row = FindRow(ordinal);
+  if (row < rows()) {
+    dead_->Reserve(row);
+  }
+}
+
+size_t SealedSegment::dead_count() const {
+  MutexLock lock(&kill_mutex_);
+  return dead_->count() + pending_kills_.size();
+}
+
+void SealedSegment::CollectExpired(int64_t now_ms, size_t limit, std::vector<Expired>* out) const {
+  if (!MayHoldExpired(now_ms) || next_expiry_.load(std::memory_order_relaxed) > now_ms) {
+    return;
+  }
+  const SegmentContents* const contents = Contents();
+  if (contents == nullptr || contents->expiries == nullptr) {
+    return;
+  }
+  int64_t next = std::numeric_limits<int64_t>::max();
+  for (size_t row = 0; row < rows(); ++row) {
+    const int64_t expiry = contents->expiries[row];
+    if (expiry == 0 || dead_->KilledAt(row) != DeadRows::kAlive) {
+      continue;
+    }
+    next = std::min(next, expiry);
+    if (expiry <= now_ms) {
+      if (out->size() >= limit) {
+        break;
+      }
+      out->push_back({contents->ordinals[row], std::string(contents->id(row))});
+    }
+  }
+  next_expiry_.store(next, std::memory_order_relaxed);
 }
 
 size_t SealedSegment::FindRow(uint64_t ordinal) const {
@@ -219,8 +263,7 @@ void SealedSegment::CacheFilter(const std::string& filter,
 }
 
 std::shared_ptr<SealedSegment> SealedSegment::WithFreshDeletes() const {
-  std::shared_ptr<SealedSegment> copy(new SealedSegment(file_holder_, entry_));
-  copy->damaged_.store(damaged(), std::memory_order_release);
+  std::shared_ptr<SealedSegment> copy(new SealedSegment(file_holder_, entry_, range_));
   copy->contents_.store(LoadedContents(), std::memory_order_release);
   return copy;
 }

@@ -13,27 +13,10 @@
 #include "dead_rows.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/mutex.h"
-#include "leadline/core/payload_columns.h"
-#include "leadline/index/segment_index.h"
 #include "leadline/storage/segment_file.h"
+#include "segment_contents.h"
 
 namespace leadline::engine {
-
-/// What verified bytes of a segment file offer. Immutable, thread-safe.
-struct SegmentContents {
-  const uint64_t* ordinals = nullptr;    ///< [rows], ascending
-  const uint64_t* sequences = nullptr;   ///< [rows]
-  const int64_t* expiries = nullptr;     ///< [rows], null when no row expires
-  const uint64_t* id_offsets = nullptr;  ///< [rows + 1] into id_bytes
-  std::string_view id_bytes;
-  MatrixView vectors;  ///< search form
-  std::unique_ptr<index::SegmentIndex> index;
-  std::unique_ptr<PayloadColumns> columns;
-
-  [[nodiscard]] std::string_view id(size_t row) const {
-    return id_bytes.substr(id_offsets[row], id_offsets[row + 1] - id_offsets[row]);
-  }
-};
 
 /// One bit a row, kept for repeated filters.
 struct RowMask {
@@ -46,18 +29,20 @@ struct RowMask {
 ///
 /// Until `Contents` succeeded no byte of the file's body is trusted. A file that is missing, has
 /// another identity than the manifest says or fails verification is *damaged* from then on: its
-/// rows are answered from the store, and it is rebuilt. Thread-safe.
+/// rows are answered from the store, and it is rebuilt. Any other error (too many open files, out
+/// of memory, an I/O error) says nothing about the bytes: the rows are answered from the store and
+/// the file is tried again, with growing delays. Thread-safe.
 class SealedSegment {
  public:
   /// Never fails: a bad file yields a damaged segment.
   static std::shared_ptr<SealedSegment> Open(FileSystem* fs, const std::string& directory,
-                                             const FieldSegment& entry);
+                                             const FieldSegment& entry, OrdinalRange range);
 
   [[nodiscard]] const FieldSegment& entry() const { return entry_; }
 
   [[nodiscard]] size_t rows() const { return static_cast<size_t>(entry_.info.rows); }
 
-  /// Verifies on the first call. Null when damaged; `damage()` says why.
+  /// Verifies on the first call. Null when damaged or not readable now; `damage()` says why.
   [[nodiscard]] const SegmentContents* Contents() const;
 
   /// Contents if some call has verified them already, else null. Costs nothing.
@@ -65,17 +50,52 @@ class SealedSegment {
     return contents_.load(std::memory_order_acquire);
   }
 
-  [[nodiscard]] bool damaged() const { return damaged_.load(std::memory_order_acquire); }
+  /// The bytes are missing or wrong: only a rebuild helps.
+  [[nodiscard]] bool damaged() const {
+    return file_holder_->damaged.load(std::memory_order_acquire);
+  }
 
+  /// Damaged, or the last attempt to read it failed: rows are answered from the store.
+  [[nodiscard]] bool unreadable() const {
+    return damaged() || file_holder_->faulty.load(std::memory_order_acquire);
+  }
+
+  /// Why Contents was null last; OK when it was not.
   [[nodiscard]] Status damage() const;
   /// Row of `ordinal`, or rows() when absent. REQUIRES: Contents() != nullptr.
   [[nodiscard]] size_t FindRow(uint64_t ordinal) const;
 
-  [[nodiscard]] DeadRows& dead() { return *dead_; }
+  /// Records that `sequence` killed the row of `ordinal`, if the segment holds it. Until the
+  /// contents are loaded the kill is only remembered: no byte of the file is read. For the holder
+  /// of the commit lock.
+  void Kill(uint64_t ordinal, uint64_t sequence);
+  /// Allocates what Kill needs. May throw std::bad_alloc, and then nothing changed.
+  void ReserveKill(uint64_t ordinal);
 
+  /// Rows killed so far. While the contents are not loaded that is an upper bound: the kills in
+  /// the group's range, some of them perhaps of records without this vector field.
+  [[nodiscard]] size_t dead_count() const;
+
+  /// Versioned deletes. Complete once the contents are loaded.
   [[nodiscard]] const DeadRows& dead() const { return *dead_; }
 
+  /// False when no row can have expired at `now_ms`. Reads nothing; true while it is not known.
+  [[nodiscard]] bool MayHoldExpired(int64_t now_ms) const {
+    return file_holder_->min_expiry.load(std::memory_order_acquire) <= now_ms;
+  }
+
+  /// A row whose time is over.
+  struct Expired {
+    uint64_t ordinal = 0;
+    std::string id;
+  };
+
+  /// Adds up to `limit` living rows that expired at or before `now_ms`. Loads the contents when
+  /// there may be any; nothing when they cannot be read.
+  void CollectExpired(int64_t now_ms, size_t limit, std::vector<Expired>* out) const;
+
   /// Rows alive at `sequence`; null when all of them are. Kept between calls.
+  /// REQUIRES: Contents() != nullptr.
   [[nodiscard]] std::shared_ptr<const RowMask> LiveMask(uint64_t sequence) const;
   /// Rows matched by a filter before, or null. `filter` is its canonical text.
   [[nodiscard]] std::shared_ptr<const RowMask> CachedFilter(const std::string& filter) const;
@@ -94,28 +114,47 @@ class SealedSegment {
   struct FileHolder {
     FileSystem* fs = nullptr;
     std::string path;
-    std::unique_ptr<segment::SegmentFile> file;
     std::atomic<bool> doomed{false};
+    std::atomic<bool> damaged{false};
+    std::atomic<bool> faulty{false};
+    /// Earliest expiry: INT64_MAX when no row expires, INT64_MIN while it is not known.
+    std::atomic<int64_t> min_expiry{INT64_MIN};
     Mutex mutex;
+    std::unique_ptr<segment::SegmentFile> file LEADLINE_GUARDED_BY(mutex);
     std::unique_ptr<SegmentContents> contents LEADLINE_GUARDED_BY(mutex);
-    Status damage LEADLINE_GUARDED_BY(mutex);
+    Status problem LEADLINE_GUARDED_BY(mutex);
+    int64_t retry_at LEADLINE_GUARDED_BY(mutex) = 0;  ///< Clock::MonotonicNanos
+    int64_t retry_delay_ms LEADLINE_GUARDED_BY(mutex) = 0;
+
     FileHolder() = default;
     FileHolder(const FileHolder&) = delete;
     FileHolder& operator=(const FileHolder&) = delete;
     ~FileHolder();
+
+    Status OpenFile(const FieldSegment& entry) LEADLINE_REQUIRES(mutex);
+    Status Load(const FieldSegment& entry, OrdinalRange range) LEADLINE_REQUIRES(mutex);
+    /// Keeps `error`: as damage for good, or as a fault that may pass.
+    void Judge(Status error) LEADLINE_REQUIRES(mutex);
   };
 
-  SealedSegment(std::shared_ptr<FileHolder> holder, const FieldSegment& entry);
-  static Result<std::unique_ptr<SegmentContents>> Load(const segment::SegmentFile& file,
-                                                       const FieldSegment& entry);
+  SealedSegment(std::shared_ptr<FileHolder> holder, const FieldSegment& entry, OrdinalRange range);
 
   static constexpr size_t kMaxCachedFilters = 16;
 
   const std::shared_ptr<FileHolder> file_holder_;
   const FieldSegment entry_;
+  const OrdinalRange range_;
   std::unique_ptr<DeadRows> dead_;
+  /// Set once, under kill_mutex_, after the pending kills were mapped to rows.
   mutable std::atomic<const SegmentContents*> contents_{nullptr};
-  mutable std::atomic<bool> damaged_{false};
+  /// Earliest expiry among rows that CollectExpired has still to report.
+  mutable std::atomic<int64_t> next_expiry_{INT64_MIN};
+
+  mutable Mutex kill_mutex_;  ///< after FileHolder::mutex
+  /// (ordinal, sequence) of kills before the contents were loaded.
+  mutable std::vector<std::pair<uint64_t, uint64_t>> pending_kills_
+      LEADLINE_GUARDED_BY(kill_mutex_);
+  size_t reserved_kills_ LEADLINE_GUARDED_BY(kill_mutex_) = 0;
 
   mutable Mutex mask_mutex_;
   mutable std::shared_ptr<const RowMask> live_ LEADLINE_GUARDED_BY(mask_mutex_);

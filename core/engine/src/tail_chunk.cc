@@ -2,28 +2,51 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace leadline::engine {
 
+namespace {
+
+size_t RowsThatFit(const std::vector<VectorField>& fields) {
+  size_t row_bytes = 1;
+  for (const VectorField& field : fields) {
+    row_bytes += field.dim * sizeof(float);
+  }
+  return std::clamp<size_t>(TailChunk::kVectorBytes / row_bytes, 1, TailChunk::kCapacity);
+}
+
+}  // namespace
+
 TailChunk::TailChunk(const std::vector<VectorField>& fields)
-    : ordinals_(std::make_unique<uint64_t[]>(kCapacity)),
-      rows_(std::make_unique<StoredRecord[]>(kCapacity)),
-      dead_(kCapacity) {
+    : capacity_(RowsThatFit(fields)),
+      ordinals_(std::make_unique<uint64_t[]>(capacity_)),
+      rows_(std::make_unique<StoredRecord[]>(capacity_)),
+      dead_(capacity_) {
+  dead_.Reserve(0);  // one block serves every row of a chunk
   for (const VectorField& field : fields) {
     dims_.push_back(field.dim);
-    vectors_.push_back(std::make_unique<float[]>(kCapacity * field.dim));
+    vectors_.push_back(std::make_unique<float[]>(capacity_ * field.dim));
   }
 }
 
-void TailChunk::Append(uint64_t ordinal, const StoredRecord& record,
+void TailChunk::Append(uint64_t ordinal, StoredRecord&& record,
                        const std::vector<std::vector<float>>& vectors) {
   const size_t row = size_;
+  uint64_t bytes =
+      sizeof(uint64_t) + sizeof(StoredRecord) + record.id.size() + record.payload.size();
   for (size_t f = 0; f < vectors.size(); ++f) {
     if (!vectors[f].empty()) {
       std::memcpy(vectors_[f].get() + row * dims_[f], vectors[f].data(), dims_[f] * sizeof(float));
+      bytes += dims_[f] * sizeof(float);
     }
   }
-  rows_[row] = record;
+  if (record.expires_at_ms != kNeverExpires) {
+    min_expiry_.store(std::min(min_expiry(), record.expires_at_ms), std::memory_order_relaxed);
+  }
+  text_bytes_.fetch_add(record.id.size() + record.payload.size(), std::memory_order_relaxed);
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  rows_[row] = std::move(record);
   ordinals_[row] = ordinal;
   ++size_;
 }
@@ -35,11 +58,14 @@ size_t TailChunk::FindRow(uint64_t ordinal, size_t rows) const {
 }
 
 std::shared_ptr<const PayloadColumns> TailChunk::Columns(size_t visible_rows) const {
-  if (visible_rows < kCapacity && !frozen_.load(std::memory_order_acquire)) {
+  if (visible_rows < capacity_ && !frozen_.load(std::memory_order_acquire)) {
     return nullptr;
   }
-  const size_t rows = visible_rows < kCapacity ? size_ : kCapacity;
   MutexLock lock(&columns_mutex_);
+  if (visible_rows < capacity_ && !frozen_.load(std::memory_order_acquire)) {
+    return nullptr;  // thawed meanwhile
+  }
+  const size_t rows = visible_rows < capacity_ ? size_ : capacity_;
   if (columns_ == nullptr) {
     PayloadColumnsBuilder builder;
     for (size_t row = 0; row < rows; ++row) {
@@ -61,12 +87,19 @@ std::shared_ptr<const PayloadColumns> TailChunk::Columns(size_t visible_rows) co
   return columns_;
 }
 
-size_t TailChunk::resident_bytes() const {
-  size_t bytes = sizeof(*this) + kCapacity * (sizeof(uint64_t) + sizeof(StoredRecord));
-  for (const uint32_t dim : dims_) {
-    bytes += kCapacity * dim * sizeof(float);
+void TailChunk::Thaw() {
+  MutexLock lock(&columns_mutex_);
+  if (columns_ == nullptr) {
+    frozen_.store(false, std::memory_order_release);
   }
-  return bytes;
+}
+
+size_t TailChunk::resident_bytes() const {
+  uint64_t arrays = sizeof(*this) + capacity_ * (2 * sizeof(uint64_t) + sizeof(StoredRecord));
+  for (const uint32_t dim : dims_) {
+    arrays += capacity_ * dim * sizeof(float);
+  }
+  return static_cast<size_t>(arrays + text_bytes_.load(std::memory_order_relaxed));
 }
 
 }  // namespace leadline::engine

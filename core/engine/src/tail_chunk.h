@@ -15,7 +15,8 @@
 
 namespace leadline::engine {
 
-/// A fixed number of consecutive tail rows: committed, searchable, not yet in a segment file.
+/// A run of consecutive tail rows: committed, searchable, not yet in a segment file. It holds at
+/// most kCapacity rows, fewer where they are long: its vectors take about kVectorBytes.
 ///
 /// Rows are only ever appended, so addresses never move. Threads: one appender at a time (the
 /// commit lock); readers touch rows below the count they got from a published state only.
@@ -23,14 +24,22 @@ class TailChunk {
  public:
   static constexpr size_t kCapacity = 1024;
 
+  static constexpr size_t kVectorBytes = size_t{4} << 20;
+
+  /// Allocates everything that its rows need but their ids and payloads.
   explicit TailChunk(const std::vector<VectorField>& fields);
 
-  /// Appends one row. `vectors` holds one row per field in search form (unit length for cosine),
-  /// empty where the record has none. REQUIRES: !full().
-  void Append(uint64_t ordinal, const StoredRecord& record,
+  /// Appends one row; allocates nothing. `vectors` holds one row per field in search form (unit
+  /// length for cosine), empty where the record has none. REQUIRES: HasRoom().
+  void Append(uint64_t ordinal, StoredRecord&& record,
               const std::vector<std::vector<float>>& vectors);
 
-  [[nodiscard]] bool full() const { return size_ == kCapacity; }
+  [[nodiscard]] size_t capacity() const { return capacity_; }
+
+  /// False when it is full or frozen.
+  [[nodiscard]] bool HasRoom() const {
+    return size_ < capacity_ && !frozen_.load(std::memory_order_relaxed);
+  }
 
   /// Rows appended so far; for the appender. Readers take the count from their state.
   [[nodiscard]] size_t size() const { return size_; }
@@ -49,7 +58,7 @@ class TailChunk {
     return ((rows_[row].fields >> field) & 1U) != 0;
   }
 
-  /// Row-major [kCapacity x dim] in search form; rows without the field hold zeros.
+  /// Row-major [capacity() x dim] in search form; rows without the field hold zeros.
   [[nodiscard]] const float* vectors(uint32_t field) const { return vectors_[field].get(); }
 
   [[nodiscard]] DeadRows& dead() { return dead_; }
@@ -65,9 +74,19 @@ class TailChunk {
   /// No row will be appended any more (the tail was frozen for sealing).
   void Freeze() { frozen_.store(true, std::memory_order_release); }
 
+  /// Takes rows again after a seal that failed, unless a reader relies on there being no more.
+  void Thaw();
+
+  /// Bytes of the rows so far: vectors, ids, payloads. What sealing and throttling count.
+  [[nodiscard]] uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+  /// Earliest expiry of a row, INT64_MAX when none expires.
+  [[nodiscard]] int64_t min_expiry() const { return min_expiry_.load(std::memory_order_relaxed); }
+
   [[nodiscard]] size_t resident_bytes() const;
 
  private:
+  const size_t capacity_;
   std::unique_ptr<uint64_t[]> ordinals_;
   std::unique_ptr<StoredRecord[]> rows_;
   size_t size_ = 0;
@@ -75,6 +94,9 @@ class TailChunk {
   std::vector<uint32_t> dims_;
   DeadRows dead_;
   std::atomic<bool> frozen_{false};
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<uint64_t> text_bytes_{0};  ///< ids and payloads alone
+  std::atomic<int64_t> min_expiry_{INT64_MAX};
   mutable Mutex columns_mutex_;
   mutable std::string columns_bytes_ LEADLINE_GUARDED_BY(columns_mutex_);
   mutable std::shared_ptr<const PayloadColumns> columns_ LEADLINE_GUARDED_BY(columns_mutex_);

@@ -17,10 +17,12 @@ constexpr uint64_t kWritesPerByte = 3;
 FreeSpace::FreeSpace(FileSystem* fs, std::string directory, uint64_t min_free_bytes)
     : fs_(fs), directory_(std::move(directory)), min_free_bytes_(min_free_bytes) {}
 
-Status FreeSpace::Admit(uint64_t bytes) {
+Status FreeSpace::Admit(uint64_t bytes, Admission admission) {
   if (min_free_bytes_ == 0) {
     return {};
   }
+  const uint64_t mark =
+      admission == Admission::kShrink ? min_free_bytes_ / kShrinkShare : min_free_bytes_;
   const uint64_t needed = bytes * kWritesPerByte;
   const uint64_t written = written_.fetch_add(needed, std::memory_order_relaxed) + needed;
   const uint64_t free = free_.load(std::memory_order_relaxed);
@@ -33,12 +35,12 @@ Status FreeSpace::Admit(uint64_t bytes) {
   }
   free_.store(*measured, std::memory_order_relaxed);
   written_.store(0, std::memory_order_relaxed);
-  if (*measured >= min_free_bytes_ + needed) {
+  if (*measured >= mark + needed) {
     return {};
   }
   return ResourceExhaustedError("disk nearly full: directory=" + directory_ +
                                 " free=" + std::to_string(*measured) +
-                                " needed=" + std::to_string(min_free_bytes_ + needed))
+                                " needed=" + std::to_string(mark + needed))
       .WithField("min_free_bytes", std::to_string(min_free_bytes_));
 }
 

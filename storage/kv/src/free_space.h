@@ -5,6 +5,7 @@
 #include <string>
 
 #include "leadline/core/file_system.h"
+#include "leadline/storage/store.h"
 
 namespace leadline::kv {
 
@@ -15,9 +16,13 @@ class FreeSpace {
   /// `fs` must outlive this. A mark of 0 lets everything through.
   FreeSpace(FileSystem* fs, std::string directory, uint64_t min_free_bytes);
 
-  /// OK, or kResourceExhausted when writing `bytes` more would leave less than the mark. A file
-  /// system that cannot tell is taken to have room.
-  Status Admit(uint64_t bytes);
+  /// OK, or kResourceExhausted when writing `bytes` more would leave less than the mark, or than
+  /// its kShrinkShare where the write makes room. A file system that cannot tell is taken to have
+  /// room.
+  Status Admit(uint64_t bytes, Admission admission = Admission::kNormal);
+
+  /// What only frees space is let through down to this share of the mark.
+  static constexpr uint64_t kShrinkShare = 4;
 
  private:
   FileSystem* const fs_;

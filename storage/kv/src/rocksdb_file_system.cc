@@ -289,6 +289,17 @@ IOStatus RocksDbFileSystem::NewRandomAccessFile(
       return IOStatus::OK();
     }
   }
+  if (read_only_ && HasSuffix(path, ".sst")) {
+    // A reader keeps its tables open anyway. Kept by name too, they can be opened again, to verify
+    // them, after the writer has compacted them away.
+    const Status kept = Pin(path);
+    if (!kept.ok()) {
+      return ToRocks(kept);
+    }
+    MutexLock lock(&mutex_);
+    *result = std::make_unique<RandomAccessAdapter>(pinned_[path].file);
+    return IOStatus::OK();
+  }
   Result<std::unique_ptr<leadline::RandomAccessFile>> file = target_->NewRandomAccessFile(path);
   if (!file.ok()) {
     return ToRocks(file.status());

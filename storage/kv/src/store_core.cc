@@ -101,6 +101,21 @@ class ErrorIterator final : public Iterator {
 
 }  // namespace
 
+Status StoreCore::Shutdown() {
+  if (db == nullptr) {
+    return {};
+  }
+  for (rocksdb::ColumnFamilyHandle*& handle : tables) {
+    if (handle != nullptr) {
+      db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+      handle = nullptr;
+    }
+  }
+  const rocksdb::Status closed = db->Close();
+  db.reset();
+  return FromRocks(closed, "cannot close the store");
+}
+
 StoreCore::~StoreCore() {
   if (fork.crossed()) {
     static_cast<void>(db.release());
@@ -111,14 +126,7 @@ StoreCore::~StoreCore() {
         std::make_unique<std::shared_ptr<RocksDbFileSystem>>(std::move(files)).release());
     return;
   }
-  if (db != nullptr) {
-    for (rocksdb::ColumnFamilyHandle* handle : tables) {
-      if (handle != nullptr) {
-        db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-      }
-    }
-    db->Close().PermitUncheckedError();
-  }
+  Shutdown().IgnoreError();
   // The lock goes last: the next writer must find the files at rest.
   db.reset();
   env.reset();

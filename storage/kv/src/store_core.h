@@ -22,6 +22,9 @@ struct StoreCore {
   StoreCore& operator=(const StoreCore&) = delete;
   ~StoreCore();
 
+  /// Closes the database and reports what its last writes answer. Nothing may use it afterwards.
+  Status Shutdown();
+
   [[nodiscard]] rocksdb::ColumnFamilyHandle* table(Table table) const {
     return tables[static_cast<size_t>(table)];
   }

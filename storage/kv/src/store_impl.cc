@@ -48,7 +48,7 @@ Status StoreImpl::CheckWritable() const {
   return latch_->Check();
 }
 
-Status StoreImpl::Write(const WriteBatch& batch, bool sync) {
+Status StoreImpl::Write(const WriteBatch& batch, bool sync, Admission admission) {
   LEADLINE_RETURN_IF_ERROR(fork_.Check());
   const ReaderLock lock(&mutex_);
   LEADLINE_RETURN_IF_ERROR(CheckWritable());
@@ -57,7 +57,7 @@ Status StoreImpl::Write(const WriteBatch& batch, bool sync) {
   if (rep->batch.Count() == 0) {
     return sync ? SyncLogLocked() : OkStatus();
   }
-  LEADLINE_RETURN_IF_ERROR(free_space_.Admit(rep->batch.GetDataSize()));
+  LEADLINE_RETURN_IF_ERROR(free_space_.Admit(rep->batch.GetDataSize(), admission));
   // Writes that were published before this one starts are older in the log, so its sync covers
   // them; its own number is not known here.
   const uint64_t covered = core_->db->GetLatestSequenceNumber();
@@ -220,6 +220,14 @@ Status StoreImpl::Close() {
   }
   if (!options_.read_only) {
     RemoveOwnerFile(options_.fs, directory_);
+  }
+  // Snapshots and iterators that are still held keep the database open; it closes with the last.
+  if (core_.use_count() == 1) {
+    Status shut = core_->Shutdown();
+    shut.IgnoreError();  // the first error is the one to tell
+    if (closed.ok()) {
+      closed = std::move(shut);
+    }
   }
   core_.reset();
   KillPoint("close:closed");

@@ -24,7 +24,8 @@ class StoreImpl final : public Store {
   StoreImpl& operator=(const StoreImpl&) = delete;
   ~StoreImpl() override;
 
-  Status Write(const WriteBatch& batch, bool sync) override;
+  using Store::Write;
+  Status Write(const WriteBatch& batch, bool sync, Admission admission) override;
   Status SyncLog() override;
   Result<std::optional<std::string>> Get(Table table, std::string_view key,
                                          const StoreSnapshot* snapshot) override;

@@ -39,23 +39,6 @@ Result<DirectoryState> Inspect(FileSystem* fs, const std::string& directory) {
   return state;
 }
 
-/// Creates `path` and its missing parents; every name is durable on return.
-Status CreateDirectoryDurably(FileSystem* fs, const std::string& path) {
-  if (fs->FileExists(path).ok()) {
-    return {};
-  }
-  const std::string parent = DirectoryName(path);
-  if (parent != path) {
-    LEADLINE_RETURN_IF_ERROR(CreateDirectoryDurably(fs, parent));
-  }
-  Status created = fs->CreateDirectory(path);
-  if (!created.ok() && created.code() != StatusCode::kAlreadyExists) {
-    return created;
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> above, fs->OpenDirectory(parent));
-  return above->Sync();
-}
-
 /// One spelling per directory as far as text allows: absolute, no trailing slash.
 Result<std::string> Normalise(FileSystem* fs, const std::string& directory) {
   if (directory.empty()) {
@@ -204,7 +187,7 @@ Result<std::unique_ptr<Store>> OpenForWriting(const std::string& directory,
                                               const StoreOptions& options) {
   FileSystem* fs = options.fs;
   if (options.create_if_missing) {
-    LEADLINE_RETURN_IF_ERROR(CreateDirectoryDurably(fs, directory));
+    LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, directory));
   }
   LEADLINE_RETURN_IF_ERROR(fs->FileExists(directory));
   auto core = std::make_shared<StoreCore>();

@@ -1,9 +1,11 @@
 #include "leadline/storage/segment_file.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "leadline/core/hash.h"
+#include "leadline/core/mutex.h"
 #include "segment_frame.h"
 
 namespace leadline::segment {
@@ -11,8 +13,13 @@ namespace {
 
 class MappedSegmentFile final : public SegmentFile {
  public:
-  MappedSegmentFile(std::unique_ptr<MappedFile> file, Frame frame, std::string path)
-      : file_(std::move(file)), frame_(std::move(frame)), path_(std::move(path)) {}
+  MappedSegmentFile(FileSystem* fs, std::unique_ptr<MappedFile> mapped,
+                    std::shared_ptr<const RandomAccessFile> file, Frame frame, std::string path)
+      : fs_(fs),
+        mapped_(std::move(mapped)),
+        frame_(std::move(frame)),
+        path_(std::move(path)),
+        file_(std::move(file)) {}
 
   [[nodiscard]] const SegmentInfo& info() const override { return frame_.info; }
 
@@ -33,20 +40,24 @@ class MappedSegmentFile final : public SegmentFile {
   }
 
   [[nodiscard]] Status VerifySections(const std::vector<uint32_t>& types) const override {
-    if (types.empty()) {
-      for (const SectionEntry& entry : frame_.sections) {
-        LEADLINE_RETURN_IF_ERROR(Verify(entry));
-      }
-      return {};
-    }
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const RandomAccessFile> file, File());
+    std::string buffer(kReadBytes, '\0');
     for (const uint32_t type : types) {
       const SectionEntry* entry = Find(type);
       if (entry == nullptr) {
         return DataLossError("segment file lacks a section: section=" + std::to_string(type) +
                              " path=" + path_);
       }
-      LEADLINE_RETURN_IF_ERROR(Verify(*entry));
+      LEADLINE_RETURN_IF_ERROR(Verify(*file, *entry, &buffer));
     }
+    if (!types.empty()) {
+      return {};
+    }
+    for (const SectionEntry& entry : frame_.sections) {
+      LEADLINE_RETURN_IF_ERROR(Verify(*file, entry, &buffer));
+    }
+    MutexLock lock(&mutex_);
+    file_.reset();  // once verified the mapping is enough; a descriptor a segment would add up
     return {};
   }
 
@@ -63,13 +74,40 @@ class MappedSegmentFile final : public SegmentFile {
   }
 
   [[nodiscard]] std::string_view Bytes(uint64_t offset, uint64_t size) const {
-    return {reinterpret_cast<const char*>(file_->data()) + offset, size};
+    return {reinterpret_cast<const char*>(mapped_->data()) + offset, size};
   }
 
-  [[nodiscard]] Status Verify(const SectionEntry& entry) const {
-    const std::string_view padding = Bytes(entry.offset + entry.size, PaddingAfter(entry.size));
-    if (Hash64(Bytes(entry.offset, entry.size)) != entry.hash ||
-        std::any_of(padding.begin(), padding.end(), [](char c) { return c != 0; })) {
+  [[nodiscard]] Result<std::shared_ptr<const RandomAccessFile>> File() const {
+    MutexLock lock(&mutex_);
+    if (file_ != nullptr) {
+      return file_;
+    }
+    LEADLINE_ASSIGN_OR_RETURN(std::unique_ptr<RandomAccessFile> opened,
+                              fs_->NewRandomAccessFile(path_));
+    return std::shared_ptr<const RandomAccessFile>(std::move(opened));
+  }
+
+  /// Reads instead of touching the mapping: a bad sector or a file that was cut is an error here
+  /// and a signal there.
+  [[nodiscard]] Status Verify(const RandomAccessFile& file, const SectionEntry& entry,
+                              std::string* buffer) const {
+    Hasher hasher;
+    const uint64_t end = entry.size + PaddingAfter(entry.size);
+    bool sound = true;
+    for (uint64_t at = 0; at < end && sound;) {
+      const auto wanted = static_cast<size_t>(std::min<uint64_t>(buffer->size(), end - at));
+      LEADLINE_ASSIGN_OR_RETURN(const std::string_view got,
+                                file.Read(entry.offset + at, wanted, buffer->data()));
+      const std::string_view body =
+          got.substr(0, static_cast<size_t>(
+                            std::min<uint64_t>(got.size(), entry.size > at ? entry.size - at : 0)));
+      const std::string_view padding = got.substr(body.size());
+      hasher.Update(body);
+      sound = got.size() == wanted &&
+              std::all_of(padding.begin(), padding.end(), [](char c) { return c == 0; });
+      at += wanted;
+    }
+    if (!sound || hasher.Digest() != entry.hash) {
       return DataLossError(
           "segment section does not match its hash: section=" + std::to_string(entry.type) +
           " offset=" + std::to_string(entry.offset) + " path=" + path_);
@@ -77,20 +115,27 @@ class MappedSegmentFile final : public SegmentFile {
     return {};
   }
 
-  const std::unique_ptr<MappedFile> file_;
+  static constexpr size_t kReadBytes = size_t{1} << 20;
+
+  FileSystem* const fs_;
+  const std::unique_ptr<MappedFile> mapped_;
   const Frame frame_;
   const std::string path_;
+  mutable Mutex mutex_;
+  /// Open until every section was verified, so that a file whose name went away can be.
+  mutable std::shared_ptr<const RandomAccessFile> file_ LEADLINE_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
 Result<std::unique_ptr<SegmentFile>> SegmentFile::Open(
     FileSystem* fs, const std::string& path, const std::optional<FileIdentity>& expected) {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const RandomAccessFile> file,
+                            fs->NewRandomAccessFile(path));
   LEADLINE_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> mapped, fs->MapFile(path));
-  const std::string_view bytes(reinterpret_cast<const char*>(mapped->data()), mapped->size());
-  LEADLINE_ASSIGN_OR_RETURN(Frame frame, ParseFrame(bytes, path, expected));
-  return std::unique_ptr<SegmentFile>(
-      std::make_unique<MappedSegmentFile>(std::move(mapped), std::move(frame), path));
+  LEADLINE_ASSIGN_OR_RETURN(Frame frame, ReadFrame(*file, mapped->size(), path, expected));
+  return std::unique_ptr<SegmentFile>(std::make_unique<MappedSegmentFile>(
+      fs, std::move(mapped), std::move(file), std::move(frame), path));
 }
 
 }  // namespace leadline::segment

@@ -173,17 +173,13 @@ Status CheckSectionSize(uint32_t type, uint64_t size, const SegmentInfo& info) {
   return {};
 }
 
-Result<Frame> ParseFrame(std::string_view file, const std::string& path,
-                         const std::optional<FileIdentity>& expected) {
-  if (file.size() < sizeof(FileHeader)) {
-    return Damaged(path, "V1", "file shorter than its header: " + Pair("size", file.size()));
-  }
-  FileHeader header{};
-  std::memcpy(&header, file.data(), sizeof header);
-  LEADLINE_RETURN_IF_ERROR(CheckEnvelope(header, file.size(), path));
-  const std::string_view table = file.substr(header.table_offset);
+namespace {
+
+/// The frame behind an envelope that was checked; `table` are the bytes it points to.
+Result<Frame> DecodeFrame(const FileHeader& header, std::string_view table, uint64_t size,
+                          const std::string& path, const std::optional<FileIdentity>& expected) {
   Frame frame;
-  frame.identity = {file.size(), HashFrame(header, table)};
+  frame.identity = {size, HashFrame(header, table)};
   if (frame.identity.hash != header.hash) {
     return Damaged(path, "V1", "header or section table does not match its hash");
   }
@@ -220,6 +216,45 @@ Result<Frame> ParseFrame(std::string_view file, const std::string& path,
   }
   LEADLINE_RETURN_IF_ERROR(CheckSections(frame, header, path));
   return frame;
+}
+
+/// `n` bytes at `offset`; kDataLoss when the file ends before.
+Result<std::string> ReadWhole(const RandomAccessFile& file, uint64_t offset, size_t n,
+                              const std::string& path) {
+  std::string bytes(n, '\0');
+  LEADLINE_ASSIGN_OR_RETURN(const std::string_view got, file.Read(offset, n, bytes.data()));
+  if (got.size() != n) {
+    return Damaged(path, "V2", "file ends early: " + Pair("size", offset + got.size()));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Result<Frame> ParseFrame(std::string_view file, const std::string& path,
+                         const std::optional<FileIdentity>& expected) {
+  if (file.size() < sizeof(FileHeader)) {
+    return Damaged(path, "V1", "file shorter than its header: " + Pair("size", file.size()));
+  }
+  FileHeader header{};
+  std::memcpy(&header, file.data(), sizeof header);
+  LEADLINE_RETURN_IF_ERROR(CheckEnvelope(header, file.size(), path));
+  return DecodeFrame(header, file.substr(header.table_offset), file.size(), path, expected);
+}
+
+Result<Frame> ReadFrame(const RandomAccessFile& file, uint64_t size, const std::string& path,
+                        const std::optional<FileIdentity>& expected) {
+  if (size < sizeof(FileHeader)) {
+    return Damaged(path, "V1", "file shorter than its header: " + Pair("size", size));
+  }
+  FileHeader header{};
+  LEADLINE_ASSIGN_OR_RETURN(const std::string head, ReadWhole(file, 0, sizeof header, path));
+  std::memcpy(&header, head.data(), sizeof header);
+  LEADLINE_RETURN_IF_ERROR(CheckEnvelope(header, size, path));
+  LEADLINE_ASSIGN_OR_RETURN(
+      const std::string table,
+      ReadWhole(file, header.table_offset, static_cast<size_t>(size - header.table_offset), path));
+  return DecodeFrame(header, table, size, path, expected);
 }
 
 }  // namespace leadline::segment

@@ -24,6 +24,10 @@ struct Frame {
 Result<Frame> ParseFrame(std::string_view file, const std::string& path,
                          const std::optional<FileIdentity>& expected);
 
+/// The same, reading header and table of a file of `size` bytes; errors of the file pass through.
+Result<Frame> ReadFrame(const RandomAccessFile& file, uint64_t size, const std::string& path,
+                        const std::optional<FileIdentity>& expected);
+
 /// OK when `info` is inside the caps; kInvalidArgument names the field, the value and the limit.
 Status CheckInfo(const SegmentInfo& info);
 

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "forwarding_file_system.h"
 #include "status_matchers.h"
 #include "temp_dir.h"
 
@@ -83,6 +84,40 @@ TEST(FileSystem, DeleteRecursivelyRemovesTheTreeButNoLinkTarget) {
   ASSERT_OK(DeleteRecursively(fs, dir.file("tree")));
   EXPECT_THAT(fs->FileExists(dir.file("tree")), StatusIs(StatusCode::kNotFound));
   EXPECT_OK(fs->FileExists(dir.file("outside/kept")));
+}
+
+TEST(FileSystem, DeleteRecursivelyReportsWhatItMayNotDelete) {
+  const TempDir dir;
+  testing::ForwardingFileSystem fs(FileSystem::Posix());
+  ASSERT_OK(CreateDirectoriesDurably(&fs, dir.file("tree/a")));
+  ASSERT_OK(WriteFileAtomically(&fs, dir.file("tree/a/file"), "x"));
+  fs.set_before([](testing::FileCall call, const std::string& path) {
+    return call == testing::FileCall::kDelete && path.find("file") != std::string::npos
+               ? PermissionDeniedError("injected: path=" + path)
+               : OkStatus();
+  });
+  EXPECT_THAT(DeleteRecursively(&fs, dir.file("tree")), StatusIs(StatusCode::kPermissionDenied));
+  EXPECT_OK(fs.FileExists(dir.file("tree/a/file")));
+  fs.set_before(nullptr);
+  EXPECT_OK(DeleteRecursively(&fs, dir.file("tree")));
+  EXPECT_OK(DeleteRecursively(&fs, dir.file("tree"))) << "nothing there is fine";
+}
+
+TEST(FileSystem, CreateDirectoriesDurablySyncsEachParentOfWhatItMade) {
+  const TempDir dir;
+  testing::ForwardingFileSystem fs(FileSystem::Posix());
+  std::vector<std::string> synced;
+  fs.set_before([&](testing::FileCall call, const std::string& path) {
+    if (call == testing::FileCall::kSyncDirectory) {
+      synced.push_back(path);
+    }
+    return OkStatus();
+  });
+  ASSERT_OK(CreateDirectoriesDurably(&fs, dir.file("a/b/c")));
+  EXPECT_EQ(synced, (std::vector<std::string>{dir.path(), dir.file("a"), dir.file("a/b")}));
+  synced.clear();
+  ASSERT_OK(CreateDirectoriesDurably(&fs, dir.file("a/b/c")));
+  EXPECT_TRUE(synced.empty());
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ struct CallControl {
   static constexpr size_t kCheckInterval = 1024;
 
   const CancelToken* cancel = nullptr;
+  /// A second token, of whoever owns what the call works on; null where nobody else may end it.
+  const CancelToken* owner_cancel = nullptr;
   Clock* clock = nullptr;
   /// Clock::MonotonicNanos value after which the call fails; 0 means no deadline.
   int64_t deadline_nanos = 0;

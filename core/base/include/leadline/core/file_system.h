@@ -137,7 +137,12 @@ std::string DirectoryName(const std::string& path);
 std::string JoinPath(std::string_view directory, std::string_view name);
 /// Creates `path` and its missing parents.
 Status CreateDirectories(FileSystem* fs, const std::string& path);
+/// The same; the names of what it created are durable on return.
+Status CreateDirectoriesDurably(FileSystem* fs, const std::string& path);
+/// Makes creates, renames and unlinks in `path` durable.
+Status SyncDirectory(FileSystem* fs, const std::string& path);
 /// Deletes `path` and everything below it; OK when it does not exist. Follows no symbolic link.
+/// Reports the first thing it could not delete and stops there.
 Status DeleteRecursively(FileSystem* fs, const std::string& path);
 
 }  // namespace leadline

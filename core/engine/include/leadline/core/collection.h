@@ -46,7 +46,10 @@ struct CollectionStats {
   uint64_t segment_bytes = 0;
   uint64_t resident_bytes = 0;  ///< heap of tail and indexes; mapped files not counted
   double min_self_recall = 1;   ///< worst build audit of the segments
-  bool degraded = false;
+  bool degraded = false;        ///< some segment is damaged or cannot be read now
+  /// Newest failure of sealing, merging or rebuilding that no success has followed; empty without
+  /// one. It is tried again with growing pauses.
+  std::string last_build_error;
 };
 
 /// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
@@ -64,13 +67,15 @@ class Collection {
   /// Visible to every later read of this process. Limits: kMaxBatchRecords operations and
   /// kMaxBatchBytes. Errors: kInvalidArgument (id, vector size, non-finite or zero vector, payload:
   /// names record and field), kNotFound (patch of an unknown id), kResourceExhausted (disk nearly
-  /// full; nothing changed), kFailedPrecondition (read-only or latched after an I/O error).
+  /// full, or too many rows wait to be sealed; nothing changed), kFailedPrecondition (read-only or
+  /// latched after an I/O error). Waits up to 30 s while sealing does not keep up.
   virtual Result<WriteResult> Write(const WriteBatch& batch) = 0;
   /// Write with only upserts.
   virtual Result<WriteResult> Upsert(std::vector<Record> records) = 0;
+  /// Unknown and expired ids are no error and do not count. No ids: nothing happens.
   virtual Result<WriteResult> Delete(const std::vector<std::string>& ids) = 0;
   /// Deletes every record that matches at the moment of the call, in batches of bounded size;
-  /// returns the last sequence and the total count.
+  /// returns the last sequence and the total count. Cannot be cancelled.
   virtual Result<WriteResult> DeleteWhere(const Filter& filter) = 0;
 
   /// One entry per id, in order; nullopt where no visible record has it.
@@ -95,8 +100,9 @@ class Collection {
                                           const SearchOptions& options = {}) = 0;
 
   virtual Result<CollectionStats> Stats() = 0;
-  /// Returns when every row is in sealed, indexed segments and compaction has nothing to do.
-  /// `progress` (may be empty) is told what is being done and the share done in [0, 1].
+  /// Returns when every row written before the call is in sealed, indexed segments and compaction
+  /// has nothing to do there. `progress` (may be empty) is told what is being done and the share
+  /// done in [0, 1]; it must not close the database. kCancelled by `cancel` or Database::Close.
   virtual Status Optimize(const std::function<void(std::string_view, double)>& progress = {},
                           const CancelToken* cancel = nullptr) = 0;
 };

@@ -28,8 +28,10 @@ struct VectorField {
 struct CollectionOptions {
   std::vector<VectorField> vectors;      ///< 1 to 16; the first is the default of every call
   std::vector<std::string> text_fields;  ///< payload fields that are embedded, in this order
-  /// Name of the embedder that makes the default vector from the text fields ("static"), or empty.
-  /// Recorded with its version; a different one is refused later.
+  /// Name of the embedder of the default vector ("static"), or empty. The library embeds the query
+  /// of SearchText with it, nothing else: the vectors of records come from whoever writes them,
+  /// made from the text fields by the same embedder (`leadline ingest` does so). Its version is
+  /// recorded, and SearchText refuses another.
   std::string embedder;
   std::string language;  ///< BCP 47 code of the texts, informational
 };
@@ -47,11 +49,12 @@ struct DatabaseOptions {
   uint32_t search_threads = 1;
   /// Rows of the in-memory tail past which it is sealed into a segment; [16, 10^7].
   uint32_t seal_rows = 16384;
-  /// Bytes of tail vectors past which it is sealed earlier; [64 KiB, 16 GiB].
+  /// Bytes of the tail (vectors, ids, payloads) past which it is sealed earlier; [64 KiB, 16 GiB].
   uint64_t seal_bytes = uint64_t{64} << 20;
-  /// False leaves sealing, compaction and rebuilds to Optimize().
+  /// False leaves sealing, compaction, rebuilds and the deletion of what expired to Optimize().
   bool background_maintenance = true;
-  /// Writes are refused with kResourceExhausted while less than this is free on the disk.
+  /// Writes are refused with kResourceExhausted while less than this is free on the disk; deletes
+  /// alone while less than a quarter of it is. Builds keep it free too.
   uint64_t min_free_bytes = uint64_t{64} << 20;
   /// Everything read and written goes through this; null means the system's files.
   FileSystem* file_system = nullptr;

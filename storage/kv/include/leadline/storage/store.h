@@ -30,6 +30,12 @@ enum class Table : uint8_t {
 };
 inline constexpr size_t kTableCount = 5;
 
+/// How much free space a write needs.
+enum class Admission : uint8_t {
+  kNormal,  ///< min_free_bytes must stay free
+  kShrink,  ///< deletes only: let through down to a quarter of it, so that a full disk can be freed
+};
+
 struct StoreOptions {
   FileSystem* fs = nullptr;  ///< null means FileSystem::Posix()
   Clock* clock = nullptr;    ///< null means Clock::System()
@@ -117,7 +123,12 @@ class Store {
   /// the system's page cache. After the first failed write the store is latched: every later write
   /// fails with kFailedPrecondition until it is reopened; kResourceExhausted from the free-space
   /// watermark does not latch and changes nothing. One batch is written by one thread at a time.
-  virtual Status Write(const WriteBatch& batch, bool sync) = 0;
+  virtual Status Write(const WriteBatch& batch, bool sync, Admission admission) = 0;
+
+  Status Write(const WriteBatch& batch, bool sync) {
+    return Write(batch, sync, Admission::kNormal);
+  }
+
   /// Makes every earlier Write durable.
   virtual Status SyncLog() = 0;
 

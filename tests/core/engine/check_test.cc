@@ -1,0 +1,281 @@
+// `check` against one broken invariant at a time: exactly that one is reported, and repair mends
+// it.
+
+#include <algorithm>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "engine_fixture.h"
+#include "forwarding_file_system.h"
+#include "store_forge.h"
+
+namespace leadline::testing {
+namespace {
+
+using kv::Table;
+
+class CheckTest : public EngineTest {
+ protected:
+  /// Two groups (rows 0-2999 and 3000-3099, ordinals one higher), each with a dead row, and a tail.
+  void SetUp() override {
+    options_.background_maintenance = false;
+    Open();
+    Create(4);
+    Fill(0, 3000);
+    ASSERT_OK(collection_->Optimize());
+    Fill(3000, 3100);
+    ASSERT_OK(collection_->Optimize());
+    ASSERT_OK(collection_->Delete({"r5", "r3050"}));
+    Fill(3100, 3150);
+    ASSERT_EQ(collection_->Stats()->segments, 2U);
+    expected_ = Everything();
+    Close();
+  }
+
+  void Damage(const std::function<void(StoreForge*)>& damage) {
+    StoreForge forge(path());
+    damage(&forge);
+    forge.Close();
+  }
+
+  /// Labels that check gives, after nothing but an open.
+  std::set<std::string> Labels() {
+    std::set<std::string> labels;
+    Open();
+    const Result<CheckReport> report = database_->Check();
+    EXPECT_OK(report);
+    for (const CheckProblem& problem : report->problems) {
+      labels.insert(problem.invariant);
+      details_ += problem.invariant + " " + problem.where + ": " + problem.detail + "\n";
+    }
+    Close();
+    return labels;
+  }
+
+  void ExpectFound(const std::set<std::string>& labels) { EXPECT_EQ(Labels(), labels) << details_; }
+
+  void ExpectRepaired(bool accept_loss = false) {
+    ASSERT_OK_AND_ASSIGN(const RepairReport repaired, Database::Repair(path(), accept_loss));
+    EXPECT_EQ(repaired.lost_data, accept_loss);
+    details_.clear();
+    EXPECT_EQ(Labels(), std::set<std::string>()) << details_;
+    if (!accept_loss) {
+      Open();
+      ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+      EXPECT_EQ(Everything(), expected_);
+    }
+  }
+
+  std::vector<std::string> expected_;
+  std::string details_;
+};
+
+TEST_F(CheckTest, FindsNothingInAnUntouchedDatabase) {
+  ExpectFound({});
+  ASSERT_OK_AND_ASSIGN(const RepairReport report, Database::Repair(path(), false));
+  ASSERT_EQ(report.actions.size(), 1U);
+  EXPECT_EQ(report.actions[0], "nothing to do: every invariant holds");
+}
+
+TEST_F(CheckTest, I1LocationOfAnotherRecord) {
+  Damage([](StoreForge* forge) {
+    forge->Put(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "bogus"),
+               engine::FixedValue64(forge->OrdinalOf("r10")));
+  });
+  ExpectFound({"I1"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I1LocationOfNoRecord) {
+  Damage([](StoreForge* forge) {
+    forge->Put(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "bogus"),
+               engine::FixedValue64(1'000'000));
+  });
+  ExpectFound({"I1"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I1RecordWithoutItsVector) {
+  Damage([](StoreForge* forge) {
+    forge->Delete(Table::kVectors,
+                  engine::VectorKey(StoreForge::kCollection, 0, forge->OrdinalOf("r10")));
+  });
+  ExpectFound({"I1"});
+  EXPECT_THAT(Database::Repair(path(), false), StatusIs(StatusCode::kDataLoss, "accept-loss"));
+  ExpectRepaired(/*accept_loss=*/true);
+}
+
+TEST_F(CheckTest, I1VectorWithoutItsRecord) {
+  Damage([](StoreForge* forge) {
+    forge->Put(Table::kVectors, engine::VectorKey(StoreForge::kCollection, 0, 6),
+               std::string(16, '\0'));
+  });
+  ExpectFound({"I1"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I2RecordWithoutLocation) {
+  Damage([](StoreForge* forge) {
+    forge->Delete(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"));
+  });
+  ExpectFound({"I2"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I1AndI2LocationThatPointsElsewhere) {
+  Damage([](StoreForge* forge) {
+    forge->Put(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"),
+               engine::FixedValue64(forge->OrdinalOf("r11")));
+  });
+  ExpectFound({"I1", "I2"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I3DeadRowWithoutItsTombstone) {
+  Damage([](StoreForge* forge) {
+    forge->Delete(Table::kTombstones, engine::OrdinalKey(StoreForge::kCollection, 6));
+  });
+  ExpectFound({"I3"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I3LiveRowWithATombstone) {
+  Damage([](StoreForge* forge) {
+    forge->Put(Table::kTombstones,
+               engine::OrdinalKey(StoreForge::kCollection, forge->OrdinalOf("r10")),
+               engine::FixedValue64(1));
+  });
+  ExpectFound({"I3"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I4RowWithAnotherId) {
+  Damage([](StoreForge* forge) {
+    forge->Reseal(0, [](segment::SegmentInfo* /*info*/, Sections* sections) {
+      (*sections)[3][1] = '9';  // "r0" becomes "r9"
+    });
+  });
+  ExpectFound({"I4"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I5MissingFileIsRebuiltAloneAndTheRestStays) {
+  std::string kept;
+  Damage([&](StoreForge* forge) {
+    const std::vector<engine::GroupEntry> groups = forge->Groups();
+    std::filesystem::remove(forge->FileOf(groups[1].fields[0]));
+    kept = forge->FileOf(groups[0].fields[0]);
+  });
+  ExpectFound({"I5"});
+  ExpectRepaired();
+  EXPECT_TRUE(std::filesystem::exists(kept)) << "one bad segment must not cost the others";
+}
+
+TEST_F(CheckTest, I5FileWithAFlippedByte) {
+  Damage([](StoreForge* forge) {
+    std::fstream file(forge->FileOf(forge->Groups()[0].fields[0]),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(300);
+    file.put('\x7f');
+  });
+  ExpectFound({"I5"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I6OverlappingGroups) {
+  Damage([](StoreForge* forge) {
+    engine::GroupEntry first = forge->Groups()[0];
+    first.last_ordinal += 10;
+    forge->PutGroup(first);
+  });
+  ExpectFound({"I6"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I3AndI6RowsThatNoGroupCovers) {
+  Damage([](StoreForge* forge) {
+    const engine::GroupEntry first = forge->Groups()[0];
+    forge->Delete(Table::kMeta,
+                  engine::GroupEntryKey(StoreForge::kCollection, first.first_ordinal));
+  });
+  ExpectFound({"I3", "I6"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I7Counters) {
+  Damage([](StoreForge* forge) {
+    const std::string key = engine::CountersKey(StoreForge::kCollection);
+    engine::Counters counters = engine::DecodeCounters(forge->Get(Table::kMeta, key)).value();
+    ++counters.live_rows;
+    forge->Put(Table::kMeta, key, engine::EncodeCounters(counters));
+  });
+  ExpectFound({"I7"});
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, I8VectorThatDiffersFromTheStoredOne) {
+  Damage([](StoreForge* forge) {
+    const std::string key = engine::VectorKey(StoreForge::kCollection, 0, forge->OrdinalOf("r10"));
+    std::string vector = forge->Get(Table::kVectors, key);
+    SetItem<float>(&vector, 0, 9.0F);
+    forge->Put(Table::kVectors, key, vector);
+  });
+  ExpectFound({"I8"});
+  ASSERT_OK(Database::Repair(path(), false));
+  details_.clear();
+  EXPECT_EQ(Labels(), std::set<std::string>()) << details_;
+}
+
+TEST_F(CheckTest, RepairLeavesOtherCollectionsAlone) {
+  Open();
+  CollectionOptions options;
+  options.vectors.emplace_back();
+  options.vectors[0].dim = 2;
+  ASSERT_OK_AND_ASSIGN(auto other, database_->CreateCollection("other", options));
+  Record record;
+  record.id = "a";
+  record.vector = {1, 2};
+  ASSERT_OK(other->Upsert({record}));
+  ASSERT_OK(other->Optimize());
+  other.reset();
+  Close();
+  const std::vector<std::string> before = SegmentFiles();
+  Damage([](StoreForge* forge) {
+    forge->Delete(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"));
+  });
+  ExpectRepaired();
+  // Both groups of the damaged collection were replaced, that of the other was not.
+  const std::vector<std::string> after = SegmentFiles();
+  EXPECT_EQ(std::count_if(before.begin(), before.end(),
+                          [&](const std::string& name) {
+                            return std::find(after.begin(), after.end(), name) != after.end();
+                          }),
+            1);
+}
+
+TEST_F(CheckTest, AReaderFindsNothingBesideAWriterThatCompacts) {
+  Open();
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  // Table files for the reader to open.
+  Close();
+  DatabaseOptions read_only;
+  read_only.read_only = true;
+  ASSERT_OK_AND_ASSIGN(const auto reader, Database::Open(path(), read_only));
+  {
+    kv::StoreOptions options;
+    options.sequence_key = std::string(engine::kSequenceKey);
+    ASSERT_OK_AND_ASSIGN(const auto store, kv::Store::Open(path() + "/store", options));
+    for (size_t table = 0; table < kv::kTableCount; ++table) {
+      ASSERT_OK(store->Compact(static_cast<kv::Table>(table)));
+    }
+    ASSERT_OK(store->Close());
+  }
+  ASSERT_OK_AND_ASSIGN(const CheckReport report, reader->Check());
+  for (const CheckProblem& problem : report.problems) {
+    ADD_FAILURE() << problem.invariant << " " << problem.where << ": " << problem.detail;
+  }
+}
+
+}  // namespace
+}  // namespace leadline::testing

@@ -1,0 +1,381 @@
+// What opening, backing up and reading leave on the disk, and what they make of files that are
+// missing, foreign, unreadable for a moment or from the future.
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "engine_fixture.h"
+#include "fault_injection_file_system.h"
+#include "forwarding_file_system.h"
+#include "power_cut_file_system.h"
+#include "sealed_segment.h"
+#include "store_forge.h"
+
+namespace leadline::testing {
+namespace {
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+class DatabaseFilesTest : public EngineTest {
+ protected:
+  DatabaseFilesTest() : files_(FileSystem::Posix()) {
+    options_.file_system = &files_;
+    options_.background_maintenance = false;
+  }
+
+  void SealSixtyRows() {
+    Open();
+    Create(4);
+    Fill(0, 60);
+    ASSERT_OK(collection_->Optimize());
+  }
+
+  /// Opening and mapping of segment files answers `code` until told otherwise.
+  void BreakSegments(StatusCode code) {
+    files_.set_before([code](FileCall call, const std::string& path) {
+      const bool read = call == FileCall::kRead || call == FileCall::kMap;
+      return read && EndsWith(path, ".seg") ? Status(code, "injected: path=" + path) : OkStatus();
+    });
+  }
+
+  ForwardingFileSystem files_;
+  FaultInjectionFileSystem faults_{FileSystem::Posix()};
+  std::atomic<int> reads_{0};
+};
+
+TEST_F(DatabaseFilesTest, NewParentDirectoriesSurviveAPowerCut) {
+  PowerCutFileSystem disk;
+  options_.file_system = &disk;
+  options_.create_if_missing = true;
+  ASSERT_OK_AND_ASSIGN(database_, Database::Open("/a/b/c/db", options_));
+  Create(4);
+  Fill(0, 10);
+  ASSERT_OK(collection_->Optimize());
+  Fill(10, 20);
+  ASSERT_OK(database_->Backup("/x/y/z/backup"));
+  const auto image = disk.Cut(CutMode::kDropUnsynced, 1);
+  collection_.reset();
+  ASSERT_OK(database_->Close());
+  database_.reset();
+  options_.create_if_missing = false;
+  options_.file_system = image.get();
+  for (const char* path : {"/a/b/c/db", "/x/y/z/backup"}) {
+    SCOPED_TRACE(path);
+    ASSERT_OK_AND_ASSIGN(database_, Database::Open(path, options_));
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+    EXPECT_EQ(collection_->Count(std::nullopt).value(), 20U);
+    EXPECT_FALSE(collection_->Stats()->degraded);
+    collection_.reset();
+    ASSERT_OK(database_->Close());
+    database_.reset();
+  }
+}
+
+TEST_F(DatabaseFilesTest, OpeningRemovesOurGarbageAndNothingElse) {
+  SealSixtyRows();
+  Close();
+  const std::string segments = path() + "/segments/";
+  std::filesystem::create_directories(segments + "lost+found/inner");
+  std::filesystem::create_directories(segments + "00000000000000aa.seg/inner");
+  std::ofstream(segments + ".nfs000001") << "x";
+  std::ofstream(segments + "notes.txt") << "x";
+  std::ofstream(segments + "00000000000000bb.seg") << "x";
+  std::ofstream(segments + "00000000000000cc.seg.tmp") << "x";
+  Reopen();
+  std::vector<std::string> names = SegmentFiles();
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{".nfs000001", "0000000000000001.seg",
+                                             "00000000000000aa.seg", "lost+found", "notes.txt"}));
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), 60U);
+}
+
+TEST_F(DatabaseFilesTest, GarbageThatCannotBeDeletedDoesNotStopAnOpen) {
+  SealSixtyRows();
+  Close();
+  std::ofstream(path() + "/segments/00000000000000bb.seg") << "x";
+  files_.set_before([](FileCall call, const std::string& path) {
+    return call == FileCall::kDelete && EndsWith(path, ".seg")
+               ? PermissionDeniedError("injected: path=" + path)
+               : OkStatus();
+  });
+  Reopen();
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), 60U);
+}
+
+TEST_F(DatabaseFilesTest, PassingErrorsAreRetriedAndNeverCountAsDamage) {
+  for (const StatusCode code :
+       {StatusCode::kResourceExhausted, StatusCode::kUnavailable, StatusCode::kPermissionDenied}) {
+    SCOPED_TRACE(StatusCodeName(code));
+    SealSixtyRows();
+    const std::vector<std::string> expected = Everything();
+    const std::vector<std::string> before = SegmentFiles();
+    Close();
+    BreakSegments(code);
+    Reopen();
+    EXPECT_EQ(Everything(), expected);
+    EXPECT_EQ(collection_->Count(std::nullopt).value(), 60U);
+    EXPECT_TRUE(collection_->Stats()->degraded);
+    EXPECT_EQ(collection_->Stats()->damaged_segments, 0U);
+    ASSERT_OK(collection_->Delete({expected[0]}));
+    ASSERT_OK(collection_->Optimize());
+    EXPECT_EQ(SegmentFiles(), before) << "nothing to rebuild, nothing to delete";
+    files_.set_before(nullptr);
+    EXPECT_TRUE(
+        Eventually([&] { return Everything().size() == 59 && !collection_->Stats()->degraded; }));
+    EXPECT_EQ(Everything()[0], expected[1]) << "the delete was kept for when the file is back";
+    EXPECT_EQ(SegmentFiles(), before);
+    ExpectSound();
+    Close();
+    std::filesystem::remove_all(path());
+  }
+}
+
+TEST_F(DatabaseFilesTest, ASegmentCutWhileItIsMappedIsDamageAndNoSignal) {
+  options_.file_system = nullptr;
+  SealSixtyRows();
+  Close();
+  Reopen();
+  const std::string segment = path() + "/segments/" + SegmentFiles().at(0);
+  std::filesystem::resize_file(segment, 300);
+  EXPECT_EQ(Everything().size(), 60U);
+  EXPECT_EQ(collection_->Stats()->damaged_segments, 1U);
+}
+
+TEST_F(DatabaseFilesTest, ASegmentOfANewerReleaseIsLeftAlone) {
+  SealSixtyRows();
+  const std::vector<std::string> expected = Everything();
+  Close();
+  {
+    StoreForge forge(path());
+    forge.ResealRaw(0, [](std::string* bytes) { (*bytes)[8] = 2; });
+    forge.Close();
+  }
+  const std::vector<std::string> before = SegmentFiles();
+  std::ofstream(path() + "/segments/00000000000000bb.seg") << "x";
+  EXPECT_THAT(Database::Open(path(), options_), StatusIs(StatusCode::kUnimplemented, "newer"));
+  EXPECT_EQ(SegmentFiles().size(), before.size() + 1) << "a refused open deletes nothing";
+  options_.read_only = true;
+  options_.create_if_missing = false;
+  ASSERT_OK_AND_ASSIGN(database_, Database::Open(path(), options_));
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  EXPECT_EQ(Everything(), expected);
+  EXPECT_TRUE(collection_->Stats()->degraded);
+}
+
+TEST_F(DatabaseFilesTest, TheFirstDeleteInASegmentReadsNoFile) {
+  SealSixtyRows();
+  Fill(60, 70);
+  Close();
+  Reopen();
+  files_.set_before([&](FileCall call, const std::string& path) {
+    reads_.fetch_add(call == FileCall::kRead && EndsWith(path, ".seg") ? 1 : 0);
+    return OkStatus();
+  });
+  const std::string segment = path() + "/segments/" + SegmentFiles().at(0);
+  std::string bytes;
+  {
+    std::ifstream in(segment, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  }
+  // Bytes that would be found damaged by whoever reads them.
+  std::ofstream(segment, std::ios::binary | std::ios::in | std::ios::out).seekp(300).put('\x7f');
+  ASSERT_OK(collection_->Delete({"r3", "r65"}));
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), 68U);
+  EXPECT_EQ(collection_->Stats()->dead_rows, 1U);
+  EXPECT_EQ(reads_, 0);
+  EXPECT_EQ(collection_->Stats()->damaged_segments, 0U) << "nobody has read it";
+  std::ofstream(segment, std::ios::binary | std::ios::in | std::ios::out)
+      .seekp(300)
+      .put(bytes[300]);
+  EXPECT_EQ(Everything().size(), 68U);
+  EXPECT_EQ(collection_->Stats()->damaged_segments, 0U);
+  Reopen();
+  EXPECT_EQ(collection_->Stats()->dead_rows, 1U);
+  EXPECT_EQ(Everything().size(), 68U);
+  ExpectSound();
+}
+
+TEST_F(DatabaseFilesTest, ASecondWriterIsRefusedAtOnceAndTouchesNothing) {
+  SealSixtyRows();
+  std::vector<std::chrono::steady_clock::duration> took;
+  std::atomic<int> changes{0};
+  ForwardingFileSystem watched(FileSystem::Posix());
+  watched.set_before([&](FileCall call, const std::string& /*path*/) {
+    const bool change = call == FileCall::kMakeDirectory || call == FileCall::kSyncDirectory ||
+                        call == FileCall::kCreate || call == FileCall::kDelete;
+    changes.fetch_add(change ? 1 : 0);
+    return OkStatus();
+  });
+  DatabaseOptions second = options_;
+  second.file_system = &watched;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_THAT(Database::Open(path(), second),
+                StatusIs(StatusCode::kFailedPrecondition, std::to_string(::getpid())));
+    took.push_back(std::chrono::steady_clock::now() - start);
+  }
+  std::sort(took.begin(), took.end());
+  EXPECT_LT(took[2], std::chrono::milliseconds(100));
+  EXPECT_EQ(changes, 0) << "the lock comes first";
+}
+
+TEST_F(DatabaseFilesTest, ARefreshedReaderNoticesAnotherDatabaseUnderItsPath) {
+  options_.file_system = nullptr;
+  SealSixtyRows();
+  Close();
+  DatabaseOptions read_only;
+  read_only.read_only = true;
+  ASSERT_OK_AND_ASSIGN(auto reader, Database::Open(path(), read_only));
+  ASSERT_OK_AND_ASSIGN(auto view, reader->OpenCollection("c"));
+  SearchOptions nearest;
+  nearest.limit = 100;
+  const std::vector<float> query(4, 0.25F);
+  ASSERT_OK_AND_ASSIGN(const SearchResponse old, view->Search(query, nearest));
+  EXPECT_EQ(old.hits.size(), 60U);
+  // Same names, same numbers, other rows.
+  std::filesystem::remove_all(path());
+  Open();
+  Create(4);
+  Fill(500, 560);
+  ASSERT_OK(collection_->Optimize());
+  Close();
+  ASSERT_OK(reader->Refresh());
+  ASSERT_OK_AND_ASSIGN(const SearchResponse fresh, view->Search(query, nearest));
+  ASSERT_EQ(fresh.hits.size(), 60U);
+  for (const Hit& hit : fresh.hits) {
+    EXPECT_EQ(hit.id.substr(0, 2), "r5") << hit.id;
+    EXPECT_EQ(hit.id.size(), 4U);
+  }
+}
+
+TEST_F(DatabaseFilesTest, BackupRefusesADirectoryItDidNotMake) {
+  SealSixtyRows();
+  const std::string target = dir_.file("backup");
+  std::filesystem::create_directories(target + ".partial");
+  std::ofstream(target + ".partial/thesis.txt") << "years of work";
+  EXPECT_THAT(database_->Backup(target), StatusIs(StatusCode::kAlreadyExists, ".partial"));
+  EXPECT_TRUE(std::filesystem::exists(target + ".partial/thesis.txt"));
+  std::filesystem::remove_all(target + ".partial");
+  // One that was interrupted is replaced.
+  std::filesystem::create_directories(target + ".partial/store");
+  std::ofstream(target + ".partial/UNFINISHED") << "x";
+  ASSERT_OK(database_->Backup(target));
+  EXPECT_FALSE(std::filesystem::exists(target + "/UNFINISHED"));
+  EXPECT_FALSE(std::filesystem::exists(target + ".partial"));
+  Close();
+  options_.create_if_missing = false;
+  ASSERT_OK_AND_ASSIGN(database_, Database::Open(target, options_));
+  ExpectSound();
+}
+
+TEST_F(DatabaseFilesTest, AFailedBackupLeavesNothing) {
+  SealSixtyRows();
+  files_.set_before([](FileCall call, const std::string& path) {
+    return call == FileCall::kCreate && path.find("backup.partial/segments") != std::string::npos
+               ? UnavailableError("injected")
+               : OkStatus();
+  });
+  EXPECT_THAT(database_->Backup(dir_.file("backup")), StatusIs(StatusCode::kUnavailable));
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("backup")));
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("backup.partial")));
+}
+
+TEST_F(DatabaseFilesTest, CloseReportsWhatWasNotWritten) {
+  options_.file_system = &faults_;
+  SealSixtyRows();
+  collection_.reset();
+  FaultPlan plan;
+  plan.ops = FileOp::kSync | FileOp::kWrite;
+  plan.sticky = true;
+  faults_.Arm(plan);
+  EXPECT_FALSE(database_->Close().ok());
+  EXPECT_GT(faults_.Disarm(), 0U);
+  database_.reset();
+  Open();
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), 60U);
+}
+
+TEST_F(DatabaseFilesTest, RefreshInAForkedChildIsRefused) {
+  SealSixtyRows();
+  Close();
+  DatabaseOptions read_only;
+  read_only.read_only = true;
+  ASSERT_OK_AND_ASSIGN(auto reader, Database::Open(path(), read_only));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool refused = reader->Refresh().code() == StatusCode::kFailedPrecondition;
+    ::_exit(refused ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_OK(reader->Refresh());
+}
+
+TEST_F(DatabaseFilesTest, EntriesOutOfRangeAreDamageAndRepairRebuildsThem) {
+  SealSixtyRows();
+  Close();
+  const auto refused = [&](const std::function<void(engine::GroupEntry*)>& change) {
+    engine::GroupEntry saved;
+    {
+      StoreForge forge(path());
+      saved = forge.Groups().at(0);
+      engine::GroupEntry changed = saved;
+      change(&changed);
+      forge.PutGroup(changed);
+      forge.Close();
+    }
+    EXPECT_THAT(Database::Open(path(), options_), StatusIs(StatusCode::kDataLoss));
+    StoreForge forge(path());
+    forge.PutGroup(saved);
+    forge.Close();
+  };
+  refused([](engine::GroupEntry* group) { group->last_ordinal = 0; });
+  refused([](engine::GroupEntry* group) { group->last_ordinal = uint64_t{1} << 60; });
+  refused([](engine::GroupEntry* group) { group->rows = 1'000; });
+  refused([](engine::GroupEntry* group) { group->fields[0].info.rows = 61; });
+  refused([](engine::GroupEntry* group) { group->fields[0].info.dim = 5; });
+  refused([](engine::GroupEntry* group) { group->fields[0].info.collection_id = 2; });
+  refused([](engine::GroupEntry* group) { group->fields.push_back(group->fields[0]); });
+  refused([](engine::GroupEntry* group) { group->fields[0].info.min_sequence = 1'000'000; });
+  {
+    StoreForge forge(path());
+    engine::GroupEntry group = forge.Groups().at(0);
+    group.rows = 1'000;
+    forge.PutGroup(group);
+    forge.Close();
+  }
+  ASSERT_OK(Database::Repair(path(), false));
+  Reopen();
+  EXPECT_EQ(Everything().size(), 60U);
+  ExpectSound();
+}
+
+TEST_F(DatabaseFilesTest, DeletingNothingIsNoError) {
+  SealSixtyRows();
+  ASSERT_OK_AND_ASSIGN(const WriteResult result, collection_->Delete({}));
+  EXPECT_EQ(result.deleted, 0U);
+  EXPECT_GT(result.sequence, 0U);
+}
+
+TEST_F(DatabaseFilesTest, UnavailableCodesAreNamed) {
+  Open();
+  CollectionOptions options;
+  options.vectors.emplace_back();
+  options.vectors[0].dim = 4;
+  options.vectors[0].codes = CodeType::kSq8;
+  const Status refused = database_->CreateCollection("c", options).status();
+  EXPECT_THAT(refused, StatusIs(StatusCode::kUnimplemented, "field=codes"));
+  EXPECT_EQ(refused.field(), "codes");
+}
+
+}  // namespace
+}  // namespace leadline::testing
