@@ -13,8 +13,9 @@
 namespace leadline::engine {
 namespace {
 
-/// Reads of the newest state race with writers; after this many collisions a snapshot is pinned.
-constexpr int kOptimisticAttempts = 4;
+/// Searches of the newest state race with writers; after this many collisions a snapshot is pinned,
+/// which waits for the commit in progress. So a call costs at most three times its work.
+constexpr int kOptimisticAttempts = 2;
 constexpr size_t kDeleteBatch = 1000;
 constexpr size_t kMaxScrollLimit = 100'000;
 constexpr uint64_t kLastOrdinal = std::numeric_limits<uint64_t>::max() - 1;
@@ -146,23 +147,19 @@ Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
 
 Result<std::vector<std::optional<Record>>> CollectionImpl::Get(const std::vector<std::string>& ids,
                                                                const ReadOptions& options) {
-  using Records = std::vector<std::optional<Record>>;
-  return WithRetries(database_.get(), options.snapshot,
-                     [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<Records> {
-                       LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, std::nullopt));
-                       const CallControl control =
-                           MakeControl(view.core->clock, options.timeout_ms, options.cancel);
-                       Records records;
-                       for (const std::string& id : ids) {
-                         LEADLINE_RETURN_IF_ERROR(control.Check());
-                         LEADLINE_RETURN_IF_ERROR(ValidateId(id));
-                         uint64_t ordinal = 0;
-                         LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record,
-                                                   ReadRecordById(view, id, options, &ordinal));
-                         records.push_back(std::move(record));
-                       }
-                       return records;
-                     });
+  LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(options.snapshot, std::nullopt));
+  LEADLINE_RETURN_IF_ERROR(PinStore(&view));
+  const CallControl control = MakeControl(view.core->clock, options.timeout_ms, options.cancel);
+  std::vector<std::optional<Record>> records;
+  for (const std::string& id : ids) {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    LEADLINE_RETURN_IF_ERROR(ValidateId(id));
+    uint64_t ordinal = 0;
+    LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record,
+                              ReadRecordById(view, id, options, &ordinal));
+    records.push_back(std::move(record));
+  }
+  return records;
 }
 
 Result<uint64_t> CollectionImpl::ScanCount(const ReadView& view, const CallControl& control) {
@@ -178,16 +175,24 @@ Result<uint64_t> CollectionImpl::ScanCount(const ReadView& view, const CallContr
 
 Result<uint64_t> CollectionImpl::Count(const std::optional<Filter>& filter,
                                        const ReadOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(options.snapshot, filter));
-  const CallControl control = MakeControl(view.core->clock, options.timeout_ms, options.cancel);
-  LEADLINE_RETURN_IF_ERROR(control.Check());
-  if (entry_.options.vectors.size() > 1) {
-    // A field's segments hold only the rows that have it.
-    return ScanCount(view, control);
-  }
-  Searcher searcher(view.core.get(), *view.collection, view.state, 0, view.visibility, control);
-  LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
-  return searcher.degraded() ? ScanCount(view, control) : Result<uint64_t>(searcher.matches());
+  return WithRetries(database_.get(), options.snapshot,
+                     [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<uint64_t> {
+                       LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(snapshot, filter));
+                       const CallControl control =
+                           MakeControl(view.core->clock, options.timeout_ms, options.cancel);
+                       LEADLINE_RETURN_IF_ERROR(control.Check());
+                       if (entry_.options.vectors.size() > 1) {
+                         // A field's segments hold only the rows that have it.
+                         LEADLINE_RETURN_IF_ERROR(PinStore(&view));
+                         return ScanCount(view, control);
+                       }
+                       Searcher searcher(view.core.get(), *view.collection, view.state, 0,
+                                         view.visibility, control);
+                       LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
+                       // A degraded searcher has a view of a snapshot.
+                       return searcher.degraded() ? ScanCount(view, control)
+                                                  : Result<uint64_t>(searcher.matches());
+                     });
 }
 
 Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
@@ -196,27 +201,23 @@ Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
                              "1.." + std::to_string(kMaxScrollLimit));
   }
   LEADLINE_ASSIGN_OR_RETURN(const uint64_t first, ParseCursor(options.cursor));
-  return WithRetries(
-      database_.get(), options.read.snapshot,
-      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<ScrollPage> {
-        LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
-        const CallControl control =
-            MakeControl(view.core->clock, options.read.timeout_ms, options.read.cancel);
-        ScrollPage page;
-        LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
-            view.core.get(), *view.collection, first, kLastOrdinal, view.visibility, control,
-            [&](uint64_t ordinal, const StoredRecord& stored) -> Result<bool> {
-              if (page.records.size() == options.limit) {
-                page.next_cursor = CursorOf(ordinal);
-                return false;
-              }
-              LEADLINE_ASSIGN_OR_RETURN(Record record,
-                                        ToRecord(view, ordinal, stored, options.read));
-              page.records.push_back(std::move(record));
-              return true;
-            }));
-        return page;
-      });
+  LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(options.read.snapshot, options.filter));
+  LEADLINE_RETURN_IF_ERROR(PinStore(&view));
+  const CallControl control =
+      MakeControl(view.core->clock, options.read.timeout_ms, options.read.cancel);
+  ScrollPage page;
+  LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
+      view.core.get(), *view.collection, first, kLastOrdinal, view.visibility, control,
+      [&](uint64_t ordinal, const StoredRecord& stored) -> Result<bool> {
+        if (page.records.size() == options.limit) {
+          page.next_cursor = CursorOf(ordinal);
+          return false;
+        }
+        LEADLINE_ASSIGN_OR_RETURN(Record record, ToRecord(view, ordinal, stored, options.read));
+        page.records.push_back(std::move(record));
+        return true;
+      }));
+  return page;
 }
 
 Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,

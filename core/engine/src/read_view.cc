@@ -61,6 +61,18 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
   return view;
 }
 
+Status PinStore(ReadView* view) {
+  if (view->visibility.snapshot != nullptr) {
+    return {};
+  }
+  view->store = view->core->store->NewSnapshot();
+  if (view->store == nullptr) {
+    return FailedPreconditionError("store gives no snapshot: path=" + view->core->path);
+  }
+  view->visibility.snapshot = view->store.get();
+  return {};
+}
+
 CallControl MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel) {
   CallControl control;
   control.cancel = cancel;

@@ -26,7 +26,7 @@ Result<Record> ToRecord(const ReadView& view, uint64_t ordinal, StoredRecord sto
         view.core->store->Get(kv::Table::kVectors, VectorKey(view.collection->id(), f, ordinal),
                               view.visibility.snapshot));
     if (!bytes.has_value()) {
-      return AbortedError("record was replaced while it was read: id=" + record.id);
+      return MissingPart(view.visibility, "vector", ordinal);
     }
     LEADLINE_ASSIGN_OR_RETURN(std::vector<float> values, DecodeVector(*bytes, fields[f].dim));
     if (f == 0) {
@@ -56,7 +56,7 @@ Result<std::optional<Record>> ReadRecordById(const ReadView& view, const std::st
       view.core->store->Get(kv::Table::kRecords, OrdinalKey(view.collection->id(), *ordinal),
                             view.visibility.snapshot));
   if (!bytes.has_value()) {
-    return AbortedError("record was replaced while it was read: id=" + id);
+    return MissingPart(view.visibility, "record", *ordinal);
   }
   LEADLINE_ASSIGN_OR_RETURN(StoredRecord stored, DecodeRecord(*bytes));
   if (view.visibility.Expired(stored.expires_at_ms)) {

@@ -9,8 +9,8 @@
 
 namespace leadline::engine {
 
-/// Reads one record by id at the view; nullopt when no visible record has it. kAborted when the
-/// record was replaced between its two look-ups (newest state only).
+/// Reads one record by id at the view; nullopt when no visible record has it. MissingPart when the
+/// record was replaced between two look-ups.
 Result<std::optional<Record>> ReadRecordById(const ReadView& view, const std::string& id,
                                              const ReadOptions& options, uint64_t* ordinal);
 

@@ -35,7 +35,8 @@ void AndWords(std::vector<uint64_t>* words, const std::vector<uint64_t>& other) 
   }
 }
 
-/// Tests candidates that the columns could not decide against the stored payload.
+/// Tests candidates, all of them alive at the view, that the columns could not decide against the
+/// stored payload.
 Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
                           const SegmentContents& contents, const Visibility& visibility,
                           const CallControl& control, std::vector<uint64_t>* words) {
@@ -47,12 +48,12 @@ Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
         const std::vector<std::optional<std::string>> records,
         core->store->MultiGet(kv::Table::kRecords, keys, visibility.snapshot));
     for (size_t i = 0; i < rows.size(); ++i) {
-      bool matches = false;
-      if (records[i].has_value()) {
-        LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
-        matches = visibility.compiled->Matches(record.payload);
+      // The row is alive at the view, so a record that is gone says nothing about it.
+      if (!records[i].has_value()) {
+        return MissingPart(visibility, "record", contents.ordinals[rows[i]]);
       }
-      if (!matches) {
+      LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
+      if (!visibility.compiled->Matches(record.payload)) {
         ClearBit(words, rows[i]);
       }
     }
@@ -101,6 +102,15 @@ Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
 }
 
 }  // namespace
+
+Status MissingPart(const Visibility& visibility, std::string_view what, uint64_t ordinal) {
+  if (visibility.snapshot == nullptr) {
+    return AbortedError("record was replaced while it was read: ordinal=" +
+                        std::to_string(ordinal));
+  }
+  return DataLossError("store lacks part of a live record: part=" + std::string(what) +
+                       " ordinal=" + std::to_string(ordinal));
+}
 
 Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& collection,
                                 const SealedSegment& segment, const Visibility& visibility,

@@ -29,6 +29,11 @@ struct Visibility {
   }
 };
 
+/// What it means that the store lacks something of a record that exists at the view: kAborted where
+/// the view sees the newest store (it was replaced meanwhile: take a newer view), kDataLoss where
+/// it sees one moment.
+Status MissingPart(const Visibility& visibility, std::string_view what, uint64_t ordinal);
+
 /// Rows of one source that may be returned. Null mask: all of them.
 struct VisibleRows {
   std::shared_ptr<const RowMask> mask;
@@ -40,7 +45,8 @@ struct VisibleRows {
 };
 
 /// Rows of a segment that are alive, unexpired and match. Filter results are kept per segment.
-/// REQUIRES: segment.Contents() != nullptr. Errors: store faults, kCancelled, kDeadlineExceeded.
+/// REQUIRES: segment.Contents() != nullptr. Errors: store faults, kCancelled, kDeadlineExceeded,
+/// MissingPart when payloads had to be read and one of them was replaced meanwhile.
 Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& collection,
                                 const SealedSegment& segment, const Visibility& visibility,
                                 const CallControl& control);
@@ -50,7 +56,9 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
                              const Visibility& visibility, const CallControl& control);
 
 /// Calls `visit` for every visible, matching record of [first, last], in order, read from the
-/// store; stops early when it returns false. Exact whatever state the segments are in.
+/// store; stops early when it returns false. Exact whatever state the segments are in. Sees the
+/// moment of `visibility.snapshot`, or the present one: together with rows of a state (the tail,
+/// other segments) only a snapshot taken with that state gives one answer.
 Status VisitStoreRecords(
     DatabaseCore* core, const CollectionState& collection, uint64_t first, uint64_t last,
     const Visibility& visibility, const CallControl& control,

@@ -67,6 +67,13 @@ Searcher::Searcher(DatabaseCore* core, const CollectionState& collection,
 Status Searcher::Prepare() {
   for (const auto& group : *state_->groups) {
     const SealedSegment* segment = group->segments[field_].get();
+    if (segment != nullptr && segment->Contents() == nullptr && visibility_.snapshot == nullptr) {
+      // Its rows come from the store, all others from the state: that needs one moment for both.
+      return AbortedError("a damaged segment is answered at a snapshot only");
+    }
+  }
+  for (const auto& group : *state_->groups) {
+    const SealedSegment* segment = group->segments[field_].get();
     if (segment == nullptr) {
       continue;
     }
@@ -181,7 +188,7 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
         core_->store->Get(kv::Table::kVectors, VectorKey(collection_.id(), field_, ordinal),
                           visibility_.snapshot));
     if (!bytes.has_value()) {
-      return true;
+      return MissingPart(visibility_, "vector", ordinal);
     }
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values, DecodeVector(*bytes, field.dim));
     const std::vector<float> form = SearchForm(field, values);

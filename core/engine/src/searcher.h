@@ -46,7 +46,8 @@ class Searcher {
            std::shared_ptr<const ReadState> state, uint32_t field, const Visibility& visibility,
            const CallControl& control);
 
-  /// Determines the visible rows of every source. Call once, first.
+  /// Determines the visible rows of every source. Call once, first. kAborted where only a view of a
+  /// snapshot gives one answer (a damaged segment, a payload replaced while it was tested).
   Status Prepare();
   /// The k nearest visible rows of each query [n x dim, search form], sorted. If k rows are visible
   /// and match, k come back.
