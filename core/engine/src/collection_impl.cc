@@ -154,9 +154,7 @@ Result<std::vector<std::optional<Record>>> CollectionImpl::Get(const std::vector
   for (const std::string& id : ids) {
     LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_RETURN_IF_ERROR(ValidateId(id));
-    uint64_t ordinal = 0;
-    LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record,
-                              ReadRecordById(view, id, options, &ordinal));
+    LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record, ReadRecordById(view, id, options));
     records.push_back(std::move(record));
   }
   return records;
@@ -263,33 +261,30 @@ Result<SearchResponse> CollectionImpl::SearchText(std::string_view text,
 }
 
 Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const SearchOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
-  ReadOptions read;
-  read.snapshot = options.snapshot;
-  read.with_payload = false;
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::optional<Record>> found,
-                            Get({std::string(id)}, read));
-  if (!found[0].has_value()) {
-    return NotFoundError("no such record: id=" + std::string(id));
-  }
-  std::vector<float> query = found[0]->vector;
-  for (const NamedVector& named : found[0]->named_vectors) {
-    if (field > 0 && named.name == entry_.options.vectors[field].name) {
-      query = named.values;
-    }
-  }
-  if (query.empty()) {
-    return NotFoundError("record has no such vector: id=" + std::string(id) +
-                         " field=" + entry_.options.vectors[field].name);
-  }
-  SearchOptions wider = options;
-  wider.limit = std::min(options.limit + 1, kMaxTopK);
-  LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, Search(query, wider));
-  std::erase_if(response.hits, [&](const Hit& hit) { return hit.id == id; });
-  if (response.hits.size() > options.limit) {
-    response.hits.resize(options.limit);
-  }
-  return response;
+  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
+  LEADLINE_RETURN_IF_ERROR(ValidateId(id));
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t f, FindField(entry_.options, options.vector_field));
+  const VectorField& field = entry_.options.vectors[f];
+  return WithRetries(
+      database_.get(), options.snapshot,
+      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<SearchResponse> {
+        LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(snapshot, options.filter));
+        uint64_t& self = view.visibility.excluded_ordinal;
+        LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> stored,
+                                  ReadVectorById(view, std::string(id), f, &self));
+        if (self >= view.state->next_ordinal) {
+          // The state still shows an older version, which would be found in its place.
+          return AbortedError("record was replaced while it was read: id=" + std::string(id));
+        }
+        LEADLINE_ASSIGN_OR_RETURN(
+            const std::vector<float> form,
+            SearchCall::PrepareQueries(field, {stored.data(), 1, stored.size()}));
+        SearchCall call(view, options);
+        LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
+                                  call.Run({form.data(), 1, form.size()}, f));
+        return std::move(responses[0]);
+      });
 }
 
 Result<CollectionStats> CollectionImpl::Stats() {

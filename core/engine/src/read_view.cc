@@ -35,7 +35,6 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
   ReadView view;
   view.core = std::move(core);
   view.collection = std::move(collection);
-  view.visibility.now_ms = view.core->clock->UnixMillis();
   if (snapshot != nullptr) {
     view.pinned = std::dynamic_pointer_cast<const PinnedSnapshot>(snapshot);
     if (view.pinned == nullptr || view.pinned->core()->uuid != view.core->uuid) {
@@ -53,6 +52,7 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
   } else {
     view.state = view.collection->Load();
     view.visibility.sequence = view.state->sequence;
+    view.visibility.now_ms = view.core->clock->UnixMillis();
   }
   if (filter.has_value()) {
     view.visibility.filter = filter;

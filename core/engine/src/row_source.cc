@@ -132,11 +132,17 @@ Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& colle
       AndWords(&own->words, rows.mask->words);
     }
   }
+  const size_t excluded = visibility.excluded_ordinal == 0
+                              ? segment.rows()
+                              : segment.FindRow(visibility.excluded_ordinal);
+  if (own == nullptr && (contents.expiries != nullptr || excluded < segment.rows())) {
+    own = std::make_shared<RowMask>();
+    own->words = rows.mask == nullptr ? AllRows(segment.rows()) : rows.mask->words;
+  }
+  if (excluded < segment.rows()) {
+    ClearBit(&own->words, excluded);
+  }
   if (contents.expiries != nullptr) {
-    if (own == nullptr) {
-      own = std::make_shared<RowMask>();
-      own->words = rows.mask == nullptr ? AllRows(segment.rows()) : rows.mask->words;
-    }
     for (size_t row = 0; row < segment.rows(); ++row) {
       if (visibility.Expired(contents.expiries[row])) {
         ClearBit(&own->words, row);
@@ -176,6 +182,7 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
     const bool visible = chunk.has_field(row, field) &&
                          chunk.dead().VisibleAt(row, visibility.sequence) &&
                          !visibility.Expired(chunk.expires_at_ms(row)) &&
+                         chunk.ordinal(row) != visibility.excluded_ordinal &&
                          (decided || visibility.compiled->Matches(chunk.payload(row)));
     if (!visible) {
       ClearBit(&mask->words, row);
@@ -206,7 +213,7 @@ Status VisitStoreRecords(
       LEADLINE_RETURN_IF_ERROR(control.Check());
     }
     LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
-    if (visibility.Expired(record.expires_at_ms) ||
+    if (visibility.Expired(record.expires_at_ms) || ordinal == visibility.excluded_ordinal ||
         (visibility.compiled.has_value() && !visibility.compiled->Matches(record.payload))) {
       continue;
     }

@@ -23,6 +23,8 @@ struct Visibility {
   std::optional<CompiledFilter> compiled;
   /// Store view of a pinned snapshot; null reads the newest state.
   const kv::StoreSnapshot* snapshot = nullptr;
+  /// A row that is left out although all else admits it; 0 (no row has it) leaves out none.
+  uint64_t excluded_ordinal = 0;
 
   [[nodiscard]] bool Expired(int64_t expires_at_ms) const {
     return expires_at_ms != kNeverExpires && expires_at_ms <= now_ms;

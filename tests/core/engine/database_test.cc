@@ -282,6 +282,56 @@ TEST_F(DatabaseTest, SearchByIdLeavesTheRecordItselfOut) {
   ASSERT_EQ(found.hits.size(), 2U);
   EXPECT_EQ(found.hits[0].id, "b");
   EXPECT_THAT(collection_->SearchId("z"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(collection_->SearchId(""), StatusIs(StatusCode::kInvalidArgument, "field=id"));
+}
+
+TEST_F(DatabaseTest, SearchByIdUsesTheVectorOfTheFieldAndRefusesARecordWithoutOne) {
+  CollectionOptions options = OneField(2);
+  VectorField image;
+  image.name = "image";
+  image.dim = 2;
+  image.metric = Metric::kL2;
+  options.vectors.push_back(image);
+  Create(options);
+  Record both = MakeRecord("both", {0, 0});
+  both.named_vectors.push_back({"image", {5, 5}});
+  Record other = MakeRecord("other", {9, 9});
+  other.named_vectors.push_back({"image", {5, 6}});
+  ASSERT_OK(collection_->Upsert({both, other, MakeRecord("text only", {1, 1})}));
+  SearchOptions by_image;
+  by_image.vector_field = "image";
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_OK_AND_ASSIGN(const SearchResponse found, collection_->SearchId("both", by_image));
+    ASSERT_EQ(found.hits.size(), 1U);
+    EXPECT_EQ(found.hits[0].id, "other");
+    EXPECT_EQ(found.hits[0].score, 1.0F);
+    EXPECT_THAT(collection_->SearchId("text only", by_image),
+                StatusIs(StatusCode::kNotFound, "field=image"));
+    ASSERT_OK(collection_->Optimize());
+  }
+}
+
+TEST_F(DatabaseTest, SearchByIdLosesNeitherAGroupNorTheLastRow) {
+  Create(OneField(1));
+  std::vector<Record> records;
+  for (size_t i = 0; i <= kMaxTopK; ++i) {
+    records.push_back(MakeRecord("r" + std::to_string(i), {static_cast<float>(i)},
+                                 "{\"doc\":" + std::to_string(i % 3) + "}"));
+  }
+  ASSERT_OK(collection_->Upsert(records));
+  for (int round = 0; round < 2; ++round) {
+    SearchOptions grouped;
+    grouped.limit = 3;
+    grouped.group_by = "doc";
+    ASSERT_OK_AND_ASSIGN(const SearchResponse groups, collection_->SearchId("r0", grouped));
+    ASSERT_EQ(groups.hits.size(), 3U);
+    EXPECT_EQ(groups.hits[2].id, "r3") << "the best of the record's own group, without itself";
+    SearchOptions all;
+    all.limit = kMaxTopK;
+    ASSERT_OK_AND_ASSIGN(const SearchResponse rest, collection_->SearchId("r0", all));
+    EXPECT_EQ(rest.hits.size(), kMaxTopK);
+    ASSERT_OK(collection_->Optimize());
+  }
 }
 
 TEST_F(DatabaseTest, ExplainNamesSourcesAndStrategies) {

@@ -197,6 +197,19 @@ TEST_F(ReadConsistencyTest, GetOfSeveralIdsSeesWholeBatches) {
   }
 }
 
+TEST_F(ReadConsistencyTest, SearchIdNeverFindsAnOlderVersionOfItself) {
+  clock_.SetHook([&](int64_t /*look*/) { Replace(5); });
+  SearchOptions options;
+  options.limit = kRows;
+  options.timeout_ms = kTimeoutMs;
+  ASSERT_OK_AND_ASSIGN(const SearchResponse found, collection_->SearchId("r5", options));
+  clock_.ClearHook();
+  EXPECT_EQ(found.hits.size(), kRows - 1);
+  for (const Hit& hit : found.hits) {
+    EXPECT_NE(hit.id, "r5");
+  }
+}
+
 TEST_F(ReadConsistencyTest, ScrollPageSeesOneMoment) {
   AtEveryLook([&] {
     ScrollOptions options;

@@ -90,7 +90,8 @@ class Collection {
   /// Embeds `text` with the collection's embedder first.
   virtual Result<SearchResponse> SearchText(std::string_view text,
                                             const SearchOptions& options = {}) = 0;
-  /// Uses the stored vector of `id`, which is left out of the hits.
+  /// Uses the stored vector of `id` in the searched field; the record itself is left out of the
+  /// hits, and of its group. kNotFound when no visible record has the id, or it has no vector there.
   virtual Result<SearchResponse> SearchId(std::string_view id,
                                           const SearchOptions& options = {}) = 0;
 
