@@ -68,6 +68,14 @@ Result<std::shared_ptr<CollectionState>> CollectionImpl::StateIn(DatabaseCore* c
   return state;
 }
 
+Result<CallControl> CollectionImpl::Control(int64_t timeout_ms, const CancelToken* cancel) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control,
+                            MakeControl(core->clock, timeout_ms, cancel));
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  return control;
+}
+
 Result<ReadView> CollectionImpl::View(const std::shared_ptr<const Snapshot>& snapshot,
                                       const std::optional<Filter>& filter) {
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database_->Core());
@@ -147,9 +155,9 @@ Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
 
 Result<std::vector<std::optional<Record>>> CollectionImpl::Get(const std::vector<std::string>& ids,
                                                                const ReadOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(options.snapshot, std::nullopt));
   LEADLINE_RETURN_IF_ERROR(PinStore(&view));
-  const CallControl control = MakeControl(view.core->clock, options.timeout_ms, options.cancel);
   std::vector<std::optional<Record>> records;
   for (const std::string& id : ids) {
     LEADLINE_RETURN_IF_ERROR(control.Check());
@@ -173,12 +181,10 @@ Result<uint64_t> CollectionImpl::ScanCount(const ReadView& view, const CallContr
 
 Result<uint64_t> CollectionImpl::Count(const std::optional<Filter>& filter,
                                        const ReadOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   return WithRetries(database_.get(), options.snapshot,
                      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<uint64_t> {
                        LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(snapshot, filter));
-                       const CallControl control =
-                           MakeControl(view.core->clock, options.timeout_ms, options.cancel);
-                       LEADLINE_RETURN_IF_ERROR(control.Check());
                        if (entry_.options.vectors.size() > 1) {
                          // A field's segments hold only the rows that have it.
                          LEADLINE_RETURN_IF_ERROR(PinStore(&view));
@@ -199,10 +205,10 @@ Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
                              "1.." + std::to_string(kMaxScrollLimit));
   }
   LEADLINE_ASSIGN_OR_RETURN(const uint64_t first, ParseCursor(options.cursor));
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control,
+                            Control(options.read.timeout_ms, options.read.cancel));
   LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(options.read.snapshot, options.filter));
   LEADLINE_RETURN_IF_ERROR(PinStore(&view));
-  const CallControl control =
-      MakeControl(view.core->clock, options.read.timeout_ms, options.read.cancel);
   ScrollPage page;
   LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
       view.core.get(), *view.collection, first, kLastOrdinal, view.visibility, control,
@@ -220,7 +226,7 @@ Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
 
 Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
                                                                 const SearchOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
   LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> forms,
@@ -232,7 +238,7 @@ Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queri
       database_.get(), options.snapshot,
       [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<std::vector<SearchResponse>> {
         LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
-        SearchCall call(view, options);
+        SearchCall call(view, options, control);
         return call.Run({forms.data(), queries.rows, queries.dim}, field);
       });
 }
@@ -261,7 +267,7 @@ Result<SearchResponse> CollectionImpl::SearchText(std::string_view text,
 }
 
 Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const SearchOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
   LEADLINE_RETURN_IF_ERROR(ValidateId(id));
   LEADLINE_ASSIGN_OR_RETURN(const uint32_t f, FindField(entry_.options, options.vector_field));
@@ -280,7 +286,7 @@ Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const Searc
         LEADLINE_ASSIGN_OR_RETURN(
             const std::vector<float> form,
             SearchCall::PrepareQueries(field, {stored.data(), 1, stored.size()}));
-        SearchCall call(view, options);
+        SearchCall call(view, options, control);
         LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
                                   call.Run({form.data(), 1, form.size()}, f));
         return std::move(responses[0]);

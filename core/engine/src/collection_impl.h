@@ -44,6 +44,7 @@ class CollectionImpl final : public Collection {
  private:
   /// State of this very collection in `core`; kNotFound once it was dropped.
   Result<std::shared_ptr<CollectionState>> StateIn(DatabaseCore* core) const;
+  Result<CallControl> Control(int64_t timeout_ms, const CancelToken* cancel);
   Result<ReadView> View(const std::shared_ptr<const Snapshot>& snapshot,
                         const std::optional<Filter>& filter);
   Result<WriteResult> Commit(std::vector<PreparedOp> ops);

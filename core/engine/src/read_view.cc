@@ -1,5 +1,7 @@
 #include "read_view.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace leadline::engine {
@@ -73,12 +75,21 @@ Status PinStore(ReadView* view) {
   return {};
 }
 
-CallControl MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel) {
+Result<CallControl> MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel) {
+  constexpr int64_t kNanosPerMilli = 1'000'000;
+  if (timeout_ms < 0) {
+    return InvalidFieldError("value out of range", "timeout_ms", std::to_string(timeout_ms),
+                             ">= 0");
+  }
   CallControl control;
   control.cancel = cancel;
   control.clock = clock;
   if (timeout_ms > 0) {
-    control.deadline_nanos = clock->MonotonicNanos() + timeout_ms * 1'000'000;
+    const int64_t now = clock->MonotonicNanos();
+    const int64_t most = std::numeric_limits<int64_t>::max() - std::max<int64_t>(now, 0);
+    if (timeout_ms <= most / kNanosPerMilli) {
+      control.deadline_nanos = now + timeout_ms * kNanosPerMilli;
+    }
   }
   return control;
 }

@@ -61,7 +61,9 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
 /// long.
 Status PinStore(ReadView* view);
 
-/// Deadline and cancellation of one call.
-CallControl MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel);
+/// Deadline and cancellation of one call, made once when it begins: what it repeats inside falls
+/// under the same deadline. `timeout_ms` 0 means none, and one past the end of time too.
+/// kInvalidArgument when it is negative.
+Result<CallControl> MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel);
 
 }  // namespace leadline::engine

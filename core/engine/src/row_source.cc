@@ -5,11 +5,13 @@
 
 #include "keys.h"
 #include "leadline/core/test_hooks.h"
+#include "paced_control.h"
 
 namespace leadline::engine {
 namespace {
 
-constexpr size_t kRecheckBatch = 256;
+/// Records read at once; each may be a megabyte.
+constexpr size_t kRecheckBatch = 64;
 
 bool TestBit(const std::vector<uint64_t>& words, size_t row) {
   return ((words[row >> 6] >> (row & 63)) & 1U) != 0;
@@ -42,6 +44,7 @@ Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
                           const CallControl& control, std::vector<uint64_t>* words) {
   std::vector<size_t> rows;
   std::vector<std::string> keys;
+  PacedControl pace(control);
   const auto flush = [&]() -> Status {
     LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_ASSIGN_OR_RETURN(
@@ -52,6 +55,7 @@ Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
       if (!records[i].has_value()) {
         return MissingPart(visibility, "record", contents.ordinals[rows[i]]);
       }
+      LEADLINE_RETURN_IF_ERROR(pace.Before(1, records[i]->size()));
       LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
       if (!visibility.compiled->Matches(record.payload)) {
         ClearBit(words, rows[i]);
@@ -83,7 +87,8 @@ Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
     return cached;
   }
   const SegmentContents& contents = *segment.Contents();
-  const Candidates candidates = contents.columns->Evaluate(*visibility.filter);
+  LEADLINE_ASSIGN_OR_RETURN(const Candidates candidates,
+                            contents.columns->Evaluate(*visibility.filter, control));
   auto mask = std::make_shared<RowMask>();
   mask->words.resize((segment.rows() + 63) / 64);
   candidates.FillWords(mask->words.data(), mask->words.size());
@@ -166,16 +171,16 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
     const std::shared_ptr<const PayloadColumns> columns = chunk.Columns(rows);
     if (columns != nullptr) {
       std::vector<uint64_t> matching((TailChunk::kCapacity + 63) / 64);
-      const Candidates candidates = columns->Evaluate(*visibility.filter);
+      LEADLINE_ASSIGN_OR_RETURN(const Candidates candidates,
+                                columns->Evaluate(*visibility.filter, control));
       candidates.FillWords(matching.data(), matching.size());
       AndWords(&mask->words, matching);
       decided = candidates.exact();
     }
   }
+  PacedControl pace(control);
   for (size_t row = 0; row < rows; ++row) {
-    if (row % CallControl::kCheckInterval == 0) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-    }
+    LEADLINE_RETURN_IF_ERROR(pace.Before(1, decided ? 0 : chunk.payload(row).size()));
     if (!TestBit(mask->words, row)) {
       continue;
     }
@@ -203,15 +208,13 @@ Status VisitStoreRecords(
     const std::function<Result<bool>(uint64_t ordinal, const StoredRecord& record)>& visit) {
   const auto it = core->store->NewIterator(kv::Table::kRecords, CollectionPrefix(collection.id()),
                                            visibility.snapshot);
-  size_t seen = 0;
+  PacedControl pace(control);
   for (it->Seek(OrdinalKey(collection.id(), first)); it->Valid(); it->Next()) {
     const uint64_t ordinal = OrdinalOfKey(it->key());
     if (ordinal > last) {
       break;
     }
-    if (seen++ % CallControl::kCheckInterval == 0) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-    }
+    LEADLINE_RETURN_IF_ERROR(pace.Before(1, it->value().size()));
     LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
     if (visibility.Expired(record.expires_at_ms) || ordinal == visibility.excluded_ordinal ||
         (visibility.compiled.has_value() && !visibility.compiled->Matches(record.payload))) {

@@ -38,10 +38,7 @@ Status SearchCall::Validate(const CollectionOptions& collection, const SearchOpt
   LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", options.ef_search, 1, kMaxEfSearch));
   LEADLINE_RETURN_IF_ERROR(CheckRange("nprobe", options.nprobe, 0, kMaxNprobe));
   LEADLINE_RETURN_IF_ERROR(CheckRange("rescore", options.rescore, 0, kMaxEfSearch));
-  if (options.timeout_ms < 0) {
-    return InvalidFieldError("value out of range", "timeout_ms", std::to_string(options.timeout_ms),
-                             ">= 0");
-  }
+
   if (options.min_score.has_value() && !(*options.min_score == *options.min_score)) {
     return InvalidFieldError("value is not a number", "min_score", "nan", "a finite number");
   }
@@ -92,7 +89,6 @@ bool SearchCall::Acceptable(float score, Metric metric) const {
 }
 
 Result<std::vector<SearchResponse>> SearchCall::Run(MatrixView queries, uint32_t field) {
-  control_ = MakeControl(view_.core->clock, options_.timeout_ms, options_.cancel);
   LEADLINE_RETURN_IF_ERROR(control_.Check());
   Searcher searcher(view_.core.get(), *view_.collection, view_.state, field, view_.visibility,
                     control_);

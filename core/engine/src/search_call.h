@@ -13,7 +13,8 @@ namespace leadline::engine {
 class SearchCall {
  public:
   /// Borrowed; must outlive the object.
-  SearchCall(const ReadView& view, const SearchOptions& options) : view_(view), options_(options) {}
+  SearchCall(const ReadView& view, const SearchOptions& options, const CallControl& control)
+      : view_(view), options_(options), control_(control) {}
 
   /// Checks everything about the request that needs no data. kInvalidArgument names the field.
   static Status Validate(const CollectionOptions& collection, const SearchOptions& options);
@@ -38,7 +39,7 @@ class SearchCall {
 
   const ReadView& view_;
   const SearchOptions& options_;
-  CallControl control_;
+  const CallControl& control_;
 };
 
 }  // namespace leadline::engine

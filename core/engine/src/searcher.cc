@@ -10,6 +10,7 @@
 #include "leadline/index/flat.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
+#include "paced_control.h"
 #include "prepared_batch.h"
 
 namespace leadline::engine {
@@ -179,6 +180,7 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
                            std::vector<std::vector<Candidate>>* found) const {
   const VectorField& field = collection_.fields()[field_];
   const simd::MetricDistance distance(field.metric, field.dim);
+  PacedControl pace(control_);
   const auto visit = [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
     if (((record.fields >> field_) & 1U) == 0) {
       return true;
@@ -191,6 +193,7 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
       return MissingPart(visibility_, "vector", ordinal);
     }
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values, DecodeVector(*bytes, field.dim));
+    LEADLINE_RETURN_IF_ERROR(pace.Before(queries.rows, bytes->size()));
     const std::vector<float> form = SearchForm(field, values);
     for (size_t q = 0; q < queries.rows; ++q) {
       std::vector<Candidate>& best = (*found)[q];

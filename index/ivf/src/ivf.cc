@@ -16,6 +16,7 @@ namespace leadline::index {
 namespace {
 
 constexpr size_t kGatherRows = 64;
+constexpr size_t kCentroidRows = CallControl::kCheckInterval;
 
 class IvfIndex final : public SegmentIndex {
  public:
@@ -41,12 +42,20 @@ class IvfIndex final : public SegmentIndex {
 
  private:
   /// The lists to visit, nearest centroid first, ties by list number.
-  [[nodiscard]] std::vector<Neighbor> NearestLists(const float* query, size_t nprobe) const {
-    std::vector<float> distances(view_.centroids.rows);
-    distance_.Rows(query, view_.centroids.data, view_.centroids.rows, distances.data());
+  [[nodiscard]] Result<std::vector<Neighbor>> NearestLists(const float* query, size_t nprobe,
+                                                           const CallControl& control) const {
+    const MatrixView& centroids = view_.centroids;
+    std::array<float, kCentroidRows> distances;
     TopK top(nprobe);
-    for (uint32_t list = 0; list < distances.size(); ++list) {
-      top.Offer(distances[list], list);
+    for (size_t begin = 0; begin < centroids.rows; begin += kCentroidRows) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+      const size_t count = std::min(kCentroidRows, centroids.rows - begin);
+      distance_.Rows(query, centroids.row(begin).data(), count, distances.data());
+      for (size_t i = 0; i < count; ++i) {
+        if (distances[i] <= top.threshold()) {
+          top.Offer(distances[i], static_cast<uint32_t>(begin + i));
+        }
+      }
     }
     return top.Take();
   }
@@ -55,12 +64,13 @@ class IvfIndex final : public SegmentIndex {
     const size_t nlist = view_.centroids.rows;
     const size_t nprobe =
         std::min(nlist, params.nprobe == 0 ? view_.default_nprobe : params.nprobe);
-    LEADLINE_RETURN_IF_ERROR(params.control.Check());
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<Neighbor> lists,
+                              NearestLists(query, nprobe, params.control));
     TopK top(params.k);
     SearchStats stats;
     stats.distances = nlist;
     uint64_t next_check = CallControl::kCheckInterval;
-    for (const Neighbor& list : NearestLists(query, nprobe)) {
+    for (const Neighbor& list : lists) {
       LEADLINE_RETURN_IF_ERROR(VisitList(query, list.row, params, &next_check, &top, &stats));
     }
     *out = {top.Take(), stats};

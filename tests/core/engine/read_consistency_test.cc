@@ -2,6 +2,7 @@
 // between any two of its steps. The writer acts whenever the read looks at its clock.
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>

@@ -228,6 +228,19 @@ TEST(IvfIndex, LooksAtItsDeadlineInsideALongListAndBetweenIterations) {
               StatusIs(StatusCode::kDeadlineExceeded));
 }
 
+TEST(IvfIndex, LooksAtItsDeadlineWhileItComparesCentroids) {
+  constexpr size_t kLists = 3000;
+  const auto built = Build(Metric::kL2, kLists);
+  SearchParams params;
+  params.nprobe = 1;
+  testing::LookCountingClock clock;
+  params.control.clock = &clock;
+  params.control.deadline_nanos = 1'000'000;
+  std::vector<SearchOutcome> out(1);
+  EXPECT_OK(built->index->Search({built->rows.data(), 1, kDim}, params, out));
+  EXPECT_GE(clock.looks(), static_cast<int64_t>(kLists / CallControl::kCheckInterval) + 1);
+}
+
 TEST(IvfIndex, HostileSectionsAreRefusedOrHarmless) {
   const auto built = Build(Metric::kL2, 8);
   const std::string& good = built->sections[0].bytes;

@@ -20,7 +20,7 @@ struct ReadOptions {
   std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
   bool with_vectors = true;
   bool with_payload = true;
-  int64_t timeout_ms = 0;
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none; kDeadlineExceeded without partial results
   const CancelToken* cancel = nullptr;
 };
 
@@ -91,7 +91,8 @@ class Collection {
   virtual Result<SearchResponse> SearchText(std::string_view text,
                                             const SearchOptions& options = {}) = 0;
   /// Uses the stored vector of `id` in the searched field; the record itself is left out of the
-  /// hits, and of its group. kNotFound when no visible record has the id, or it has no vector there.
+  /// hits, and of its group. kNotFound when no visible record has the id, or it has no vector
+  /// there.
   virtual Result<SearchResponse> SearchId(std::string_view id,
                                           const SearchOptions& options = {}) = 0;
 

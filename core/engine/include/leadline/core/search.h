@@ -36,7 +36,7 @@ struct SearchOptions {
   std::vector<std::string> fields;  ///< payload paths to return; empty means all of it
   bool with_vectors = false;
   bool explain = false;
-  int64_t timeout_ms = 0;  ///< 0 means none; kDeadlineExceeded without partial results
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none; kDeadlineExceeded without partial results
   const CancelToken* cancel = nullptr;
   std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
 };
