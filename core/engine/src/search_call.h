@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "leadline/core/search.h"
@@ -21,7 +23,7 @@ class SearchCall {
   /// Turns queries into search form; kInvalidArgument names query, field, value and limit.
   static Result<std::vector<float>> PrepareQueries(const VectorField& field, MatrixView queries);
 
-  /// `queries` [n x dim] in search form. kAborted when a hit's record vanished meanwhile: take a
+  /// `queries` [n x dim] in search form. kAborted when a record it needs vanished meanwhile: take a
   /// newer view and try again.
   Result<std::vector<SearchResponse>> Run(MatrixView queries, uint32_t field);
 
@@ -29,6 +31,18 @@ class SearchCall {
   Result<std::vector<SearchResponse>> RunPlain(Searcher* searcher, MatrixView queries,
                                                uint32_t field);
   Result<SearchResponse> RunGrouped(Searcher* searcher, VectorView query, uint32_t field);
+
+  /// Group of every row looked at so far.
+  struct GroupKeys {
+    std::vector<std::string> path;
+    std::unordered_map<uint64_t, std::string> by_ordinal;  ///< empty: in no group
+  };
+
+  /// The best candidate of each of the first `limit` groups of acceptable score among `found`. Sets
+  /// `complete` when candidates beyond `found` could not change that.
+  Result<std::vector<Candidate>> BestOfGroups(const Searcher& searcher,
+                                              const std::vector<Candidate>& found, uint32_t field,
+                                              GroupKeys* keys, bool* complete);
   Result<SearchResponse> MakeResponse(const Searcher& searcher, const std::vector<Candidate>& found,
                                       uint32_t field);
   Result<Hit> MakeHit(const Searcher& searcher, const Candidate& candidate, uint32_t field);
