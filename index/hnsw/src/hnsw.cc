@@ -222,7 +222,7 @@ class HnswFactory final : public IndexFactory {
     LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
     for (const SectionView& section : sections) {
       if (section.type == kHnswGraphSection) {
-        LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(section.bytes, vectors.rows));
+        LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(section.bytes, vectors));
         return std::unique_ptr<SegmentIndex>(std::make_unique<HnswIndex>(graph, vectors, metric));
       }
     }
