@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "keys.h"
+#include "leadline/core/hash.h"
 #include "leadline/text/embedder.h"
 #include "prepared_batch.h"
 #include "record_access.h"
@@ -36,6 +37,21 @@ Result<uint64_t> ParseCursor(const std::string& cursor) {
                              "a next_cursor of an earlier page");
   }
   return ordinal;
+}
+
+/// Hash of what approximate answers depend on besides the rows.
+uint64_t IndexBuild(const ReadState& state) {
+  std::vector<uint64_t> parts = {state.TailRows()};
+  for (const auto& group : *state.groups) {
+    for (const auto& segment : group->segments) {
+      if (segment != nullptr) {
+        const FieldSegment& entry = segment->entry();
+        parts.insert(parts.end(),
+                     {entry.info.segment_id, entry.identity.size, entry.identity.hash});
+      }
+    }
+  }
+  return Hash64(parts.data(), parts.size() * sizeof(uint64_t));
 }
 
 /// Runs `read(snapshot)` on the newest state; on kAborted again, in the end on a pinned snapshot.
@@ -249,17 +265,30 @@ Result<SearchResponse> CollectionImpl::Search(VectorView query, const SearchOpti
   return std::move(responses[0]);
 }
 
+Result<std::shared_ptr<const Embedder>> CollectionImpl::OpenEmbedder() {
+  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  const std::string& name = entry_.options.embedder;
+  if (name.empty()) {
+    return InvalidFieldError("collection has no embedder", "collection", entry_.name,
+                             "one created with an embedder");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const Embedder> embedder, leadline::OpenEmbedder(name));
+  if (embedder->name() != name || embedder->version() != entry_.embedder_version) {
+    return FailedPreconditionError(
+        "collection was embedded by another version: embedder=" + std::string(embedder->name()) +
+        " version=" + std::string(embedder->version()) + " recorded_embedder=" + name +
+        " recorded_version=" + entry_.embedder_version);
+  }
+  return embedder;
+}
+
 Result<SearchResponse> CollectionImpl::SearchText(std::string_view text,
                                                   const SearchOptions& options) {
-  if (entry_.options.embedder.empty()) {
-    return FailedPreconditionError("collection has no embedder: name=" + entry_.name);
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Embedder> embedder,
-                            OpenEmbedder(entry_.options.embedder));
-  if (embedder->version() != entry_.embedder_version) {
-    return FailedPreconditionError(
-        "collection was embedded by another version: embedder=" + entry_.options.embedder +
-        " version=" + std::string(embedder->version()) + " expected=" + entry_.embedder_version);
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Embedder> embedder, OpenEmbedder());
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
+  if (field != 0) {
+    return InvalidFieldError("the embedder made no vectors of this field", "vector_field",
+                             options.vector_field, entry_.options.vectors[0].name);
   }
   std::vector<float> query(embedder->dim());
   LEADLINE_RETURN_IF_ERROR(embedder->Embed({&text, 1}, query));
@@ -298,6 +327,7 @@ Result<CollectionStats> CollectionImpl::Stats() {
   CollectionStats stats;
   stats.rows = view.state->live_rows;
   stats.tail_rows = view.state->TailRows();
+  stats.index_build = IndexBuild(*view.state);
   for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
     stats.resident_bytes += chunk->resident_bytes();
   }

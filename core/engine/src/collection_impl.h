@@ -37,6 +37,8 @@ class CollectionImpl final : public Collection {
   Result<SearchResponse> SearchText(std::string_view text, const SearchOptions& options) override;
   Result<SearchResponse> SearchId(std::string_view id, const SearchOptions& options) override;
 
+  [[nodiscard]] Result<std::shared_ptr<const Embedder>> OpenEmbedder() override;
+
   Result<CollectionStats> Stats() override;
   Status Optimize(const std::function<void(std::string_view, double)>& progress,
                   const CancelToken* cancel) override;

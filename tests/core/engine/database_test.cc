@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 
 #include "leadline/core/rng.h"
 #include "leadline/leadline.h"
+#include "leadline/storage/store.h"
+#include "leadline/text/embedder.h"
 #include "status_matchers.h"
 #include "temp_dir.h"
 
@@ -332,6 +335,87 @@ TEST_F(DatabaseTest, SearchByIdLosesNeitherAGroupNorTheLastRow) {
     EXPECT_EQ(rest.hits.size(), kMaxTopK);
     ASSERT_OK(collection_->Optimize());
   }
+}
+
+TEST_F(DatabaseTest, TextIsSearchedWithTheRecordedEmbedderInItsOwnField) {
+  CollectionOptions options;
+  options.embedder = "static";
+  options.vectors.emplace_back();
+  options.vectors.push_back(OneField(256, Metric::kCosine).vectors[0]);
+  options.vectors[1].name = "image";
+  Create(options);
+  ASSERT_OK_AND_ASSIGN(const auto embedder, collection_->OpenEmbedder());
+  EXPECT_EQ(embedder->name(), "static");
+  std::vector<float> vector(embedder->dim());
+  const std::string_view text = "aspirin lowers the risk of heart attacks";
+  ASSERT_OK(embedder->Embed({&text, 1}, vector));
+  ASSERT_OK(collection_->Upsert({MakeRecord("a", vector)}));
+  ASSERT_OK_AND_ASSIGN(const SearchResponse found, collection_->SearchText(text));
+  EXPECT_EQ(found.hits.at(0).id, "a");
+  SearchOptions by_name;
+  by_name.vector_field = "vector";
+  EXPECT_OK(collection_->SearchText(text, by_name));
+  by_name.vector_field = "image";
+  EXPECT_THAT(collection_->SearchText(text, by_name),
+              StatusIs(StatusCode::kInvalidArgument, "field=vector_field value=image"));
+  ASSERT_OK_AND_ASSIGN(auto plain, database_->CreateCollection("plain", OneField(2)));
+  EXPECT_THAT(plain->OpenEmbedder(), StatusIs(StatusCode::kInvalidArgument, "no embedder"));
+  EXPECT_THAT(plain->SearchText(text), StatusIs(StatusCode::kInvalidArgument, "no embedder"));
+}
+
+TEST_F(DatabaseTest, EmbedderOfAnotherVersionIsRefused) {
+  CollectionOptions options;
+  options.embedder = "static";
+  Create(options);
+  const std::string version(collection_->OpenEmbedder().value()->version());
+  const std::string recorded = (version[0] == 'x' ? "y" : "x") + version.substr(1);
+  collection_.reset();
+  ASSERT_OK(database_->Close());
+  database_.reset();
+  {
+    kv::StoreOptions store_options;
+    store_options.sequence_key = "sequence";
+    ASSERT_OK_AND_ASSIGN(auto store, kv::Store::Open(path() + "/store", store_options));
+    ASSERT_OK_AND_ASSIGN(const auto bytes, store->Get(kv::Table::kMeta, "collection/c"));
+    std::string doctored = bytes.value();
+    const size_t at = doctored.rfind(version);
+    ASSERT_NE(at, std::string::npos);
+    doctored[at] = recorded[0];
+    kv::WriteBatch batch;
+    batch.Put(kv::Table::kMeta, "collection/c", doctored);
+    ASSERT_OK(store->Write(batch, true));
+    ASSERT_OK(store->Close());
+  }
+  Open();
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  EXPECT_THAT(collection_->OpenEmbedder(),
+              StatusIs(StatusCode::kFailedPrecondition, "version=" + version));
+  EXPECT_THAT(collection_->OpenEmbedder(),
+              StatusIs(StatusCode::kFailedPrecondition, "recorded_version=" + recorded));
+  EXPECT_THAT(collection_->SearchText("heart"), StatusIs(StatusCode::kFailedPrecondition));
+}
+
+TEST_F(DatabaseTest, IndexBuildChangesWithEveryBuildAndWithTheTail) {
+  options_.background_maintenance = false;
+  ASSERT_OK(database_->Close());
+  database_.reset();
+  Open();
+  Create(OneField(2));
+  std::set<uint64_t> seen;
+  const auto is_new = [&] { return seen.insert(collection_->Stats()->index_build).second; };
+  EXPECT_TRUE(is_new());
+  EXPECT_FALSE(is_new()) << "nothing changed";
+  Fill(100);
+  EXPECT_TRUE(is_new()) << "tail";
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_TRUE(is_new()) << "sealed";
+  const uint64_t sealed = collection_->Stats()->index_build;
+  Reopen();
+  EXPECT_EQ(collection_->Stats()->index_build, sealed);
+  Fill(60, 2);
+  EXPECT_TRUE(is_new()) << "tail again";
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_TRUE(is_new()) << "merged";
 }
 
 TEST_F(DatabaseTest, ExplainNamesSourcesAndStrategies) {

@@ -16,6 +16,8 @@
 
 namespace leadline {
 
+class Embedder;
+
 struct ReadOptions {
   std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
   bool with_vectors = true;
@@ -47,6 +49,9 @@ struct CollectionStats {
   uint64_t resident_bytes = 0;  ///< heap of tail and indexes; mapped files not counted
   double min_self_recall = 1;   ///< worst build audit of the segments
   bool degraded = false;
+  /// Changes whenever a segment is built, merged or rebuilt, or the tail grows: hash of segment
+  /// identities and tail rows. Equal builds answer approximate searches alike.
+  uint64_t index_build = 0;
 };
 
 /// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
@@ -87,7 +92,8 @@ class Collection {
   /// One response per row of `queries`, equal to those of single calls, at one moment.
   virtual Result<std::vector<SearchResponse>> SearchBatch(MatrixView queries,
                                                           const SearchOptions& options = {}) = 0;
-  /// Embeds `text` with the collection's embedder first.
+  /// Embeds `text` with OpenEmbedder() first. Searches the default field, whose vectors the
+  /// embedder made: kInvalidArgument when another one is named.
   virtual Result<SearchResponse> SearchText(std::string_view text,
                                             const SearchOptions& options = {}) = 0;
   /// Uses the stored vector of `id` in the searched field; the record itself is left out of the
@@ -95,6 +101,11 @@ class Collection {
   /// there.
   virtual Result<SearchResponse> SearchId(std::string_view id,
                                           const SearchOptions& options = {}) = 0;
+
+  /// The embedder (leadline/text/embedder.h) that made the vectors of the default field, for
+  /// queries and records that are to meet them. kFailedPrecondition when the one this program has
+  /// is not the recorded one (names both versions), kInvalidArgument when the collection has none.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Embedder>> OpenEmbedder() = 0;
 
   virtual Result<CollectionStats> Stats() = 0;
   /// Returns when every row is in sealed, indexed segments and compaction has nothing to do.
