@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "keys.h"
+#include "leadline/core/hash.h"
 #include "leadline/text/embedder.h"
 #include "prepared_batch.h"
 #include "record_access.h"
@@ -14,8 +15,9 @@
 namespace leadline::engine {
 namespace {
 
-/// Reads of the newest state race with writers; after this many collisions a snapshot is pinned.
-constexpr int kOptimisticAttempts = 4;
+/// Searches of the newest state race with writers; after this many collisions a snapshot is pinned,
+/// which waits for the commit in progress. So a call costs at most three times its work.
+constexpr int kOptimisticAttempts = 2;
 constexpr size_t kDeleteBatch = 1000;
 constexpr size_t kMaxScrollLimit = 100'000;
 constexpr uint64_t kLastOrdinal = std::numeric_limits<uint64_t>::max() - 1;
@@ -36,6 +38,21 @@ Result<uint64_t> ParseCursor(const std::string& cursor) {
                              "a next_cursor of an earlier page");
   }
   return ordinal;
+}
+
+/// Hash of what approximate answers depend on besides the rows.
+uint64_t IndexBuild(const ReadState& state) {
+  std::vector<uint64_t> parts = {state.TailRows()};
+  for (const auto& group : *state.groups) {
+    for (const auto& segment : group->segments) {
+      if (segment != nullptr) {
+        const FieldSegment& entry = segment->entry();
+        parts.insert(parts.end(),
+                     {entry.info.segment_id, entry.identity.size, entry.identity.hash});
+      }
+    }
+  }
+  return Hash64(parts.data(), parts.size() * sizeof(uint64_t));
 }
 
 /// Runs `read(snapshot)` on the newest state; on kAborted again, in the end on a pinned snapshot.
@@ -66,6 +83,14 @@ Result<std::shared_ptr<CollectionState>> CollectionImpl::StateIn(DatabaseCore* c
     return NotFoundError("collection was dropped: name=" + entry_.name);
   }
   return state;
+}
+
+Result<CallControl> CollectionImpl::Control(int64_t timeout_ms, const CancelToken* cancel) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control,
+                            MakeControl(core->clock, timeout_ms, cancel));
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  return control;
 }
 
 Result<ReadView> CollectionImpl::View(const std::shared_ptr<const Snapshot>& snapshot,
@@ -157,23 +182,17 @@ Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
 
 Result<std::vector<std::optional<Record>>> CollectionImpl::Get(const std::vector<std::string>& ids,
                                                                const ReadOptions& options) {
-  using Records = std::vector<std::optional<Record>>;
-  return WithRetries(database_.get(), options.snapshot,
-                     [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<Records> {
-                       LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, std::nullopt));
-                       const CallControl control =
-                           MakeControl(view.core->clock, options.timeout_ms, options.cancel);
-                       Records records;
-                       for (const std::string& id : ids) {
-                         LEADLINE_RETURN_IF_ERROR(control.Check());
-                         LEADLINE_RETURN_IF_ERROR(ValidateId(id));
-                         uint64_t ordinal = 0;
-                         LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record,
-                                                   ReadRecordById(view, id, options, &ordinal));
-                         records.push_back(std::move(record));
-                       }
-                       return records;
-                     });
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
+  LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(options.snapshot, std::nullopt));
+  LEADLINE_RETURN_IF_ERROR(PinStore(&view));
+  std::vector<std::optional<Record>> records;
+  for (const std::string& id : ids) {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    LEADLINE_RETURN_IF_ERROR(ValidateId(id));
+    LEADLINE_ASSIGN_OR_RETURN(std::optional<Record> record, ReadRecordById(view, id, options));
+    records.push_back(std::move(record));
+  }
+  return records;
 }
 
 Result<uint64_t> CollectionImpl::ScanCount(const ReadView& view, const CallControl& control) {
@@ -189,19 +208,26 @@ Result<uint64_t> CollectionImpl::ScanCount(const ReadView& view, const CallContr
 
 Result<uint64_t> CollectionImpl::Count(const std::optional<Filter>& filter,
                                        const ReadOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(options.snapshot, filter));
-  const CallControl control = MakeControl(view.core->clock, options.timeout_ms, options.cancel);
-  LEADLINE_RETURN_IF_ERROR(control.Check());
-  if (!filter.has_value() && !view.state->MayHoldExpired(view.visibility.now_ms)) {
-    return view.state->live_rows;  // no file is read for it
-  }
-  if (entry_.options.vectors.size() > 1) {
-    // A field's segments hold only the rows that have it.
-    return ScanCount(view, control);
-  }
-  Searcher searcher(view.core.get(), *view.collection, view.state, 0, view.visibility, control);
-  LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
-  return searcher.degraded() ? ScanCount(view, control) : Result<uint64_t>(searcher.matches());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
+  return WithRetries(
+      database_.get(), options.snapshot,
+      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<uint64_t> {
+        LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(snapshot, filter));
+        if (!filter.has_value() && !view.state->MayHoldExpired(view.visibility.now_ms)) {
+          return view.state->live_rows;  // no file is read for it
+        }
+        if (entry_.options.vectors.size() > 1) {
+          // A field's segments hold only the rows that have it.
+          LEADLINE_RETURN_IF_ERROR(PinStore(&view));
+          return ScanCount(view, control);
+        }
+        Searcher searcher(view.core.get(), *view.collection, view.state, 0, view.visibility,
+                          control);
+        LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
+        // A degraded searcher has a view of a snapshot.
+        return searcher.degraded() ? ScanCount(view, control)
+                                   : Result<uint64_t>(searcher.matches());
+      });
 }
 
 Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
@@ -210,32 +236,28 @@ Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
                              "1.." + std::to_string(kMaxScrollLimit));
   }
   LEADLINE_ASSIGN_OR_RETURN(const uint64_t first, ParseCursor(options.cursor));
-  return WithRetries(
-      database_.get(), options.read.snapshot,
-      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<ScrollPage> {
-        LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
-        const CallControl control =
-            MakeControl(view.core->clock, options.read.timeout_ms, options.read.cancel);
-        ScrollPage page;
-        LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
-            view.core.get(), *view.collection, first, kLastOrdinal, view.visibility, control,
-            [&](uint64_t ordinal, const StoredRecord& stored) -> Result<bool> {
-              if (page.records.size() == options.limit) {
-                page.next_cursor = CursorOf(ordinal);
-                return false;
-              }
-              LEADLINE_ASSIGN_OR_RETURN(Record record,
-                                        ToRecord(view, ordinal, stored, options.read));
-              page.records.push_back(std::move(record));
-              return true;
-            }));
-        return page;
-      });
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control,
+                            Control(options.read.timeout_ms, options.read.cancel));
+  LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(options.read.snapshot, options.filter));
+  LEADLINE_RETURN_IF_ERROR(PinStore(&view));
+  ScrollPage page;
+  LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
+      view.core.get(), *view.collection, first, kLastOrdinal, view.visibility, control,
+      [&](uint64_t ordinal, const StoredRecord& stored) -> Result<bool> {
+        if (page.records.size() == options.limit) {
+          page.next_cursor = CursorOf(ordinal);
+          return false;
+        }
+        LEADLINE_ASSIGN_OR_RETURN(Record record, ToRecord(view, ordinal, stored, options.read));
+        page.records.push_back(std::move(record));
+        return true;
+      }));
+  return page;
 }
 
 Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
                                                                 const SearchOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
   LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> forms,
@@ -247,7 +269,7 @@ Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queri
       database_.get(), options.snapshot,
       [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<std::vector<SearchResponse>> {
         LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
-        SearchCall call(view, options);
+        SearchCall call(view, options, control);
         return call.Run({forms.data(), queries.rows, queries.dim}, field);
       });
 }
@@ -258,17 +280,30 @@ Result<SearchResponse> CollectionImpl::Search(VectorView query, const SearchOpti
   return std::move(responses[0]);
 }
 
+Result<std::shared_ptr<const Embedder>> CollectionImpl::OpenEmbedder() {
+  LEADLINE_RETURN_IF_ERROR(database_->Core().status());
+  const std::string& name = entry_.options.embedder;
+  if (name.empty()) {
+    return InvalidFieldError("collection has no embedder", "collection", entry_.name,
+                             "one created with an embedder");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const Embedder> embedder, leadline::OpenEmbedder(name));
+  if (embedder->name() != name || embedder->version() != entry_.embedder_version) {
+    return FailedPreconditionError(
+        "collection was embedded by another version: embedder=" + std::string(embedder->name()) +
+        " version=" + std::string(embedder->version()) + " recorded_embedder=" + name +
+        " recorded_version=" + entry_.embedder_version);
+  }
+  return embedder;
+}
+
 Result<SearchResponse> CollectionImpl::SearchText(std::string_view text,
                                                   const SearchOptions& options) {
-  if (entry_.options.embedder.empty()) {
-    return FailedPreconditionError("collection has no embedder: name=" + entry_.name);
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Embedder> embedder,
-                            OpenEmbedder(entry_.options.embedder));
-  if (embedder->version() != entry_.embedder_version) {
-    return FailedPreconditionError(
-        "collection was embedded by another version: embedder=" + entry_.options.embedder +
-        " version=" + std::string(embedder->version()) + " expected=" + entry_.embedder_version);
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Embedder> embedder, OpenEmbedder());
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
+  if (field != 0) {
+    return InvalidFieldError("the embedder made no vectors of this field", "vector_field",
+                             options.vector_field, entry_.options.vectors[0].name);
   }
   std::vector<float> query(embedder->dim());
   LEADLINE_RETURN_IF_ERROR(embedder->Embed({&text, 1}, query));
@@ -276,33 +311,30 @@ Result<SearchResponse> CollectionImpl::SearchText(std::string_view text,
 }
 
 Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const SearchOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
-  ReadOptions read;
-  read.snapshot = options.snapshot;
-  read.with_payload = false;
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::optional<Record>> found,
-                            Get({std::string(id)}, read));
-  if (!found[0].has_value()) {
-    return NotFoundError("no such record: id=" + std::string(id));
-  }
-  std::vector<float> query = found[0]->vector;
-  for (const NamedVector& named : found[0]->named_vectors) {
-    if (field > 0 && named.name == entry_.options.vectors[field].name) {
-      query = named.values;
-    }
-  }
-  if (query.empty()) {
-    return NotFoundError("record has no such vector: id=" + std::string(id) +
-                         " field=" + entry_.options.vectors[field].name);
-  }
-  SearchOptions wider = options;
-  wider.limit = std::min(options.limit + 1, kMaxTopK);
-  LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, Search(query, wider));
-  std::erase_if(response.hits, [&](const Hit& hit) { return hit.id == id; });
-  if (response.hits.size() > options.limit) {
-    response.hits.resize(options.limit);
-  }
-  return response;
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
+  LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
+  LEADLINE_RETURN_IF_ERROR(ValidateId(id));
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t f, FindField(entry_.options, options.vector_field));
+  const VectorField& field = entry_.options.vectors[f];
+  return WithRetries(
+      database_.get(), options.snapshot,
+      [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<SearchResponse> {
+        LEADLINE_ASSIGN_OR_RETURN(ReadView view, View(snapshot, options.filter));
+        uint64_t& self = view.visibility.excluded_ordinal;
+        LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> stored,
+                                  ReadVectorById(view, std::string(id), f, &self));
+        if (self >= view.state->next_ordinal) {
+          // The state still shows an older version, which would be found in its place.
+          return AbortedError("record was replaced while it was read: id=" + std::string(id));
+        }
+        LEADLINE_ASSIGN_OR_RETURN(
+            const std::vector<float> form,
+            SearchCall::PrepareQueries(field, {stored.data(), 1, stored.size()}));
+        SearchCall call(view, options, control);
+        LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
+                                  call.Run({form.data(), 1, form.size()}, f));
+        return std::move(responses[0]);
+      });
 }
 
 Result<CollectionStats> CollectionImpl::Stats() {
@@ -310,6 +342,7 @@ Result<CollectionStats> CollectionImpl::Stats() {
   CollectionStats stats;
   stats.rows = view.state->live_rows;
   stats.tail_rows = view.state->TailRows();
+  stats.index_build = IndexBuild(*view.state);
   for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
     stats.resident_bytes += chunk->resident_bytes();
   }

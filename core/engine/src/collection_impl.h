@@ -37,6 +37,8 @@ class CollectionImpl final : public Collection {
   Result<SearchResponse> SearchText(std::string_view text, const SearchOptions& options) override;
   Result<SearchResponse> SearchId(std::string_view id, const SearchOptions& options) override;
 
+  [[nodiscard]] Result<std::shared_ptr<const Embedder>> OpenEmbedder() override;
+
   Result<CollectionStats> Stats() override;
   Status Optimize(const std::function<void(std::string_view, double)>& progress,
                   const CancelToken* cancel) override;
@@ -44,6 +46,7 @@ class CollectionImpl final : public Collection {
  private:
   /// State of this very collection in `core`; kNotFound once it was dropped.
   Result<std::shared_ptr<CollectionState>> StateIn(DatabaseCore* core) const;
+  Result<CallControl> Control(int64_t timeout_ms, const CancelToken* cancel);
   Result<ReadView> View(const std::shared_ptr<const Snapshot>& snapshot,
                         const std::optional<Filter>& filter);
   Result<WriteResult> Commit(std::vector<PreparedOp> ops);

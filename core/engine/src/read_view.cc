@@ -1,5 +1,7 @@
 #include "read_view.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace leadline::engine {
@@ -35,7 +37,6 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
   ReadView view;
   view.core = std::move(core);
   view.collection = std::move(collection);
-  view.visibility.now_ms = view.core->clock->UnixMillis();
   if (snapshot != nullptr) {
     view.pinned = std::dynamic_pointer_cast<const PinnedSnapshot>(snapshot);
     if (view.pinned == nullptr || view.pinned->core()->uuid != view.core->uuid) {
@@ -53,6 +54,7 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
   } else {
     view.state = view.collection->Load();
     view.visibility.sequence = view.state->sequence;
+    view.visibility.now_ms = view.core->clock->UnixMillis();
   }
   if (filter.has_value()) {
     view.visibility.filter = filter;
@@ -61,12 +63,33 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
   return view;
 }
 
-CallControl MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel) {
+Status PinStore(ReadView* view) {
+  if (view->visibility.snapshot != nullptr) {
+    return {};
+  }
+  view->store = view->core->store->NewSnapshot();
+  if (view->store == nullptr) {
+    return FailedPreconditionError("store gives no snapshot: path=" + view->core->path);
+  }
+  view->visibility.snapshot = view->store.get();
+  return {};
+}
+
+Result<CallControl> MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel) {
+  constexpr int64_t kNanosPerMilli = 1'000'000;
+  if (timeout_ms < 0) {
+    return InvalidFieldError("value out of range", "timeout_ms", std::to_string(timeout_ms),
+                             ">= 0");
+  }
   CallControl control;
   control.cancel = cancel;
   control.clock = clock;
   if (timeout_ms > 0) {
-    control.deadline_nanos = clock->MonotonicNanos() + timeout_ms * 1'000'000;
+    const int64_t now = clock->MonotonicNanos();
+    const int64_t most = std::numeric_limits<int64_t>::max() - std::max<int64_t>(now, 0);
+    if (timeout_ms <= most / kNanosPerMilli) {
+      control.deadline_nanos = now + timeout_ms * kNanosPerMilli;
+    }
   }
   return control;
 }

@@ -42,7 +42,8 @@ struct ReadView {
   std::shared_ptr<DatabaseCore> core;
   std::shared_ptr<CollectionState> collection;
   std::shared_ptr<const ReadState> state;
-  std::shared_ptr<const PinnedSnapshot> pinned;  ///< null when the newest state is read
+  std::shared_ptr<const PinnedSnapshot> pinned;    ///< null when the newest state is read
+  std::shared_ptr<const kv::StoreSnapshot> store;  ///< what PinStore took, else null
   Visibility visibility;
 };
 
@@ -53,7 +54,16 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
                               const std::shared_ptr<const Snapshot>& snapshot,
                               const std::optional<Filter>& filter);
 
-/// Deadline and cancellation of one call.
-CallControl MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel);
+/// Lets `view` see the store at one moment, the present one, for calls whose answer comes from the
+/// store alone. That moment is not older than the state of the view but may be newer, so a call
+/// that combines the two needs a PinnedSnapshot instead. No effect on the view of a snapshot.
+/// kFailedPrecondition when the store gives no snapshot. Takes no lock that a writer holds for
+/// long.
+Status PinStore(ReadView* view);
+
+/// Deadline and cancellation of one call, made once when it begins: what it repeats inside falls
+/// under the same deadline. `timeout_ms` 0 means none, and one past the end of time too.
+/// kInvalidArgument when it is negative.
+Result<CallControl> MakeControl(Clock* clock, int64_t timeout_ms, const CancelToken* cancel);
 
 }  // namespace leadline::engine

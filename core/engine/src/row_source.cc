@@ -5,11 +5,13 @@
 
 #include "keys.h"
 #include "leadline/core/test_hooks.h"
+#include "paced_control.h"
 
 namespace leadline::engine {
 namespace {
 
-constexpr size_t kRecheckBatch = 256;
+/// Records read at once; each may be a megabyte.
+constexpr size_t kRecheckBatch = 64;
 
 bool TestBit(const std::vector<uint64_t>& words, size_t row) {
   return ((words[row >> 6] >> (row & 63)) & 1U) != 0;
@@ -35,24 +37,27 @@ void AndWords(std::vector<uint64_t>* words, const std::vector<uint64_t>& other) 
   }
 }
 
-/// Tests candidates that the columns could not decide against the stored payload.
+/// Tests candidates, all of them alive at the view, that the columns could not decide against the
+/// stored payload.
 Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
                           const SegmentContents& contents, const Visibility& visibility,
                           const CallControl& control, std::vector<uint64_t>* words) {
   std::vector<size_t> rows;
   std::vector<std::string> keys;
+  PacedControl pace(control);
   const auto flush = [&]() -> Status {
     LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_ASSIGN_OR_RETURN(
         const std::vector<std::optional<std::string>> records,
         core->store->MultiGet(kv::Table::kRecords, keys, visibility.snapshot));
     for (size_t i = 0; i < rows.size(); ++i) {
-      bool matches = false;
-      if (records[i].has_value()) {
-        LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
-        matches = visibility.compiled->Matches(record.payload);
+      // The row is alive at the view, so a record that is gone says nothing about it.
+      if (!records[i].has_value()) {
+        return MissingPart(visibility, "record", contents.ordinals[rows[i]]);
       }
-      if (!matches) {
+      LEADLINE_RETURN_IF_ERROR(pace.Before(1, records[i]->size()));
+      LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
+      if (!visibility.compiled->Matches(record.payload)) {
         ClearBit(words, rows[i]);
       }
     }
@@ -82,7 +87,8 @@ Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
     return cached;
   }
   const SegmentContents& contents = *segment.Contents();
-  const Candidates candidates = contents.columns->Evaluate(*visibility.filter);
+  LEADLINE_ASSIGN_OR_RETURN(const Candidates candidates,
+                            contents.columns->Evaluate(*visibility.filter, control));
   auto mask = std::make_shared<RowMask>();
   mask->words.resize((segment.rows() + 63) / 64);
   candidates.FillWords(mask->words.data(), mask->words.size());
@@ -101,6 +107,15 @@ Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
 }
 
 }  // namespace
+
+Status MissingPart(const Visibility& visibility, std::string_view what, uint64_t ordinal) {
+  if (visibility.snapshot == nullptr) {
+    return AbortedError("record was replaced while it was read: ordinal=" +
+                        std::to_string(ordinal));
+  }
+  return DataLossError("store lacks part of a live record: part=" + std::string(what) +
+                       " ordinal=" + std::to_string(ordinal));
+}
 
 Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& collection,
                                 const SealedSegment& segment, const Visibility& visibility,
@@ -122,11 +137,18 @@ Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& colle
       AndWords(&own->words, rows.mask->words);
     }
   }
-  if (contents.min_expiry <= visibility.now_ms) {
-    if (own == nullptr) {
-      own = std::make_shared<RowMask>();
-      own->words = rows.mask == nullptr ? AllRows(segment.rows()) : rows.mask->words;
-    }
+  const size_t excluded = visibility.excluded_ordinal == 0
+                              ? segment.rows()
+                              : segment.FindRow(visibility.excluded_ordinal);
+  const bool expiring = contents.min_expiry <= visibility.now_ms;
+  if (own == nullptr && (expiring || excluded < segment.rows())) {
+    own = std::make_shared<RowMask>();
+    own->words = rows.mask == nullptr ? AllRows(segment.rows()) : rows.mask->words;
+  }
+  if (excluded < segment.rows()) {
+    ClearBit(&own->words, excluded);
+  }
+  if (expiring) {
     for (size_t row = 0; row < segment.rows(); ++row) {
       if (visibility.Expired(contents.expiries[row])) {
         ClearBit(&own->words, row);
@@ -150,22 +172,23 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
     const std::shared_ptr<const PayloadColumns> columns = chunk.Columns(rows);
     if (columns != nullptr) {
       std::vector<uint64_t> matching((TailChunk::kCapacity + 63) / 64);
-      const Candidates candidates = columns->Evaluate(*visibility.filter);
+      LEADLINE_ASSIGN_OR_RETURN(const Candidates candidates,
+                                columns->Evaluate(*visibility.filter, control));
       candidates.FillWords(matching.data(), matching.size());
       AndWords(&mask->words, matching);
       decided = candidates.exact();
     }
   }
+  PacedControl pace(control);
   for (size_t row = 0; row < rows; ++row) {
-    if (row % CallControl::kCheckInterval == 0) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-    }
+    LEADLINE_RETURN_IF_ERROR(pace.Before(1, decided ? 0 : chunk.payload(row).size()));
     if (!TestBit(mask->words, row)) {
       continue;
     }
     const bool visible = chunk.has_field(row, field) &&
                          chunk.dead().VisibleAt(row, visibility.sequence) &&
                          !visibility.Expired(chunk.expires_at_ms(row)) &&
+                         chunk.ordinal(row) != visibility.excluded_ordinal &&
                          (decided || visibility.compiled->Matches(chunk.payload(row)));
     if (!visible) {
       ClearBit(&mask->words, row);
@@ -186,17 +209,15 @@ Status VisitStoreRecords(
     const std::function<Result<bool>(uint64_t ordinal, const StoredRecord& record)>& visit) {
   const auto it = core->store->NewIterator(kv::Table::kRecords, CollectionPrefix(collection.id()),
                                            visibility.snapshot);
-  size_t seen = 0;
+  PacedControl pace(control);
   for (it->Seek(OrdinalKey(collection.id(), first)); it->Valid(); it->Next()) {
     const uint64_t ordinal = OrdinalOfKey(it->key());
     if (ordinal > last) {
       break;
     }
-    if (seen++ % CallControl::kCheckInterval == 0) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-    }
+    LEADLINE_RETURN_IF_ERROR(pace.Before(1, it->value().size()));
     LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
-    if (visibility.Expired(record.expires_at_ms) ||
+    if (visibility.Expired(record.expires_at_ms) || ordinal == visibility.excluded_ordinal ||
         (visibility.compiled.has_value() && !visibility.compiled->Matches(record.payload))) {
       continue;
     }

@@ -23,11 +23,18 @@ struct Visibility {
   std::optional<CompiledFilter> compiled;
   /// Store view of a pinned snapshot; null reads the newest state.
   const kv::StoreSnapshot* snapshot = nullptr;
+  /// A row that is left out although all else admits it; 0 (no row has it) leaves out none.
+  uint64_t excluded_ordinal = 0;
 
   [[nodiscard]] bool Expired(int64_t expires_at_ms) const {
     return expires_at_ms != kNeverExpires && expires_at_ms <= now_ms;
   }
 };
+
+/// What it means that the store lacks something of a record that exists at the view: kAborted where
+/// the view sees the newest store (it was replaced meanwhile: take a newer view), kDataLoss where
+/// it sees one moment.
+Status MissingPart(const Visibility& visibility, std::string_view what, uint64_t ordinal);
 
 /// Rows of one source that may be returned. Null mask: all of them.
 struct VisibleRows {
@@ -40,7 +47,8 @@ struct VisibleRows {
 };
 
 /// Rows of a segment that are alive, unexpired and match. Filter results are kept per segment.
-/// REQUIRES: segment.Contents() != nullptr. Errors: store faults, kCancelled, kDeadlineExceeded.
+/// REQUIRES: segment.Contents() != nullptr. Errors: store faults, kCancelled, kDeadlineExceeded,
+/// MissingPart when payloads had to be read and one of them was replaced meanwhile.
 Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& collection,
                                 const SealedSegment& segment, const Visibility& visibility,
                                 const CallControl& control);
@@ -50,7 +58,9 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
                              const Visibility& visibility, const CallControl& control);
 
 /// Calls `visit` for every visible, matching record of [first, last], in order, read from the
-/// store; stops early when it returns false. Exact whatever state the segments are in.
+/// store; stops early when it returns false. Exact whatever state the segments are in. Sees the
+/// moment of `visibility.snapshot`, or the present one: together with rows of a state (the tail,
+/// other segments) only a snapshot taken with that state gives one answer.
 Status VisitStoreRecords(
     DatabaseCore* core, const CollectionState& collection, uint64_t first, uint64_t last,
     const Visibility& visibility, const CallControl& control,

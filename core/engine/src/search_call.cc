@@ -1,10 +1,13 @@
 #include "search_call.h"
 
 #include <algorithm>
+#include <span>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
 #include "keys.h"
+#include "leadline/core/filter_tree.h"
 #include "leadline/core/payload_json.h"
 #include "prepared_batch.h"
 
@@ -23,12 +26,38 @@ Status CheckRange(std::string_view field, size_t value, size_t low, size_t high)
 }
 
 float ScoreOf(Metric metric, float distance) {
+  if (metric == Metric::kL2) {
+    return distance;
+  }
   // 0 - x rather than -x: no negative zero reaches the caller.
-  return metric == Metric::kL2 ? distance : 0.0F - distance;
+  const float score = 0.0F - distance;
+  // Vectors of unit length are so within rounding; a cosine is never past 1.
+  return metric == Metric::kCosine ? std::clamp(score, -1.0F, 1.0F) : score;
 }
 
-Status Vanished() {
-  return AbortedError("a hit was replaced while the search ran");
+/// Adds what one more round of a grouped search did: the work of a source sums up, unless another
+/// strategy did it.
+void AddRound(Plan round, Plan* total) {
+  total->sequence = round.sequence;
+  total->simd = std::move(round.simd);
+  total->distances += round.distances;
+  // Sources come in the same order in every round; parts of the tail share a name.
+  std::vector<bool> summed(total->steps.size(), false);
+  for (PlanStep& step : round.steps) {
+    size_t i = 0;
+    while (i < summed.size() && (summed[i] || total->steps[i].source != step.source ||
+                                 total->steps[i].strategy != step.strategy)) {
+      ++i;
+    }
+    if (i == summed.size()) {
+      total->steps.push_back(std::move(step));
+      continue;
+    }
+    summed[i] = true;
+    total->steps[i].distances += step.distances;
+    total->steps[i].candidates += step.candidates;
+    total->steps[i].fallback = total->steps[i].fallback || step.fallback;
+  }
 }
 
 }  // namespace
@@ -38,10 +67,6 @@ Status SearchCall::Validate(const CollectionOptions& collection, const SearchOpt
   LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", options.ef_search, 1, kMaxEfSearch));
   LEADLINE_RETURN_IF_ERROR(CheckRange("nprobe", options.nprobe, 0, kMaxNprobe));
   LEADLINE_RETURN_IF_ERROR(CheckRange("rescore", options.rescore, 0, kMaxEfSearch));
-  if (options.timeout_ms < 0) {
-    return InvalidFieldError("value out of range", "timeout_ms", std::to_string(options.timeout_ms),
-                             ">= 0");
-  }
   if (options.min_score.has_value() && !(*options.min_score == *options.min_score)) {
     return InvalidFieldError("value is not a number", "min_score", "nan", "a finite number");
   }
@@ -92,7 +117,6 @@ bool SearchCall::Acceptable(float score, Metric metric) const {
 }
 
 Result<std::vector<SearchResponse>> SearchCall::Run(MatrixView queries, uint32_t field) {
-  control_ = MakeControl(view_.core->clock, options_.timeout_ms, options_.cancel);
   LEADLINE_RETURN_IF_ERROR(control_.Check());
   Searcher searcher(view_.core.get(), *view_.collection, view_.state, field, view_.visibility,
                     control_);
@@ -133,36 +157,61 @@ Result<SearchResponse> SearchCall::RunGrouped(Searcher* searcher, VectorView que
                                               uint32_t field) {
   const int64_t start = view_.core->clock->MonotonicNanos();
   SearchSettings settings = Settings();
-  settings.k = options_.limit * kGroupOverfetch;
+  settings.k = std::min(options_.limit * kGroupOverfetch, kMaxTopK);
+  GroupKeys keys;
+  LEADLINE_ASSIGN_OR_RETURN(keys.path, ParseFilterPath(options_.group_by));
+  Plan plan;
   while (true) {
     // Past the caps of an index only a scan can go.
     settings.exact = options_.exact || settings.k > kMaxTopK;
     settings.ef_search = std::min(std::max(options_.ef_search, settings.k), kMaxEfSearch);
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
                               searcher->Run({query.data(), 1, query.size()}, settings));
-    std::unordered_set<std::string> groups;
-    std::vector<Candidate> best;
-    for (const Candidate& candidate : found[0]) {
-      std::string id;
-      LEADLINE_ASSIGN_OR_RETURN(const std::string payload, LoadPayload(*searcher, candidate, &id));
-      LEADLINE_ASSIGN_OR_RETURN(const std::string key,
-                                leadline::GroupKey(payload, options_.group_by));
-      if (!key.empty() && groups.insert(key).second) {
-        best.push_back(candidate);
-      }
+    if (options_.explain) {
+      AddRound(std::move(searcher->plans()[0]), &plan);
     }
-    // Fewer rows than asked for means that there are no more.
-    if (best.size() >= options_.limit || found[0].size() < settings.k) {
-      best.resize(std::min(best.size(), options_.limit));
+    bool complete = found[0].size() < settings.k;  // fewer rows than asked for: there are no more
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<Candidate> best,
+                              BestOfGroups(*searcher, found[0], field, &keys, &complete));
+    if (complete) {
       LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, MakeResponse(*searcher, best, field));
       if (options_.explain) {
-        response.plan = std::move(searcher->plans()[0]);
+        response.plan = std::move(plan);
       }
       response.took_us = (view_.core->clock->MonotonicNanos() - start) / 1000;
       return response;
     }
     settings.k *= 2;
   }
+}
+
+Result<std::vector<Candidate>> SearchCall::BestOfGroups(const Searcher& searcher,
+                                                        const std::vector<Candidate>& found,
+                                                        uint32_t field, GroupKeys* keys,
+                                                        bool* complete) {
+  const Metric metric = view_.collection->fields()[field].metric;
+  std::unordered_set<std::string_view> groups;
+  std::vector<Candidate> best;
+  for (const Candidate& candidate : found) {
+    if (best.size() == options_.limit || !Acceptable(ScoreOf(metric, candidate.distance), metric)) {
+      *complete = true;
+      break;
+    }
+    LEADLINE_RETURN_IF_ERROR(control_.Check());
+    auto known = keys->by_ordinal.find(candidate.ordinal);
+    if (known == keys->by_ordinal.end()) {
+      std::string id;
+      LEADLINE_ASSIGN_OR_RETURN(const std::string payload, LoadPayload(searcher, candidate, &id));
+      LEADLINE_ASSIGN_OR_RETURN(
+          std::string key, leadline::GroupKey(payload, std::span<const std::string>(keys->path)));
+      known = keys->by_ordinal.emplace(candidate.ordinal, std::move(key)).first;
+    }
+    if (!known->second.empty() && groups.insert(known->second).second) {
+      best.push_back(candidate);
+    }
+  }
+  *complete = *complete || best.size() == options_.limit;
+  return best;
 }
 
 Result<SearchResponse> SearchCall::MakeResponse(const Searcher& searcher,
@@ -176,6 +225,7 @@ Result<SearchResponse> SearchCall::MakeResponse(const Searcher& searcher,
     if (!Acceptable(ScoreOf(response.metric, candidate.distance), response.metric)) {
       break;
     }
+    LEADLINE_RETURN_IF_ERROR(control_.Check());
     LEADLINE_ASSIGN_OR_RETURN(Hit hit, MakeHit(searcher, candidate, field));
     response.hits.push_back(std::move(hit));
   }
@@ -204,7 +254,7 @@ Result<Hit> SearchCall::MakeHit(const Searcher& searcher, const Candidate& candi
                                VectorKey(view_.collection->id(), field, candidate.ordinal),
                                view_.visibility.snapshot));
     if (!bytes.has_value()) {
-      return Vanished();
+      return MissingPart(view_.visibility, "vector", candidate.ordinal);
     }
     LEADLINE_ASSIGN_OR_RETURN(hit.vector, DecodeVector(*bytes, vector_field.dim));
   }
@@ -222,7 +272,7 @@ Result<std::string> SearchCall::LoadPayload(const Searcher& searcher, const Cand
                              OrdinalKey(view_.collection->id(), candidate.ordinal),
                              view_.visibility.snapshot));
   if (!bytes.has_value()) {
-    return Vanished();
+    return MissingPart(view_.visibility, "record", candidate.ordinal);
   }
   LEADLINE_ASSIGN_OR_RETURN(StoredRecord record, DecodeRecord(*bytes));
   *id = std::move(record.id);

@@ -10,6 +10,7 @@
 #include "leadline/index/flat.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
+#include "paced_control.h"
 #include "prepared_batch.h"
 
 namespace leadline::engine {
@@ -67,6 +68,13 @@ Searcher::Searcher(DatabaseCore* core, const CollectionState& collection,
 Status Searcher::Prepare() {
   for (const auto& group : *state_->groups) {
     const SealedSegment* segment = group->segments[field_].get();
+    if (segment != nullptr && segment->Contents() == nullptr && visibility_.snapshot == nullptr) {
+      // Its rows come from the store, all others from the state: that needs one moment for both.
+      return AbortedError("a damaged segment is answered at a snapshot only");
+    }
+  }
+  for (const auto& group : *state_->groups) {
+    const SealedSegment* segment = group->segments[field_].get();
     if (segment == nullptr) {
       continue;
     }
@@ -93,13 +101,16 @@ Status Searcher::Prepare() {
     matches_ += source.visible.count;
     sources_.push_back(std::move(source));
   }
+  return {};
+}
+
+void Searcher::ChooseAll(const SearchSettings& settings) {
   for (Source& source : sources_) {
-    // A short list beats a sparse mask: the scan then touches the matching rows only.
-    if (source.visible.mask != nullptr && source.visible.count * 4 < source.rows) {
+    source.strategy = Choose(source, settings);
+    if (source.strategy == Strategy::kScanMatches && source.list.empty()) {
       source.list = ListRows(*source.visible.mask);
     }
   }
-  return {};
 }
 
 Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& settings) const {
@@ -116,7 +127,9 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
   if (has_index && !settings.exact && source.visible.count > few) {
     return Strategy::kIndex;
   }
-  return source.list.empty() ? Strategy::kScan : Strategy::kScanMatches;
+  // A short list beats a sparse mask: the scan then touches the matching rows only.
+  const bool sparse = source.visible.mask != nullptr && source.visible.count * 4 < source.rows;
+  return sparse ? Strategy::kScanMatches : Strategy::kScan;
 }
 
 uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
@@ -124,54 +137,74 @@ uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
                                  : source.segment->Contents()->ordinals[row];
 }
 
-Status Searcher::ScanSource(const Source& source, VectorView query, size_t k,
-                            index::SearchOutcome* out) const {
+Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
+                            std::span<index::SearchOutcome> out) const {
   const VectorField& field = collection_.fields()[field_];
   const MatrixView vectors = source.chunk != nullptr
                                  ? MatrixView{source.chunk->vectors(field_), source.rows, field.dim}
                                  : source.segment->Contents()->vectors;
-  index::TopK top(k);
-  if (!source.list.empty()) {
+  std::vector<index::TopK> tops(queries.rows, index::TopK(k));
+  std::vector<index::SearchStats> stats(queries.rows);
+  if (source.strategy == Strategy::kScanMatches) {
     LEADLINE_RETURN_IF_ERROR(
-        index::ScanList(vectors, query, field.metric, source.list, control_, &top, &out->stats));
+        index::ScanList(vectors, queries, field.metric, source.list, control_, tops, stats));
   } else {
-    LEADLINE_RETURN_IF_ERROR(index::ScanRows(vectors, query, field.metric, source.visible.words(),
-                                             0, control_, &top, &out->stats));
+    LEADLINE_RETURN_IF_ERROR(index::ScanRows(vectors, queries, field.metric, source.visible.words(),
+                                             0, control_, tops, stats));
   }
-  out->neighbors = top.Take();
+  for (size_t q = 0; q < queries.rows; ++q) {
+    out[q] = {tops[q].Take(), stats[q]};
+  }
   return {};
 }
 
 Status Searcher::RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
-                          std::vector<index::SearchOutcome>* outcomes,
-                          std::vector<bool>* fell_back) const {
+                          Findings* findings) const {
   index::SearchParams params;
   params.k = settings.k;
   params.ef_search = settings.ef_search;
   params.nprobe = settings.nprobe;
   params.rescore = settings.rescore;
   params.allowed = source.visible.words();
+  params.allowed_count = source.visible.count;
   params.control = control_;
-  LEADLINE_RETURN_IF_ERROR(source.segment->Contents()->index->Search(queries, params, *outcomes));
-  const uint64_t expected = std::min<uint64_t>(settings.k, source.visible.count);
+  LEADLINE_RETURN_IF_ERROR(
+      source.segment->Contents()->index->Search(queries, params, findings->outcomes));
+  return ScanWhatIsMissing(source, queries, settings.k, findings);
+}
+
+Status Searcher::ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,
+                                   Findings* findings) const {
+  const uint64_t expected = std::min<uint64_t>(k, source.visible.count);
+  std::vector<size_t> short_of;
+  std::vector<float> again;
   for (size_t q = 0; q < queries.rows; ++q) {
-    index::SearchOutcome& outcome = (*outcomes)[q];
-    if (outcome.neighbors.size() < expected) {
-      const index::SearchStats spent = outcome.stats;
-      outcome = {};
-      LEADLINE_RETURN_IF_ERROR(ScanSource(source, queries.row(q), settings.k, &outcome));
-      outcome.stats.distances += spent.distances;
-      outcome.stats.hops += spent.hops;
-      (*fell_back)[q] = true;
+    if (findings->outcomes[q].neighbors.size() < expected) {
+      short_of.push_back(q);
+      again.insert(again.end(), queries.row(q).begin(), queries.row(q).end());
     }
+  }
+  if (short_of.empty()) {
+    return {};
+  }
+  std::vector<index::SearchOutcome> scanned(short_of.size());
+  LEADLINE_RETURN_IF_ERROR(
+      ScanSource(source, {again.data(), short_of.size(), queries.dim}, k, scanned));
+  for (size_t i = 0; i < short_of.size(); ++i) {
+    index::SearchOutcome& outcome = findings->outcomes[short_of[i]];
+    scanned[i].stats.distances += outcome.stats.distances;
+    scanned[i].stats.hops += outcome.stats.hops;
+    outcome = std::move(scanned[i]);
+    findings->fell_back[short_of[i]] = true;
   }
   return {};
 }
 
 Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
-                           std::vector<std::vector<Candidate>>* found) const {
+                           Findings* findings) const {
   const VectorField& field = collection_.fields()[field_];
   const simd::MetricDistance distance(field.metric, field.dim);
+  PacedControl pace(control_);
   const auto visit = [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
     if (((record.fields >> field_) & 1U) == 0) {
       return true;
@@ -181,12 +214,14 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
         core_->store->Get(kv::Table::kVectors, VectorKey(collection_.id(), field_, ordinal),
                           visibility_.snapshot));
     if (!bytes.has_value()) {
-      return true;
+      return MissingPart(visibility_, "vector", ordinal);
     }
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values, DecodeVector(*bytes, field.dim));
+    LEADLINE_RETURN_IF_ERROR(pace.Before(queries.rows, bytes->size()));
     const std::vector<float> form = SearchForm(field, values);
+    ++findings->store_rows;
     for (size_t q = 0; q < queries.rows; ++q) {
-      std::vector<Candidate>& best = (*found)[q];
+      std::vector<Candidate>& best = findings->from_store[q];
       best.push_back({distance.Pair(queries.row(q).data(), form.data()), ordinal, 0, 0});
       if (best.size() >= 2 * k + 64) {
         KeepBest(k, &best);
@@ -198,63 +233,66 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
                            source.group->entry.last_ordinal, visibility_, control_, visit);
 }
 
-Status Searcher::RunSource(size_t s, MatrixView queries, const SearchSettings& settings,
-                           std::vector<Candidate>* found, Plan* plans) const {
-  const Source& source = sources_[s];
-  const Strategy strategy = Choose(source, settings);
-  std::vector<index::SearchOutcome> outcomes(queries.rows);
-  std::vector<bool> fell_back(queries.rows, false);
-  std::vector<std::vector<Candidate>> from_store(queries.rows);
-  switch (strategy) {
+Status Searcher::RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
+                           Findings* findings) const {
+  findings->outcomes.resize(queries.rows);
+  findings->fell_back.resize(queries.rows);
+  findings->from_store.resize(queries.rows);
+  switch (source.strategy) {
     case Strategy::kSkip:
-      break;
+      return {};
     case Strategy::kIndex:
-      LEADLINE_RETURN_IF_ERROR(RunIndex(source, queries, settings, &outcomes, &fell_back));
-      break;
+      return RunIndex(source, queries, settings, findings);
     case Strategy::kStoreScan:
-      LEADLINE_RETURN_IF_ERROR(StoreScan(source, queries, settings.k, &from_store));
-      break;
+      return StoreScan(source, queries, settings.k, findings);
     case Strategy::kScan:
     case Strategy::kScanMatches:
-      for (size_t q = 0; q < queries.rows; ++q) {
-        LEADLINE_RETURN_IF_ERROR(ScanSource(source, queries.row(q), settings.k, &outcomes[q]));
-      }
-      break;
-  }
-  for (size_t q = 0; q < queries.rows; ++q) {
-    for (const index::Neighbor& neighbor : outcomes[q].neighbors) {
-      found[q].push_back({neighbor.distance, OrdinalOf(source, neighbor.row),
-                          static_cast<uint32_t>(s), neighbor.row});
-    }
-    for (Candidate candidate : from_store[q]) {
-      candidate.source = static_cast<uint32_t>(s);
-      found[q].push_back(candidate);
-    }
-    if (!settings.explain) {
-      continue;
-    }
-    PlanStep step;
-    step.source = source.chunk != nullptr
-                      ? "tail"
-                      : "segment " + std::to_string(source.segment->entry().info.segment_id);
-    const std::array<const char*, 5> names = {"skipped", "scan", "scan matches", "", "store scan"};
-    step.strategy = strategy == Strategy::kIndex ? StrategyName(source.segment->entry().info.kind)
-                                                 : names[static_cast<size_t>(strategy)];
-    step.rows = source.rows;
-    step.matches = source.visible.count;
-    step.distances = outcomes[q].stats.distances;
-    step.candidates = outcomes[q].neighbors.size() + from_store[q].size();
-    step.fallback = fell_back[q];
-    plans[q].distances += step.distances;
-    plans[q].steps.push_back(std::move(step));
+      return ScanSource(source, queries, settings.k, findings->outcomes);
   }
   return {};
+}
+
+PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {
+  const std::array<const char*, 5> names = {"skipped", "scan", "scan matches", "", "store scan"};
+  const index::SearchOutcome& outcome = findings.outcomes[q];
+  // An index may find a scan cheaper, or find out on the way that it needs one.
+  const bool index_scanned = outcome.stats.scanned && outcome.stats.hops == 0;
+  PlanStep step;
+  step.source = source.chunk != nullptr
+                    ? "tail"
+                    : "segment " + std::to_string(source.segment->entry().info.segment_id);
+  step.strategy =
+      source.strategy == Strategy::kIndex && !index_scanned
+          ? StrategyName(source.segment->entry().info.kind)
+          : names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
+  step.rows = source.rows;
+  step.matches = source.damaged() ? findings.store_rows : source.visible.count;
+  step.distances = outcome.stats.distances + findings.store_rows;
+  step.candidates = outcome.neighbors.size() + findings.from_store[q].size();
+  step.fallback = findings.fell_back[q] || (outcome.stats.scanned && !index_scanned);
+  return step;
 }
 
 Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
                           std::vector<Candidate>* found, Plan* plans) const {
   for (size_t s = 0; s < sources_.size(); ++s) {
-    LEADLINE_RETURN_IF_ERROR(RunSource(s, queries, settings, found, plans));
+    const Source& source = sources_[s];
+    Findings findings;
+    LEADLINE_RETURN_IF_ERROR(RunSource(source, queries, settings, &findings));
+    for (size_t q = 0; q < queries.rows; ++q) {
+      for (const index::Neighbor& neighbor : findings.outcomes[q].neighbors) {
+        found[q].push_back({neighbor.distance, OrdinalOf(source, neighbor.row),
+                            static_cast<uint32_t>(s), neighbor.row});
+      }
+      for (Candidate candidate : findings.from_store[q]) {
+        candidate.source = static_cast<uint32_t>(s);
+        found[q].push_back(candidate);
+      }
+      if (plans != nullptr) {
+        plans[q].steps.push_back(Describe(source, findings, q));
+        plans[q].distances += plans[q].steps.back().distances;
+      }
+    }
   }
   for (size_t q = 0; q < queries.rows; ++q) {
     KeepBest(settings.k, &found[q]);
@@ -265,6 +303,7 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
 
 Result<std::vector<std::vector<Candidate>>> Searcher::Run(MatrixView queries,
                                                           const SearchSettings& settings) {
+  ChooseAll(settings);
   std::vector<std::vector<Candidate>> found(queries.rows);
   plans_.assign(settings.explain ? queries.rows : 0, Plan());
   const size_t blocks = (queries.rows + kBlockQueries - 1) / kBlockQueries;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,14 +47,15 @@ class Searcher {
            std::shared_ptr<const ReadState> state, uint32_t field, const Visibility& visibility,
            const CallControl& control);
 
-  /// Determines the visible rows of every source. Call once, first.
+  /// Determines the visible rows of every source. Call once, first. kAborted where only a view of a
+  /// snapshot gives one answer (a damaged segment, a payload replaced while it was tested).
   Status Prepare();
   /// The k nearest visible rows of each query [n x dim, search form], sorted. If k rows are visible
   /// and match, k come back.
   Result<std::vector<std::vector<Candidate>>> Run(MatrixView queries,
                                                   const SearchSettings& settings);
 
-  /// Visible, matching rows over all sources.
+  /// Visible, matching rows over all sources; meaningless when degraded.
   [[nodiscard]] uint64_t matches() const { return matches_; }
 
   [[nodiscard]] bool degraded() const { return degraded_; }
@@ -75,22 +77,35 @@ class Searcher {
     const SealedGroup* group = nullptr;  ///< of a damaged segment
     size_t rows = 0;
     VisibleRows visible;
-    std::vector<uint32_t> list;  ///< visible rows, when few
+    Strategy strategy = Strategy::kSkip;  ///< of the present Run
+    std::vector<uint32_t> list;           ///< visible rows, once a scan of the matches was chosen
 
     [[nodiscard]] bool damaged() const { return group != nullptr; }
   };
 
+  /// What one source has for a block of queries, one element a query.
+  struct Findings {
+    std::vector<index::SearchOutcome> outcomes;
+    std::vector<bool> fell_back;
+    std::vector<std::vector<Candidate>> from_store;
+    uint64_t store_rows = 0;  ///< rows a scan of the store compared
+  };
+
+  /// Fixes the strategy of every source for one Run.
+  void ChooseAll(const SearchSettings& settings);
   Strategy Choose(const Source& source, const SearchSettings& settings) const;
   Status RunBlock(MatrixView queries, const SearchSettings& settings, std::vector<Candidate>* found,
                   Plan* plans) const;
-  Status RunSource(size_t s, MatrixView queries, const SearchSettings& settings,
-                   std::vector<Candidate>* found, Plan* plans) const;
-  Status ScanSource(const Source& source, VectorView query, size_t k,
-                    index::SearchOutcome* out) const;
+  Status RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
+                   Findings* findings) const;
+  Status ScanSource(const Source& source, MatrixView queries, size_t k,
+                    std::span<index::SearchOutcome> out) const;
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
-                  std::vector<index::SearchOutcome>* outcomes, std::vector<bool>* fell_back) const;
-  Status StoreScan(const Source& source, MatrixView queries, size_t k,
-                   std::vector<std::vector<Candidate>>* found) const;
+                  Findings* findings) const;
+  Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,
+                           Findings* findings) const;
+  Status StoreScan(const Source& source, MatrixView queries, size_t k, Findings* findings) const;
+  [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);
   [[nodiscard]] uint64_t OrdinalOf(const Source& source, uint32_t row) const;
 
   DatabaseCore* const core_;

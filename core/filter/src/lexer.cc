@@ -30,6 +30,30 @@ std::string Shortened(std::string_view text) {
   return std::string(text.substr(0, end)) + "...";
 }
 
+/// True if a well-formed number other than zero is nearer to zero than to any double, rather than
+/// beyond the largest one: std::from_chars calls both out of range.
+bool IsTiny(std::string_view number) {
+  constexpr int64_t kHuge = 1'000'000'000;
+  int64_t exponent = 0;  // decimal, of the first digit that is not zero
+  const size_t mark = number.find_first_of("eE");
+  const std::string_view mantissa = number.substr(0, mark);
+  const size_t point = std::min(mantissa.find('.'), mantissa.size());
+  const size_t first = mantissa.find_first_of("123456789");
+  if (first == std::string_view::npos) {
+    return true;
+  }
+  exponent = static_cast<int64_t>(point) - static_cast<int64_t>(first) - (first < point ? 1 : 0);
+  if (mark != std::string_view::npos) {
+    const bool negative = number[mark + 1] == '-';
+    int64_t written = 0;
+    for (const char c : number.substr(mark + 1)) {
+      written = IsDigit(c) ? std::min(written * 10 + (c - '0'), kHuge) : written;
+    }
+    exponent += negative ? -written : written;
+  }
+  return exponent < 0;
+}
+
 }  // namespace
 
 Status Lexer::ErrorAt(size_t offset, std::string_view message) const {
@@ -158,6 +182,8 @@ Status Lexer::LexNumber() {
     token_.number = ExactNumber::FromUnsigned(as_unsigned);
   } else if (std::from_chars(first, last, as_double).ec == std::errc()) {
     token_.number = ExactNumber::FromDouble(as_double);
+  } else if (IsTiny({first, static_cast<size_t>(last - first)})) {
+    token_.number = ExactNumber::FromInt(0);  // what a payload makes of it too
   } else {
     return ErrorAt(start, "number is outside the range of a double");
   }

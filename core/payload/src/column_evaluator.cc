@@ -88,10 +88,17 @@ RowBits Between(const LeafPredicate& leaf, const ColumnView& column, size_t rows
   return found;
 }
 
-RowBits Like(const LeafPredicate& leaf, const ColumnView& column, size_t rows) {
+/// To be called with the number of each dictionary entry that is read.
+Status CheckAtEntry(size_t entry, const CallControl& control) {
+  return entry % CallControl::kCheckInterval == 0 ? control.Check() : OkStatus();
+}
+
+Result<RowBits> Like(const LeafPredicate& leaf, const ColumnView& column, size_t rows,
+                     const CallControl& control) {
   RowBits found(rows);
   const std::string& prefix = leaf.like().prefix();
   for (size_t i = column.texts.LowerBound(prefix); i < column.texts.size(); ++i) {
+    LEADLINE_RETURN_IF_ERROR(CheckAtEntry(i, control));
     const std::string_view text = column.texts.text(i);
     if (text.substr(0, prefix.size()) != prefix) {
       break;
@@ -149,7 +156,8 @@ RowBits HavingAll(const LeafPredicate& leaf, const ColumnView& column, bool hidd
 
 /// CONTAINS asks for elements in arrays but substrings in strings. The postings do not tell the two
 /// apart, the sets of rows with arrays and with strings do, unless a row has several values here.
-RowBounds Contains(const LeafPredicate& leaf, const ColumnView& column, size_t rows) {
+Result<RowBounds> Contains(const LeafPredicate& leaf, const ColumnView& column, size_t rows,
+                           const CallControl& control) {
   RowBounds elements;
   if (leaf.node().kind == FilterNodeKind::kContainsAny) {
     elements = WithOpaque(leaf, column, In(leaf, column, rows));
@@ -158,6 +166,7 @@ RowBounds Contains(const LeafPredicate& leaf, const ColumnView& column, size_t r
   }
   RowBits strings(rows);
   for (size_t i = 0; !leaf.texts().empty() && i < column.texts.size(); ++i) {
+    LEADLINE_RETURN_IF_ERROR(CheckAtEntry(i, control));
     if (leaf.AcceptsText(column.texts.text(i))) {
       column.texts.AddRows(i, i + 1, &strings);
     }
@@ -179,30 +188,31 @@ RowBounds Contains(const LeafPredicate& leaf, const ColumnView& column, size_t r
   strings.And(direct);
   possible.Or(strings);
   if (possible == sure) {
-    return {std::move(possible), std::nullopt};
+    return RowBounds{std::move(possible), std::nullopt};
   }
-  return {std::move(possible), std::move(sure)};
+  return RowBounds{std::move(possible), std::move(sure)};
 }
 
 }  // namespace
 
-RowBounds EvaluateLeaf(const FilterNode& node, const ColumnView* column, bool complete,
-                       size_t rows) {
+Result<RowBounds> EvaluateLeaf(const FilterNode& node, const ColumnView* column, bool complete,
+                               size_t rows, const CallControl& control) {
+  LEADLINE_RETURN_IF_ERROR(control.Check());
   if (column == nullptr) {
     if (!complete) {
-      return {RowBits::All(rows), RowBits(rows)};
+      return RowBounds{RowBits::All(rows), RowBits(rows)};
     }
-    return {node.kind == FilterNodeKind::kIsNull ? RowBits::All(rows) : RowBits(rows),
-            std::nullopt};
+    return RowBounds{node.kind == FilterNodeKind::kIsNull ? RowBits::All(rows) : RowBits(rows),
+                     std::nullopt};
   }
   const LeafPredicate leaf(node);
   switch (node.kind) {
     case FilterNodeKind::kExists:
-      return {SetOf(*column, kPresent, rows), std::nullopt};
+      return RowBounds{SetOf(*column, kPresent, rows), std::nullopt};
     case FilterNodeKind::kIsNull: {
       RowBits null = SetOf(*column, kNotNull, rows);
       null.Complement();
-      return {std::move(null), std::nullopt};
+      return RowBounds{std::move(null), std::nullopt};
     }
     case FilterNodeKind::kCompare:
       return WithOpaque(leaf, *column, Compared(leaf, *column, rows));
@@ -210,17 +220,19 @@ RowBounds EvaluateLeaf(const FilterNode& node, const ColumnView* column, bool co
       return WithOpaque(leaf, *column, In(leaf, *column, rows));
     case FilterNodeKind::kBetween:
       return WithOpaque(leaf, *column, Between(leaf, *column, rows));
-    case FilterNodeKind::kLike:
-      return WithOpaque(leaf, *column, Like(leaf, *column, rows));
+    case FilterNodeKind::kLike: {
+      LEADLINE_ASSIGN_OR_RETURN(RowBits found, Like(leaf, *column, rows, control));
+      return WithOpaque(leaf, *column, std::move(found));
+    }
     case FilterNodeKind::kContainsAny:
     case FilterNodeKind::kContainsAll:
-      return Contains(leaf, *column, rows);
+      return Contains(leaf, *column, rows, control);
     case FilterNodeKind::kAnd:
     case FilterNodeKind::kOr:
     case FilterNodeKind::kNot:
       break;
   }
-  return {RowBits::All(rows), RowBits(rows)};
+  return RowBounds{RowBits::All(rows), RowBits(rows)};
 }
 
 }  // namespace leadline

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "column_view.h"
+#include "leadline/core/call_control.h"
 #include "leadline/core/leaf_predicate.h"
 #include "row_bits.h"
 
@@ -19,8 +20,8 @@ struct RowBounds {
 };
 
 /// Bounds for one predicate. `column` is null when no row is indexed at its path; `complete` says
-/// that then no row has a value there either.
-RowBounds EvaluateLeaf(const FilterNode& node, const ColumnView* column, bool complete,
-                       size_t rows);
+/// that then no row has a value there either. Errors: kCancelled, kDeadlineExceeded.
+Result<RowBounds> EvaluateLeaf(const FilterNode& node, const ColumnView* column, bool complete,
+                               size_t rows, const CallControl& control);
 
 }  // namespace leadline

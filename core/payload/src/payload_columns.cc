@@ -160,6 +160,11 @@ size_t PayloadColumns::paths() const {
 }
 
 Candidates PayloadColumns::Evaluate(const Filter& filter) const {
+  return std::move(Evaluate(filter, CallControl())).value();
+}
+
+Result<Candidates> PayloadColumns::Evaluate(const Filter& filter,
+                                            const CallControl& control) const {
   const std::vector<FilterNode>& nodes = filter.tree().nodes;
   const std::vector<size_t> parents = ParentsOf(nodes);
   // Operands are folded into their connective as they come, so that a wide AND holds one total.
@@ -173,8 +178,9 @@ Candidates PayloadColumns::Evaluate(const Filter& filter) const {
         Negate(&bounds);
       }
     } else {
-      bounds = EvaluateLeaf(nodes[i], rep_->Find(FilterPathText(nodes[i].path)), rep_->complete,
-                            rep_->rows);
+      LEADLINE_ASSIGN_OR_RETURN(
+          bounds, EvaluateLeaf(nodes[i], rep_->Find(FilterPathText(nodes[i].path)), rep_->complete,
+                               rep_->rows, control));
     }
     std::optional<RowBounds>& total = totals[parents[i] == kNoParent ? i : parents[i]];
     if (total.has_value()) {

@@ -1,9 +1,7 @@
 #include "leadline/index/flat.h"
 
-#include <algorithm>
 #include <vector>
 
-#include "flat_scan.h"
 #include "leadline/index/call_checks.h"
 
 namespace leadline::index {
@@ -11,8 +9,7 @@ namespace {
 
 class FlatIndex final : public SegmentIndex {
  public:
-  FlatIndex(MatrixView vectors, Metric metric)
-      : vectors_(vectors), distance_(metric, vectors.dim) {}
+  FlatIndex(MatrixView vectors, Metric metric) : vectors_(vectors), metric_(metric) {}
 
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kFlat; }
 
@@ -25,15 +22,8 @@ class FlatIndex final : public SegmentIndex {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, vectors_.dim));
     std::vector<TopK> tops(queries.rows, TopK(params.k));
     std::vector<SearchStats> stats(queries.rows);
-    const size_t tile = ScanTileRows(vectors_.dim);
-    for (size_t begin = 0; begin < vectors_.rows; begin += tile) {
-      const size_t end = std::min(vectors_.rows, begin + tile);
-      for (size_t q = 0; q < queries.rows; ++q) {
-        LEADLINE_RETURN_IF_ERROR(params.control.Check());
-        ScanTile(distance_, vectors_, queries.row(q).data(), params.allowed, 0, begin, end,
-                 &tops[q], &stats[q]);
-      }
-    }
+    LEADLINE_RETURN_IF_ERROR(
+        ScanRows(vectors_, queries, metric_, params.allowed, 0, params.control, tops, stats));
     for (size_t q = 0; q < queries.rows; ++q) {
       out[q] = {tops[q].Take(), stats[q]};
     }
@@ -44,7 +34,7 @@ class FlatIndex final : public SegmentIndex {
 
  private:
   const MatrixView vectors_;
-  const simd::MetricDistance distance_;
+  const Metric metric_;
 };
 
 class FlatFactory final : public IndexFactory {

@@ -2,16 +2,23 @@
 #include <array>
 #include <string>
 
-#include "flat_scan.h"
 #include "leadline/index/flat.h"
+#include "leadline/simd/distance.h"
 
 namespace leadline::index {
 namespace {
 
-Status CheckQuery(MatrixView vectors, VectorView query) {
-  if (query.size() != vectors.dim) {
+/// Rows per kernel call: one word of an `allowed` bitmap.
+constexpr size_t kScanBlockRows = 64;
+
+Status CheckQueries(MatrixView vectors, MatrixView queries, size_t tops, size_t stats) {
+  if (queries.dim != vectors.dim) {
     return InvalidFieldError("query dimension differs from the rows", "query.dim",
-                             std::to_string(query.size()), std::to_string(vectors.dim));
+                             std::to_string(queries.dim), std::to_string(vectors.dim));
+  }
+  if (tops != queries.rows || stats != queries.rows) {
+    return InvalidFieldError("one answer per query", "tops", std::to_string(std::min(tops, stats)),
+                             std::to_string(queries.rows));
   }
   return {};
 }
@@ -37,8 +44,8 @@ size_t ListBits(uint64_t word, uint32_t base, uint32_t* rows) {
   return count;
 }
 
-}  // namespace
-
+/// Offers the allowed rows [begin, end) of `vectors`; `begin` is a multiple of kScanBlockRows and
+/// `allowed` counts from row 0 of `vectors`.
 void ScanTile(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
               const uint64_t* allowed, uint32_t first_row_number, size_t begin, size_t end,
               TopK* top, SearchStats* stats) {
@@ -61,32 +68,63 @@ void ScanTile(const simd::MetricDistance& distance, MatrixView vectors, const fl
   }
 }
 
-size_t ScanTileRows(size_t dim) {
-  // A tile stays in the second-level cache while all queries of a call pass over it; never more
-  // rows than may go by between two looks at the control.
+/// The same for listed rows.
+void ScanListed(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
+                std::span<const uint32_t> rows, TopK* top, SearchStats* stats) {
+  std::array<float, kScanBlockRows> distances;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  for (size_t begin = 0; begin < rows.size(); begin += kScanBlockRows) {
+    const size_t count = std::min(kScanBlockRows, rows.size() - begin);
+    distance.Gather(query, vectors.data, rows.data() + begin, count, distances.data());
+    OfferAll(distances.data(), rows.data() + begin, 0, count, top);
+  }
+  stats->distances += rows.size();
+}
+
+/// Rows of `dim` floats to scan between two looks at the control. Several queries pass over a tile
+/// that stays in the second-level cache before they move on.
+size_t TileRows(size_t dim, size_t queries) {
   constexpr size_t kTileFloats = (size_t{256} << 10) / sizeof(float);
+  static_assert(CallControl::kCheckInterval % kScanBlockRows == 0);
+  if (queries == 1) {
+    return CallControl::kCheckInterval;
+  }
   const size_t rows = kTileFloats / dim / kScanBlockRows * kScanBlockRows;
   return std::clamp(rows, kScanBlockRows, CallControl::kCheckInterval);
+}
+
+}  // namespace
+
+Status ScanRows(MatrixView vectors, MatrixView queries, Metric metric, const uint64_t* allowed,
+                uint32_t first_row_number, const CallControl& control, std::span<TopK> tops,
+                std::span<SearchStats> stats) {
+  LEADLINE_RETURN_IF_ERROR(CheckQueries(vectors, queries, tops.size(), stats.size()));
+  const simd::MetricDistance distance(metric, vectors.dim);
+  const size_t tile = TileRows(vectors.dim, queries.rows);
+  for (size_t begin = 0; begin < vectors.rows; begin += tile) {
+    const size_t end = std::min(vectors.rows, begin + tile);
+    for (size_t q = 0; q < queries.rows; ++q) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+      ScanTile(distance, vectors, queries.row(q).data(), allowed, first_row_number, begin, end,
+               &tops[q], &stats[q]);
+    }
+  }
+  return {};
 }
 
 Status ScanRows(MatrixView vectors, VectorView query, Metric metric, const uint64_t* allowed,
                 uint32_t first_row_number, const CallControl& control, TopK* top,
                 SearchStats* stats) {
-  LEADLINE_RETURN_IF_ERROR(CheckQuery(vectors, query));
-  const simd::MetricDistance distance(metric, vectors.dim);
   SearchStats ignored;
   SearchStats* counted = stats != nullptr ? stats : &ignored;
-  for (size_t begin = 0; begin < vectors.rows; begin += CallControl::kCheckInterval) {
-    LEADLINE_RETURN_IF_ERROR(control.Check());
-    ScanTile(distance, vectors, query.data(), allowed, first_row_number, begin,
-             std::min(vectors.rows, begin + CallControl::kCheckInterval), top, counted);
-  }
-  return {};
+  return ScanRows(vectors, MatrixView{query.data(), 1, query.size()}, metric, allowed,
+                  first_row_number, control, std::span<TopK>(top, 1),
+                  std::span<SearchStats>(counted, 1));
 }
 
-Status ScanList(MatrixView vectors, VectorView query, Metric metric, std::span<const uint32_t> rows,
-                const CallControl& control, TopK* top, SearchStats* stats) {
-  LEADLINE_RETURN_IF_ERROR(CheckQuery(vectors, query));
+Status ScanList(MatrixView vectors, MatrixView queries, Metric metric,
+                std::span<const uint32_t> rows, const CallControl& control, std::span<TopK> tops,
+                std::span<SearchStats> stats) {
+  LEADLINE_RETURN_IF_ERROR(CheckQueries(vectors, queries, tops.size(), stats.size()));
   for (const uint32_t row : rows) {
     if (row >= vectors.rows) {
       return InvalidFieldError("row beyond the matrix", "rows", std::to_string(row),
@@ -94,19 +132,23 @@ Status ScanList(MatrixView vectors, VectorView query, Metric metric, std::span<c
     }
   }
   const simd::MetricDistance distance(metric, vectors.dim);
-  std::array<float, kScanBlockRows> distances;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  for (size_t begin = 0; begin < rows.size(); begin += kScanBlockRows) {
-    if (begin % CallControl::kCheckInterval == 0) {
+  const size_t tile = TileRows(vectors.dim, queries.rows);
+  for (size_t begin = 0; begin < rows.size(); begin += tile) {
+    const auto listed = rows.subspan(begin, std::min(tile, rows.size() - begin));
+    for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(control.Check());
+      ScanListed(distance, vectors, queries.row(q).data(), listed, &tops[q], &stats[q]);
     }
-    const size_t count = std::min(kScanBlockRows, rows.size() - begin);
-    distance.Gather(query.data(), vectors.data, rows.data() + begin, count, distances.data());
-    OfferAll(distances.data(), rows.data() + begin, 0, count, top);
-  }
-  if (stats != nullptr) {
-    stats->distances += rows.size();
   }
   return {};
+}
+
+Status ScanList(MatrixView vectors, VectorView query, Metric metric, std::span<const uint32_t> rows,
+                const CallControl& control, TopK* top, SearchStats* stats) {
+  SearchStats ignored;
+  SearchStats* counted = stats != nullptr ? stats : &ignored;
+  return ScanList(vectors, MatrixView{query.data(), 1, query.size()}, metric, rows, control,
+                  std::span<TopK>(top, 1), std::span<SearchStats>(counted, 1));
 }
 
 }  // namespace leadline::index

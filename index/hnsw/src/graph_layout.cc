@@ -65,37 +65,78 @@ bool ListsAreSound(const uint32_t* links, size_t lists, size_t width, uint32_t l
   return bad == 0;
 }
 
-/// Rows of upper nodes and of duplicates: in range, none twice, none in both.
-Status CheckRowLists(const GraphView& view, uint32_t upper_count) {
-  std::vector<bool> seen(view.rows);
-  const auto claim = [&](uint32_t row) {
-    if (row >= view.rows || seen[row]) {
-      return false;
+/// Rows of upper nodes: in range and distinct, the entry point first. Marks them in `upper`.
+Status CheckUpperRows(const GraphView& view, uint32_t count, std::vector<bool>* upper) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t row = view.upper_rows[i];
+    if (row >= view.rows || (*upper)[row]) {
+      return Bad("upper rows in range and distinct", row);
     }
-    seen[row] = true;
-    return true;
-  };
-  for (uint32_t i = 0; i < upper_count; ++i) {
-    if (!claim(view.upper_rows[i])) {
-      return Bad("upper rows in range and distinct", view.upper_rows[i]);
-    }
+    (*upper)[row] = true;
   }
-  if (upper_count != 0 && view.upper_rows[0] != view.entry_row) {
+  if (count != 0 && view.upper_rows[0] != view.entry_row) {
     return Bad("entry point on the top layer", view.entry_row);
   }
+  return {};
+}
+
+/// Duplicates: in range, distinct, in order, no upper nodes, each behind the node that stands for
+/// it. Marks them in `duplicate`.
+Status CheckDuplicateRows(const GraphView& view, const std::vector<bool>& upper,
+                          std::vector<bool>* duplicate) {
   for (uint32_t i = 0; i < view.duplicate_count; ++i) {
-    if (!claim(view.duplicate_rows[i])) {
-      return Bad("duplicate rows in range and distinct", view.duplicate_rows[i]);
+    const uint32_t row = view.duplicate_rows[i];
+    const uint32_t node = view.duplicate_nodes[i];
+    if (row >= view.rows || upper[row] || (*duplicate)[row]) {
+      return Bad("duplicate rows in range and distinct", row);
     }
-    const bool same_node = i > 0 && view.duplicate_nodes[i] == view.duplicate_nodes[i - 1];
-    if (i > 0 && (view.duplicate_nodes[i] < view.duplicate_nodes[i - 1] ||
-                  (same_node && view.duplicate_rows[i] <= view.duplicate_rows[i - 1]))) {
-      return Bad("duplicates ordered by node, then by row", view.duplicate_nodes[i]);
+    (*duplicate)[row] = true;
+    if (node >= row) {
+      return Bad("duplicates follow their node", node);
+    }
+    const bool same_node = i > 0 && node == view.duplicate_nodes[i - 1];
+    if (i > 0 &&
+        (node < view.duplicate_nodes[i - 1] || (same_node && row <= view.duplicate_rows[i - 1]))) {
+      return Bad("duplicates ordered by node, then by row", node);
     }
   }
+  return {};
+}
+
+/// A duplicate is reached through its node only, or a search would find it twice.
+Status CheckDuplicateLinks(const GraphView& view, const std::vector<bool>& duplicate) {
   for (uint32_t i = 0; i < view.duplicate_count; ++i) {
-    if (view.duplicate_nodes[i] >= view.rows) {
-      return Bad("duplicate nodes in range", view.duplicate_nodes[i]);
+    if (duplicate[view.duplicate_nodes[i]]) {
+      return Bad("duplicates stand behind nodes", view.duplicate_nodes[i]);
+    }
+    if (view.BaseLinks(view.duplicate_rows[i])[0] != kNoNode) {
+      return Bad("duplicates have no links", view.duplicate_rows[i]);
+    }
+  }
+  if (view.duplicate_count == 0) {
+    return {};
+  }
+  if (duplicate[view.entry_row]) {
+    return Bad("the entry point is no duplicate", view.entry_row);
+  }
+  for (uint32_t row = 0; row < view.rows; ++row) {
+    const uint32_t* links = view.BaseLinks(row);
+    for (uint32_t j = 0; j < 2 * view.m && links[j] != kNoNode; ++j) {
+      if (duplicate[links[j]]) {
+        return Bad("no links to duplicates", links[j]);
+      }
+    }
+  }
+  return {};
+}
+
+/// A duplicate is answered with the distance of its node.
+Status CheckDuplicateVectors(const GraphView& view, MatrixView vectors) {
+  for (uint32_t i = 0; i < view.duplicate_count; ++i) {
+    const VectorView row = vectors.row(view.duplicate_rows[i]);
+    const VectorView node = vectors.row(view.duplicate_nodes[i]);
+    if (std::memcmp(row.data(), node.data(), row.size_bytes()) != 0) {
+      return Bad("duplicates equal their node", view.duplicate_rows[i]);
     }
   }
   return {};
@@ -141,7 +182,8 @@ GraphView ViewOf(const GraphHeader& header, const char* bytes) {
   return view;
 }
 
-Result<GraphView> ParseGraph(std::string_view bytes, size_t rows) {
+Result<GraphView> ParseGraph(std::string_view bytes, MatrixView vectors) {
+  const size_t rows = vectors.rows;
   if (rows > kMaxRows) {
     return Bad("at most 2^31 - 1 rows", rows);
   }
@@ -166,7 +208,12 @@ Result<GraphView> ParseGraph(std::string_view bytes, size_t rows) {
       return Bad("upper links in range and on their layer", i + 1);
     }
   }
-  LEADLINE_RETURN_IF_ERROR(CheckRowLists(view, header.layer_counts[0]));
+  std::vector<bool> upper(rows);
+  std::vector<bool> duplicate(rows);
+  LEADLINE_RETURN_IF_ERROR(CheckUpperRows(view, header.layer_counts[0], &upper));
+  LEADLINE_RETURN_IF_ERROR(CheckDuplicateRows(view, upper, &duplicate));
+  LEADLINE_RETURN_IF_ERROR(CheckDuplicateLinks(view, duplicate));
+  LEADLINE_RETURN_IF_ERROR(CheckDuplicateVectors(view, vectors));
   return view;
 }
 

@@ -93,8 +93,9 @@ GraphView ViewOf(const GraphHeader& header, const char* bytes);
 
 /// Checks every byte of an untrusted section against the rules V4-V6 and V8: header fields inside
 /// their caps, size equal to what they imply, every link in range and present on its layer, entry
-/// point on the top layer, upper rows distinct, duplicates ordered, distinct and apart from upper
-/// nodes. Errors: kDataLoss, kUnimplemented (newer version). Reads all of it once.
-Result<GraphView> ParseGraph(std::string_view bytes, size_t rows);
+/// point on the top layer, upper rows distinct; duplicates ordered, distinct, apart from upper
+/// nodes, without links from or to them, and equal to the row that stands for them. Errors:
+/// kDataLoss, kUnimplemented (newer version). Reads all of it once, and the duplicates' vectors.
+Result<GraphView> ParseGraph(std::string_view bytes, MatrixView vectors);
 
 }  // namespace leadline::index::hnsw

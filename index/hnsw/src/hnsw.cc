@@ -44,11 +44,24 @@ class HnswIndex final : public SegmentIndex {
   [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, vectors_.dim));
-    const uint64_t allowed_count = CountAllowed(params.allowed, vectors_.rows);
+    const uint64_t allowed_count = params.allowed_count.has_value()
+                                       ? *params.allowed_count
+                                       : CountAllowed(params.allowed, vectors_.rows);
+    const size_t ef = std::max(params.ef_search, params.k);
+    if (ShouldScan(allowed_count, ef, params.allowed != nullptr)) {
+      return Scan(queries, params, out);
+    }
     for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(params.control.Check());
       SearchOutcome outcome;
-      LEADLINE_RETURN_IF_ERROR(SearchOne(queries.row(q).data(), params, allowed_count, &outcome));
+      LEADLINE_RETURN_IF_ERROR(Walk(queries.row(q).data(), params, ef, allowed_count, &outcome));
+      const SearchStats spent = outcome.stats;
+      if (outcome.neighbors.size() < std::min<uint64_t>(params.k, allowed_count)) {
+        LEADLINE_RETURN_IF_ERROR(
+            Scan({queries.row(q).data(), 1, queries.dim}, params, {&outcome, 1}));
+        outcome.stats.distances += spent.distances;
+        outcome.stats.hops += spent.hops;
+      }
       out[q] = std::move(outcome);
     }
     return {};
@@ -57,38 +70,36 @@ class HnswIndex final : public SegmentIndex {
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
 
  private:
-  Status SearchOne(const float* query, const SearchParams& params, uint64_t allowed_count,
-                   SearchOutcome* outcome) const {
-    const size_t ef = std::max(params.ef_search, params.k);
-    if (!ShouldScan(allowed_count, ef)) {
-      SearchScratch& scratch = SearchScratch::OfThread();
-      GraphSearch search(graph_, vectors_.data, distance_, query, &scratch, &outcome->stats);
-      const uint32_t entry = search.FindBaseEntry();
-      if (params.allowed == nullptr) {
-        LEADLINE_RETURN_IF_ERROR(search.SearchBase(entry, ef, params.control));
-        CollectPool(scratch.pool, params.k, outcome);
-      } else {
-        const AllowedNodes admits(graph_, params.allowed);
-        LEADLINE_ASSIGN_OR_RETURN(
-            const bool finished,
-            search.SearchFiltered(entry, ef, allowed_count, admits, params.control));
-        if (finished) {
-          CollectAccepted(scratch.accepted, params, outcome);
-        }
-      }
+  /// Searches the graph; leaves fewer neighbours than wanted where it had to give up.
+  Status Walk(const float* query, const SearchParams& params, size_t ef, uint64_t allowed_count,
+              SearchOutcome* outcome) const {
+    SearchScratch& scratch = SearchScratch::OfThread();
+    GraphSearch search(graph_, vectors_.data, distance_, query, &scratch, &outcome->stats);
+    const uint32_t entry = search.FindBaseEntry();
+    if (params.allowed == nullptr) {
+      LEADLINE_RETURN_IF_ERROR(search.SearchBase(entry, ef, params.control));
+      CollectPool(scratch.pool, params.k, outcome);
+      return {};
     }
-    if (outcome->neighbors.size() < std::min<uint64_t>(params.k, allowed_count)) {
-      return Scan(query, params, outcome);
+    const AllowedNodes admits(graph_, params.allowed);
+    LEADLINE_ASSIGN_OR_RETURN(const bool finished, search.SearchFiltered(entry, ef, allowed_count,
+                                                                         admits, params.control));
+    if (finished) {
+      CollectAccepted(scratch.accepted, params, outcome);
     }
     return {};
   }
 
   /// True where looking at each allowed row costs no more than walking: to meet ef allowed nodes a
-  /// walk meets ef * rows / allowed nodes and computes about ten distances for each.
-  [[nodiscard]] bool ShouldScan(uint64_t allowed_count, size_t ef) const {
+  /// walk meets ef * rows / allowed nodes and computes about ten distances for each. The sorted
+  /// pool of an unfiltered walk also moves half its ef keys for each of ef nodes, which counts from
+  /// some thousand on (kKeysPerDistance keys are moved in the time of one distance).
+  [[nodiscard]] bool ShouldScan(uint64_t allowed_count, size_t ef, bool filtered) const {
     constexpr uint64_t kDistancesPerNode = 10;
+    constexpr uint64_t kKeysPerDistance = 512;
+    const uint64_t pool = filtered ? 0 : ef * (ef / 2) / kKeysPerDistance;
     return allowed_count <=
-           ef * kDistancesPerNode * vectors_.rows / std::max<uint64_t>(allowed_count, 1);
+           ef * kDistancesPerNode * vectors_.rows / std::max<uint64_t>(allowed_count, 1) + pool;
   }
 
   void CollectPool(const CandidatePool& pool, size_t k, SearchOutcome* outcome) const {
@@ -110,6 +121,9 @@ class HnswIndex final : public SegmentIndex {
                        SearchOutcome* outcome) const {
     TopK top(params.k);
     for (const Key key : accepted) {
+      if (DistanceOf(key) > top.threshold()) {
+        break;
+      }
       OfferNode(key, params.allowed, params.k, &top);
     }
     outcome->neighbors = top.Take();
@@ -123,36 +137,49 @@ class HnswIndex final : public SegmentIndex {
     }
     size_t offered = 0;
     for (const uint32_t row : DuplicatesOf(graph_, node)) {
-      if (offered < k && IsAllowed(allowed, row)) {
+      if (offered == k) {
+        break;
+      }
+      if (IsAllowed(allowed, row)) {
         top->Offer(DistanceOf(key), row);
         ++offered;
       }
     }
   }
 
-  /// Looks at every allowed row.
-  Status Scan(const float* query, const SearchParams& params, SearchOutcome* outcome) const {
+  /// Looks at every allowed row, one block of them for all queries before the next.
+  Status Scan(MatrixView queries, const SearchParams& params, std::span<SearchOutcome> out) const {
     constexpr size_t kBlock = 64;
-    static_assert(CallControl::kCheckInterval % kBlock == 0);
-    TopK top(params.k);
     std::array<uint32_t, kBlock> rows;
     std::array<float, kBlock> distances;
+    std::vector<TopK> tops(queries.rows, TopK(params.k));
+    uint64_t compared = 0;
+    size_t unchecked = CallControl::kCheckInterval;
     for (size_t begin = 0; begin < vectors_.rows; begin += kBlock) {
-      if (begin % CallControl::kCheckInterval == 0) {
-        LEADLINE_RETURN_IF_ERROR(params.control.Check());
-      }
       size_t count = 0;
       for (size_t row = begin; row < std::min(vectors_.rows, begin + kBlock); ++row) {
         rows[count] = static_cast<uint32_t>(row);
         count += IsAllowed(params.allowed, row) ? 1U : 0U;
       }
-      distance_.Gather(query, vectors_.data, rows.data(), count, distances.data());
-      outcome->stats.distances += count;
-      for (size_t i = 0; i < count; ++i) {
-        top.Offer(distances[i], rows[i]);
+      compared += count;
+      for (size_t q = 0; q < queries.rows; ++q) {
+        if (unchecked + count > CallControl::kCheckInterval) {
+          LEADLINE_RETURN_IF_ERROR(params.control.Check());
+          unchecked = 0;
+        }
+        unchecked += count;
+        distance_.Gather(queries.row(q).data(), vectors_.data, rows.data(), count,
+                         distances.data());
+        for (size_t i = 0; i < count; ++i) {
+          if (distances[i] <= tops[q].threshold()) {
+            tops[q].Offer(distances[i], rows[i]);
+          }
+        }
       }
     }
-    outcome->neighbors = top.Take();
+    for (size_t q = 0; q < queries.rows; ++q) {
+      out[q] = {tops[q].Take(), {compared, 0, true}};
+    }
     return {};
   }
 
@@ -195,7 +222,7 @@ class HnswFactory final : public IndexFactory {
     LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
     for (const SectionView& section : sections) {
       if (section.type == kHnswGraphSection) {
-        LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(section.bytes, vectors.rows));
+        LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(section.bytes, vectors));
         return std::unique_ptr<SegmentIndex>(std::make_unique<HnswIndex>(graph, vectors, metric));
       }
     }

@@ -16,6 +16,7 @@ namespace leadline::index {
 namespace {
 
 constexpr size_t kGatherRows = 64;
+constexpr size_t kCentroidRows = CallControl::kCheckInterval;
 
 class IvfIndex final : public SegmentIndex {
  public:
@@ -40,28 +41,54 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
 
  private:
-  /// The lists to visit, nearest centroid first, ties by list number.
-  [[nodiscard]] std::vector<Neighbor> NearestLists(const float* query, size_t nprobe) const {
-    std::vector<float> distances(view_.centroids.rows);
-    distance_.Rows(query, view_.centroids.data, view_.centroids.rows, distances.data());
-    TopK top(nprobe);
-    for (uint32_t list = 0; list < distances.size(); ++list) {
-      top.Offer(distances[list], list);
+  /// Every list with the distance of its centroid, as a heap whose front is the nearest (ties: the
+  /// lower number).
+  Result<std::vector<Neighbor>> ListsByDistance(const float* query,
+                                                const CallControl& control) const {
+    const MatrixView& centroids = view_.centroids;
+    std::array<float, kCentroidRows> distances;
+    std::vector<Neighbor> lists;
+    lists.reserve(centroids.rows);
+    for (size_t begin = 0; begin < centroids.rows; begin += kCentroidRows) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+      const size_t count = std::min(kCentroidRows, centroids.rows - begin);
+      distance_.Rows(query, centroids.row(begin).data(), count, distances.data());
+      for (size_t i = 0; i < count; ++i) {
+        lists.push_back({distances[i], static_cast<uint32_t>(begin + i)});
+      }
     }
-    return top.Take();
+    std::make_heap(lists.begin(), lists.end(), Farther);
+    return lists;
+  }
+
+  static bool Farther(const Neighbor& a, const Neighbor& b) { return b < a; }
+
+  /// Matching rows to compare with before a search may stop: as many as the default number of lists
+  /// hold on average. Without it a filter whose matches lie far from the query would be answered
+  /// from the few strays in the nearest lists.
+  [[nodiscard]] uint64_t WantedRows(const SearchParams& params) const {
+    if (params.nprobe != 0 || params.allowed == nullptr) {
+      return 0;
+    }
+    const uint64_t allowed = params.allowed_count.value_or(vectors_.rows);
+    return view_.default_nprobe * allowed / view_.centroids.rows + 1;
   }
 
   Status SearchOne(const float* query, const SearchParams& params, SearchOutcome* out) const {
     const size_t nlist = view_.centroids.rows;
     const size_t nprobe =
         std::min(nlist, params.nprobe == 0 ? view_.default_nprobe : params.nprobe);
-    LEADLINE_RETURN_IF_ERROR(params.control.Check());
+    const uint64_t wanted = WantedRows(params);
+    LEADLINE_ASSIGN_OR_RETURN(std::vector<Neighbor> lists, ListsByDistance(query, params.control));
     TopK top(params.k);
     SearchStats stats;
     stats.distances = nlist;
     uint64_t next_check = CallControl::kCheckInterval;
-    for (const Neighbor& list : NearestLists(query, nprobe)) {
-      LEADLINE_RETURN_IF_ERROR(VisitList(query, list.row, params, &next_check, &top, &stats));
+    while (!lists.empty() && (stats.hops < nprobe || stats.distances - nlist < wanted)) {
+      std::pop_heap(lists.begin(), lists.end(), Farther);
+      LEADLINE_RETURN_IF_ERROR(
+          VisitList(query, lists.back().row, params, &next_check, &top, &stats));
+      lists.pop_back();
     }
     *out = {top.Take(), stats};
     return {};

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
+#include "centroid_assignment.h"
 #include "ivf_layout.h"
 #include "kmeans.h"
 #include "leadline/core/rng.h"
@@ -16,7 +16,7 @@
 namespace leadline::index {
 namespace {
 
-constexpr size_t kAssignBlockRows = 256;
+constexpr size_t kCompareRows = 256;
 constexpr size_t kTuningQueries = 64;
 constexpr size_t kTuningDepth = 10;
 constexpr double kTuningRecall = 0.95;
@@ -34,48 +34,11 @@ std::vector<float> Directions(MatrixView vectors) {
   return unit;
 }
 
-/// The nearest centroid, ties by lower number.
-uint32_t NearestCentroid(const float* row, MatrixView centroids,
-                         const simd::MetricDistance& distance) {
-  std::array<float, kAssignBlockRows> distances;
-  Neighbor nearest{std::numeric_limits<float>::infinity(), 0};
-  for (size_t begin = 0; begin < centroids.rows; begin += kAssignBlockRows) {
-    const size_t count = std::min(kAssignBlockRows, centroids.rows - begin);
-    distance.Rows(row, centroids.row(begin).data(), count, distances.data());
-    for (size_t i = 0; i < count; ++i) {
-      nearest = std::min(nearest, Neighbor{distances[i], static_cast<uint32_t>(begin + i)});
-    }
-  }
-  return nearest.row;
-}
-
-Status Assign(MatrixView vectors, MatrixView centroids, const simd::MetricDistance& distance,
-              const BuildOptions& options, std::vector<uint32_t>* assignment) {
-  assignment->resize(vectors.rows);
-  const size_t blocks = (vectors.rows + kAssignBlockRows - 1) / kAssignBlockRows;
-  std::vector<Status> statuses(blocks);
-  // Nothing in the body allocates: an exception must not reach a thread of the pool.
-  ParallelFor(options.executor, blocks, [&](size_t b) {
-    const size_t end = std::min(vectors.rows, (b + 1) * kAssignBlockRows);
-    for (size_t row = b * kAssignBlockRows; row < end; ++row) {
-      statuses[b] = options.control.Check();
-      if (!statuses[b].ok()) {
-        return;
-      }
-      (*assignment)[row] = NearestCentroid(vectors.row(row).data(), centroids, distance);
-    }
-  });
-  for (const Status& status : statuses) {
-    LEADLINE_RETURN_IF_ERROR(status);
-  }
-  return {};
-}
-
 TopK NearestRows(MatrixView vectors, uint32_t query, const simd::MetricDistance& distance) {
   TopK top(kTuningDepth + 1);
-  std::array<float, kAssignBlockRows> distances;
-  for (size_t begin = 0; begin < vectors.rows; begin += kAssignBlockRows) {
-    const size_t count = std::min(kAssignBlockRows, vectors.rows - begin);
+  std::array<float, kCompareRows> distances;
+  for (size_t begin = 0; begin < vectors.rows; begin += kCompareRows) {
+    const size_t count = std::min(kCompareRows, vectors.rows - begin);
     distance.Rows(vectors.row(query).data(), vectors.row(begin).data(), count, distances.data());
     for (size_t i = 0; i < count; ++i) {
       top.Offer(distances[i], static_cast<uint32_t>(begin + i));
@@ -138,16 +101,20 @@ Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& op
   std::vector<uint32_t> assignment;
   uint32_t nprobe = 1;
   if (vectors.rows > 0) {
-    const size_t threads = options.executor == nullptr ? 1 : options.executor->concurrency();
     const bool by_direction = options.metric != Metric::kL2;
     const std::vector<float> unit =
         options.metric == Metric::kInnerProduct ? Directions(vectors) : std::vector<float>();
     const MatrixView training{unit.empty() ? vectors.data : unit.data(), vectors.rows, vectors.dim};
     LEADLINE_ASSIGN_OR_RETURN(centroids, TrainKMeans(training, nlist, by_direction, options.seed,
-                                                     threads, options.control));
+                                                     options.executor, options.control));
     const simd::MetricDistance distance(options.metric, vectors.dim);
     const MatrixView centres{centroids.data(), nlist, vectors.dim};
-    LEADLINE_RETURN_IF_ERROR(Assign(training, centres, distance, options, &assignment));
+    std::vector<Neighbor> nearest(vectors.rows);
+    LEADLINE_RETURN_IF_ERROR(
+        AssignToCentroids(training, centres, distance, options.executor, options.control, nearest));
+    for (const Neighbor& centroid : nearest) {
+      assignment.push_back(centroid.row);
+    }
     LEADLINE_ASSIGN_OR_RETURN(nprobe, TuneNprobe(vectors, centres, distance, assignment, options));
   }
   std::vector<Section> sections;

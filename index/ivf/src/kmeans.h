@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "leadline/core/call_control.h"
+#include "leadline/core/executor.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
 
@@ -11,10 +12,11 @@ namespace leadline::index {
 
 /// Trains `nlist` centroids [nlist x dim] with FAISS on at most 256 rows a centroid, chosen by
 /// `seed`. `spherical` keeps them at unit length. REQUIRES: finite rows, 1 <= nlist <= rows.
-/// Uses `threads` OpenMP threads and restores the caller's number.
-/// Looks at `control` between iterations.
+/// Computes on the threads of `executor` (null: on the calling one), and on as many of OpenMP's
+/// where FAISS averages rows; the caller's OpenMP setting is restored. Equal on any number of them.
+/// Looks at `control` every 1,024 distances.
 /// Errors: kCancelled, kDeadlineExceeded, kResourceExhausted (memory), kInternal (FAISS refused).
 Result<std::vector<float>> TrainKMeans(MatrixView rows, size_t nlist, bool spherical, uint64_t seed,
-                                       size_t threads, const CallControl& control);
+                                       Executor* executor, const CallControl& control);
 
 }  // namespace leadline::index

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 
 #include "leadline/core/rng.h"
 #include "leadline/leadline.h"
+#include "leadline/storage/store.h"
+#include "leadline/text/embedder.h"
 #include "status_matchers.h"
 #include "temp_dir.h"
 
@@ -282,6 +285,137 @@ TEST_F(DatabaseTest, SearchByIdLeavesTheRecordItselfOut) {
   ASSERT_EQ(found.hits.size(), 2U);
   EXPECT_EQ(found.hits[0].id, "b");
   EXPECT_THAT(collection_->SearchId("z"), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(collection_->SearchId(""), StatusIs(StatusCode::kInvalidArgument, "field=id"));
+}
+
+TEST_F(DatabaseTest, SearchByIdUsesTheVectorOfTheFieldAndRefusesARecordWithoutOne) {
+  CollectionOptions options = OneField(2);
+  VectorField image;
+  image.name = "image";
+  image.dim = 2;
+  image.metric = Metric::kL2;
+  options.vectors.push_back(image);
+  Create(options);
+  Record both = MakeRecord("both", {0, 0});
+  both.named_vectors.push_back({"image", {5, 5}});
+  Record other = MakeRecord("other", {9, 9});
+  other.named_vectors.push_back({"image", {5, 6}});
+  ASSERT_OK(collection_->Upsert({both, other, MakeRecord("text only", {1, 1})}));
+  SearchOptions by_image;
+  by_image.vector_field = "image";
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_OK_AND_ASSIGN(const SearchResponse found, collection_->SearchId("both", by_image));
+    ASSERT_EQ(found.hits.size(), 1U);
+    EXPECT_EQ(found.hits[0].id, "other");
+    EXPECT_EQ(found.hits[0].score, 1.0F);
+    EXPECT_THAT(collection_->SearchId("text only", by_image),
+                StatusIs(StatusCode::kNotFound, "field=image"));
+    ASSERT_OK(collection_->Optimize());
+  }
+}
+
+TEST_F(DatabaseTest, SearchByIdLosesNeitherAGroupNorTheLastRow) {
+  Create(OneField(1));
+  std::vector<Record> records;
+  for (size_t i = 0; i <= kMaxTopK; ++i) {
+    records.push_back(MakeRecord("r" + std::to_string(i), {static_cast<float>(i)},
+                                 "{\"doc\":" + std::to_string(i % 3) + "}"));
+  }
+  ASSERT_OK(collection_->Upsert(records));
+  for (int round = 0; round < 2; ++round) {
+    SearchOptions grouped;
+    grouped.limit = 3;
+    grouped.group_by = "doc";
+    ASSERT_OK_AND_ASSIGN(const SearchResponse groups, collection_->SearchId("r0", grouped));
+    ASSERT_EQ(groups.hits.size(), 3U);
+    EXPECT_EQ(groups.hits[2].id, "r3") << "the best of the record's own group, without itself";
+    SearchOptions all;
+    all.limit = kMaxTopK;
+    ASSERT_OK_AND_ASSIGN(const SearchResponse rest, collection_->SearchId("r0", all));
+    EXPECT_EQ(rest.hits.size(), kMaxTopK);
+    ASSERT_OK(collection_->Optimize());
+  }
+}
+
+TEST_F(DatabaseTest, TextIsSearchedWithTheRecordedEmbedderInItsOwnField) {
+  CollectionOptions options;
+  options.embedder = "static";
+  options.vectors.emplace_back();
+  options.vectors.push_back(OneField(256, Metric::kCosine).vectors[0]);
+  options.vectors[1].name = "image";
+  Create(options);
+  ASSERT_OK_AND_ASSIGN(const auto embedder, collection_->OpenEmbedder());
+  EXPECT_EQ(embedder->name(), "static");
+  std::vector<float> vector(embedder->dim());
+  const std::string_view text = "aspirin lowers the risk of heart attacks";
+  ASSERT_OK(embedder->Embed({&text, 1}, vector));
+  ASSERT_OK(collection_->Upsert({MakeRecord("a", vector)}));
+  ASSERT_OK_AND_ASSIGN(const SearchResponse found, collection_->SearchText(text));
+  EXPECT_EQ(found.hits.at(0).id, "a");
+  SearchOptions by_name;
+  by_name.vector_field = "vector";
+  EXPECT_OK(collection_->SearchText(text, by_name));
+  by_name.vector_field = "image";
+  EXPECT_THAT(collection_->SearchText(text, by_name),
+              StatusIs(StatusCode::kInvalidArgument, "field=vector_field value=image"));
+  ASSERT_OK_AND_ASSIGN(auto plain, database_->CreateCollection("plain", OneField(2)));
+  EXPECT_THAT(plain->OpenEmbedder(), StatusIs(StatusCode::kInvalidArgument, "no embedder"));
+  EXPECT_THAT(plain->SearchText(text), StatusIs(StatusCode::kInvalidArgument, "no embedder"));
+}
+
+TEST_F(DatabaseTest, EmbedderOfAnotherVersionIsRefused) {
+  CollectionOptions options;
+  options.embedder = "static";
+  Create(options);
+  const std::string version(collection_->OpenEmbedder().value()->version());
+  const std::string recorded = (version[0] == 'x' ? "y" : "x") + version.substr(1);
+  collection_.reset();
+  ASSERT_OK(database_->Close());
+  database_.reset();
+  {
+    kv::StoreOptions store_options;
+    store_options.sequence_key = "sequence";
+    ASSERT_OK_AND_ASSIGN(auto store, kv::Store::Open(path() + "/store", store_options));
+    ASSERT_OK_AND_ASSIGN(const auto bytes, store->Get(kv::Table::kMeta, "collection/c"));
+    std::string doctored = bytes.value();
+    const size_t at = doctored.rfind(version);
+    ASSERT_NE(at, std::string::npos);
+    doctored[at] = recorded[0];
+    kv::WriteBatch batch;
+    batch.Put(kv::Table::kMeta, "collection/c", doctored);
+    ASSERT_OK(store->Write(batch, true));
+    ASSERT_OK(store->Close());
+  }
+  Open();
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  EXPECT_THAT(collection_->OpenEmbedder(),
+              StatusIs(StatusCode::kFailedPrecondition, "version=" + version));
+  EXPECT_THAT(collection_->OpenEmbedder(),
+              StatusIs(StatusCode::kFailedPrecondition, "recorded_version=" + recorded));
+  EXPECT_THAT(collection_->SearchText("heart"), StatusIs(StatusCode::kFailedPrecondition));
+}
+
+TEST_F(DatabaseTest, IndexBuildChangesWithEveryBuildAndWithTheTail) {
+  options_.background_maintenance = false;
+  ASSERT_OK(database_->Close());
+  database_.reset();
+  Open();
+  Create(OneField(2));
+  std::set<uint64_t> seen;
+  const auto is_new = [&] { return seen.insert(collection_->Stats()->index_build).second; };
+  EXPECT_TRUE(is_new());
+  EXPECT_FALSE(is_new()) << "nothing changed";
+  Fill(100);
+  EXPECT_TRUE(is_new()) << "tail";
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_TRUE(is_new()) << "sealed";
+  const uint64_t sealed = collection_->Stats()->index_build;
+  Reopen();
+  EXPECT_EQ(collection_->Stats()->index_build, sealed);
+  Fill(60, 2);
+  EXPECT_TRUE(is_new()) << "tail again";
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_TRUE(is_new()) << "merged";
 }
 
 TEST_F(DatabaseTest, ExplainNamesSourcesAndStrategies) {

@@ -71,6 +71,19 @@ TEST(Filter, KeepsNumbersExact) {
   EXPECT_EQ(Canonical("a = -0.0"), "a = 0");
   EXPECT_EQ(Canonical("a = 1e308"), "a = 1e+308");
   EXPECT_EQ(Canonical("a = 0.1"), "a = 0.1");
+  EXPECT_EQ(Canonical("a = 4.9e-324"), "a = 5e-324");
+}
+
+TEST(Filter, TakesNumbersTooSmallForADoubleAsZero) {
+  for (const char* tiny : {"1e-400", "-1e-400", "+1e-400", "0.000000001e-320", "100000e-330",
+                           "1e-324", "0.0e999999999999", "1e-99999999999999999999"}) {
+    EXPECT_EQ(Canonical("a = " + std::string(tiny)), "a = 0") << tiny;
+  }
+  for (const char* huge : {"1e400", "-1e400", "0.00001e315", "1e99999999999999999999"}) {
+    EXPECT_THAT(Filter::Parse("a = " + std::string(huge)),
+                StatusIs(StatusCode::kInvalidArgument, "outside the range of a double"))
+        << huge;
+  }
 }
 
 TEST(Filter, QuotesKeysAndStrings) {

@@ -11,6 +11,7 @@
 #include "leadline/core/payload_json.h"
 #include "leadline/core/rng.h"
 #include "status_matchers.h"
+#include "test_clock.h"
 
 namespace leadline {
 namespace {
@@ -204,6 +205,49 @@ TEST(PayloadColumns, RefusesEveryTruncation) {
   EXPECT_THAT(PayloadColumns::Open(bytes, 39), StatusIs(StatusCode::kDataLoss, "row bound"));
   EXPECT_THAT(PayloadColumns::Open(bytes, std::numeric_limits<size_t>::max()),
               StatusIs(StatusCode::kInvalidArgument));
+}
+
+TEST(PayloadColumns, LooksAtItsControlForEachPredicateAndInLongDictionaries) {
+  constexpr size_t kRows = 5000;
+  std::vector<std::string> payloads;
+  for (size_t i = 0; i < kRows; ++i) {
+    payloads.push_back("{\"s\":\"a" + std::to_string(i) + "\"}");
+  }
+  const std::string bytes = Build(payloads);
+  ASSERT_OK_AND_ASSIGN(const auto columns, PayloadColumns::Open(bytes, kRows));
+  testing::TestClock clock;
+  CancelToken token;
+  const auto looks = [&](std::string_view text) {
+    CallControl control;
+    control.clock = &clock;
+    control.cancel = &token;
+    control.deadline_nanos = std::numeric_limits<int64_t>::max();
+    clock.SetHook([](int64_t) {});
+    EXPECT_OK(columns->Evaluate(*Filter::Parse(text), control));
+    const int64_t count = clock.ClearHook();
+    // At each of these looks the evaluation can be ended.
+    for (int64_t at = 1; at < count; ++at) {
+      clock.SetHook([&](int64_t look) {
+        if (look == at) {
+          control.deadline_nanos = 1;
+          clock.monotonic_nanos = 2;
+        }
+      });
+      EXPECT_THAT(columns->Evaluate(*Filter::Parse(text), control),
+                  StatusIs(StatusCode::kDeadlineExceeded));
+      clock.ClearHook();
+      control.deadline_nanos = std::numeric_limits<int64_t>::max();
+    }
+    return count;
+  };
+  EXPECT_GE(looks("s LIKE '%7'"), static_cast<int64_t>(kRows / CallControl::kCheckInterval));
+  EXPECT_GE(looks("s CONTAINS '7'"), static_cast<int64_t>(kRows / CallControl::kCheckInterval));
+  EXPECT_GE(looks("s = 'a' OR s = 'b' OR s = 'c' OR NOT absent = 1"), 4);
+  token.Cancel();
+  CallControl cancelled;
+  cancelled.cancel = &token;
+  EXPECT_THAT(columns->Evaluate(*Filter::Parse("s = 'a'"), cancelled),
+              StatusIs(StatusCode::kCancelled));
 }
 
 TEST(PayloadColumns, SurvivesFlippedBitsAndHugeCounts) {

@@ -245,6 +245,38 @@ TEST(FlatIndex, StaysDefinedForValuesTheEngineWouldRefuse) {
   }
 }
 
+TEST(Scans, OfManyQueriesEqualSingleOnes) {
+  constexpr size_t kQueries = 37;
+  for (const size_t dim : {size_t{3}, size_t{96}, size_t{1500}}) {
+    const size_t rows = dim == 1500 ? 700 : 3100;
+    const Matrix base = testing::GaussianMatrix(kSeed, rows, dim);
+    const Matrix queries = testing::GaussianMatrix(kSeed + 1, kQueries, dim);
+    const std::vector<uint64_t> allowed = testing::RandomBitmap(kSeed, rows, 0.4);
+    std::vector<uint32_t> list;
+    for (uint32_t row = 0; row < rows; row += 3) {
+      list.push_back(row);
+    }
+    for (const Metric metric : kMetrics) {
+      std::vector<TopK> scanned(kQueries, TopK(10));
+      std::vector<TopK> listed(kQueries, TopK(10));
+      std::vector<SearchStats> stats(kQueries);
+      ASSERT_OK(
+          ScanRows(base.view(), queries.view(), metric, allowed.data(), 5, {}, scanned, stats));
+      ASSERT_OK(ScanList(base.view(), queries.view(), metric, list, {}, listed, stats));
+      for (size_t q = 0; q < kQueries; ++q) {
+        TopK one(10);
+        SearchStats single;
+        ASSERT_OK(ScanRows(base.view(), queries.view().row(q), metric, allowed.data(), 5, {}, &one,
+                           &single));
+        EXPECT_EQ(scanned[q].Take(), one.Take());
+        ASSERT_OK(ScanList(base.view(), queries.view().row(q), metric, list, {}, &one, &single));
+        EXPECT_EQ(listed[q].Take(), one.Take());
+        EXPECT_EQ(stats[q].distances, single.distances);
+      }
+    }
+  }
+}
+
 TEST(Scans, RefuseBadInputBeforeOfferingAnything) {
   const Matrix base = testing::IntegerMatrix(kSeed, 10, 4);
   TopK top(5);
@@ -257,6 +289,12 @@ TEST(Scans, RefuseBadInputBeforeOfferingAnything) {
       StatusIs(StatusCode::kInvalidArgument, "query.dim"));
   EXPECT_THAT(ScanList(base.view(), other.view().row(0), Metric::kL2, {}, {}, &top, nullptr),
               StatusIs(StatusCode::kInvalidArgument, "query.dim"));
+  std::vector<TopK> tops(3, TopK(5));
+  std::vector<SearchStats> stats(4);
+  EXPECT_THAT(ScanRows(base.view(), base.view(0, 4), Metric::kL2, nullptr, 0, {}, tops, stats),
+              StatusIs(StatusCode::kInvalidArgument, "tops"));
+  EXPECT_THAT(ScanList(base.view(), base.view(0, 4), Metric::kL2, {}, {}, tops, stats),
+              StatusIs(StatusCode::kInvalidArgument, "tops"));
   EXPECT_EQ(top.size(), 0U);
 }
 

@@ -141,6 +141,42 @@ TEST_F(HnswHostileTest, RefusesTheFirstNumberOutOfRangeInEveryLinkAndRow) {
   EXPECT_EQ(offset, bytes_.size());
 }
 
+TEST_F(HnswHostileTest, RefusesDuplicatesThatAreNone) {
+  const auto word = [this](size_t offset) {
+    uint32_t value = 0;
+    std::memcpy(&value, bytes_.data() + offset, sizeof value);
+    return value;
+  };
+  const size_t rows_at = bytes_.size() - 6 * 4;
+  const size_t nodes_at = bytes_.size() - 3 * 4;
+  ASSERT_EQ(word(nodes_at), 1U);
+  ASSERT_EQ(word(rows_at), 30U);
+  for (uint32_t row = 0; row < kRows; ++row) {
+    if (row != 30) {
+      EXPECT_THAT(OpenWithWord(rows_at, row), StatusIs(StatusCode::kDataLoss)) << row;
+    }
+    if (row != 1) {
+      EXPECT_THAT(OpenWithWord(nodes_at, row), StatusIs(StatusCode::kDataLoss)) << row;
+    }
+  }
+  // Equal in all but one bit of the vectors, which another segment might hold.
+  base_.values[30 * 4 + 3] += 1e-6F;
+  EXPECT_THAT(OpenAndUse(bytes_), StatusIs(StatusCode::kDataLoss, "equal their node"));
+}
+
+TEST_F(HnswHostileTest, RefusesLinksFromAndToDuplicates) {
+  constexpr size_t kLayer0 = 128;
+  constexpr size_t kListBytes = 2 * 2 * 4;
+  for (const uint32_t duplicate : {20U, 25U, 30U}) {
+    EXPECT_THAT(OpenWithWord(kLayer0 + duplicate * kListBytes, 5),
+                StatusIs(StatusCode::kDataLoss, "no links"));
+    for (const uint32_t row : {0U, 1U, 3U, 39U}) {
+      EXPECT_THAT(OpenWithWord(kLayer0 + row * kListBytes, duplicate),
+                  StatusIs(StatusCode::kDataLoss, "no links to duplicates"));
+    }
+  }
+}
+
 TEST_F(HnswHostileTest, SurvivesRandomDamage) {
   Rng rng(kSeed);
   for (int round = 0; round < 3000; ++round) {

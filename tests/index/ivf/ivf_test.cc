@@ -12,6 +12,19 @@
 #include "leadline/core/rng.h"
 #include "status_matchers.h"
 
+namespace {
+
+int sgemm_calls = 0;
+
+}  // namespace
+
+/// FAISS calls BLAS through this name; here it finds this one first. A build that hands work to
+/// BLAS runs on threads of BLAS, however many it was given.
+extern "C" int sgemm_(...) {
+  ++sgemm_calls;
+  return 0;
+}
+
 namespace leadline::index {
 namespace {
 
@@ -151,6 +164,41 @@ TEST_P(IvfIndexTest, ReturnsOnlyAllowedRowsAtEverySelectivity) {
   }
 }
 
+TEST_P(IvfIndexTest, ReachesMatchesThatLieFarFromTheQuery) {
+  const auto built = Build(GetParam(), 0);
+  const std::vector<float> queries =
+      ClusteredRows(kSeed + 6, 20, kDim, GetParam() == Metric::kCosine);
+  const MatrixView view{queries.data(), 20, kDim};
+  size_t found = 0;
+  uint64_t distances = 0;
+  for (size_t q = 0; q < view.rows; ++q) {
+    // Half of the rows match: those farther away than the other half.
+    const auto by_distance =
+        BruteForce(built->view(), view.row(q).data(), GetParam(), kRows, nullptr);
+    std::vector<uint64_t> allowed((kRows + 63) / 64, 0);
+    for (size_t i = kRows / 2; i < kRows; ++i) {
+      allowed[by_distance[i].row >> 6] |= uint64_t{1} << (by_distance[i].row & 63);
+    }
+    SearchParams params;
+    params.allowed = allowed.data();
+    params.allowed_count = kRows / 2;
+    const auto out = SearchAll(*built->index, {view.row(q).data(), 1, kDim}, params);
+    ASSERT_EQ(out[0].neighbors.size(), params.k);
+    for (const Neighbor& neighbor : out[0].neighbors) {
+      found += neighbor.distance <= by_distance[kRows / 2 + params.k - 1].distance + 1e-4F ? 1 : 0;
+    }
+    distances += out[0].stats.distances;
+    // What the caller asks for stays what it is.
+    params.nprobe = 1;
+    EXPECT_EQ(SearchAll(*built->index, {view.row(q).data(), 1, kDim}, params)[0].stats.hops, 1U);
+  }
+  std::printf("[ ivf   ] far matches: recall %.3f, %.1f%% of the rows compared\n",
+              static_cast<double>(found) / 200,
+              static_cast<double>(distances) / static_cast<double>(kRows) * 5);
+  EXPECT_GE(found, 160U);
+  EXPECT_LT(distances, 10 * kRows);
+}
+
 TEST_P(IvfIndexTest, BatchSplitsDoNotChangeResults) {
   const auto built = Build(GetParam(), 0);
   const std::vector<float> queries =
@@ -163,8 +211,17 @@ TEST_P(IvfIndexTest, BatchSplitsDoNotChangeResults) {
   }
 }
 
-TEST_P(IvfIndexTest, EqualInputsGiveEqualBytes) {
-  EXPECT_EQ(Build(GetParam(), 30)->sections[0].bytes, Build(GetParam(), 30)->sections[0].bytes);
+TEST_P(IvfIndexTest, EqualInputsGiveEqualBytesOnAnyNumberOfThreads) {
+  const std::string bytes = Build(GetParam(), 30)->sections[0].bytes;
+  EXPECT_EQ(Build(GetParam(), 30)->sections[0].bytes, bytes);
+  const auto pool = NewThreadPool(3);
+  EXPECT_EQ(Build(GetParam(), 30, pool.get())->sections[0].bytes, bytes);
+}
+
+TEST_P(IvfIndexTest, BuildUsesNoThreadsButItsOwn) {
+  sgemm_calls = 0;
+  Build(GetParam(), 30);
+  EXPECT_EQ(sgemm_calls, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Metrics, IvfIndexTest,
@@ -226,6 +283,19 @@ TEST(IvfIndex, LooksAtItsDeadlineInsideALongListAndBetweenIterations) {
   options.control.deadline_nanos = clock.looks() + 5;  // passes during k-means
   EXPECT_THAT(IvfIndexFactory().Build(built->view(), options),
               StatusIs(StatusCode::kDeadlineExceeded));
+}
+
+TEST(IvfIndex, LooksAtItsDeadlineWhileItComparesCentroids) {
+  constexpr size_t kLists = 3000;
+  const auto built = Build(Metric::kL2, kLists);
+  SearchParams params;
+  params.nprobe = 1;
+  testing::LookCountingClock clock;
+  params.control.clock = &clock;
+  params.control.deadline_nanos = 1'000'000;
+  std::vector<SearchOutcome> out(1);
+  EXPECT_OK(built->index->Search({built->rows.data(), 1, kDim}, params, out));
+  EXPECT_GE(clock.looks(), static_cast<int64_t>(kLists / CallControl::kCheckInterval) + 1);
 }
 
 TEST(IvfIndex, HostileSectionsAreRefusedOrHarmless) {

@@ -16,11 +16,13 @@
 
 namespace leadline {
 
+class Embedder;
+
 struct ReadOptions {
   std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
   bool with_vectors = true;
   bool with_payload = true;
-  int64_t timeout_ms = 0;
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none; kDeadlineExceeded without partial results
   const CancelToken* cancel = nullptr;
 };
 
@@ -50,6 +52,9 @@ struct CollectionStats {
   /// Newest failure of sealing, merging or rebuilding that no success has followed; empty without
   /// one. It is tried again with growing pauses.
   std::string last_build_error;
+  /// Changes whenever a segment is built, merged or rebuilt, or the tail grows: hash of segment
+  /// identities and tail rows. Equal builds answer approximate searches alike.
+  uint64_t index_build = 0;
 };
 
 /// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
@@ -92,12 +97,20 @@ class Collection {
   /// One response per row of `queries`, equal to those of single calls, at one moment.
   virtual Result<std::vector<SearchResponse>> SearchBatch(MatrixView queries,
                                                           const SearchOptions& options = {}) = 0;
-  /// Embeds `text` with the collection's embedder first.
+  /// Embeds `text` with OpenEmbedder() first. Searches the default field, whose vectors the
+  /// embedder made: kInvalidArgument when another one is named.
   virtual Result<SearchResponse> SearchText(std::string_view text,
                                             const SearchOptions& options = {}) = 0;
-  /// Uses the stored vector of `id`, which is left out of the hits.
+  /// Uses the stored vector of `id` in the searched field; the record itself is left out of the
+  /// hits, and of its group. kNotFound when no visible record has the id, or it has no vector
+  /// there.
   virtual Result<SearchResponse> SearchId(std::string_view id,
                                           const SearchOptions& options = {}) = 0;
+
+  /// The embedder (leadline/text/embedder.h) that made the vectors of the default field, for
+  /// queries and records that are to meet them. kFailedPrecondition when the one this program has
+  /// is not the recorded one (names both versions), kInvalidArgument when the collection has none.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Embedder>> OpenEmbedder() = 0;
 
   virtual Result<CollectionStats> Stats() = 0;
   /// Returns when every row written before the call is in sealed, indexed segments and compaction

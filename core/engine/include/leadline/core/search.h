@@ -36,7 +36,7 @@ struct SearchOptions {
   std::vector<std::string> fields;  ///< payload paths to return; empty means all of it
   bool with_vectors = false;
   bool explain = false;
-  int64_t timeout_ms = 0;  ///< 0 means none; kDeadlineExceeded without partial results
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none; kDeadlineExceeded without partial results
   const CancelToken* cancel = nullptr;
   std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state
 };
@@ -48,15 +48,17 @@ struct Hit {
   std::vector<float> vector;  ///< as stored, under with_vectors
 };
 
-/// What one source of rows did for a query.
+/// What one source of rows did for a query; under group_by in all of its rounds.
 struct PlanStep {
-  std::string source;    ///< "tail" or "segment N"
-  std::string strategy;  ///< "scan", "scan matches", "hnsw", "ivf", "store scan", "skipped"
+  std::string source;  ///< "tail" or "segment N"
+  /// What ran: "scan" (also where an index chose to scan), "scan matches", "hnsw", "ivf", "store
+  /// scan", "skipped".
+  std::string strategy;
   uint64_t rows = 0;
   uint64_t matches = 0;  ///< rows visible and passing the filter
   uint64_t distances = 0;
   uint64_t candidates = 0;  ///< neighbours this source offered
-  bool fallback = false;    ///< the index returned too few and an exact scan followed
+  bool fallback = false;    ///< the index offered too few, or gave up, and an exact scan followed
 };
 
 struct Plan {

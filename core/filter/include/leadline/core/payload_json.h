@@ -36,6 +36,9 @@ Result<std::string> SelectFields(std::string_view json, std::span<const std::str
 /// rows belong to no group. Errors: kInvalidArgument for a malformed path or payload.
 Result<std::string> GroupKey(std::string_view json, std::string_view path);
 
+/// GroupKey for a path that is parsed already (ParseFilterPath), for many payloads.
+Result<std::string> GroupKey(std::string_view json, std::span<const std::string> keys);
+
 /// A filter made ready to test many payloads. Immutable, thread-safe.
 class CompiledFilter {
  public:

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "leadline/core/call_control.h"
 #include "leadline/core/filter.h"
 #include "leadline/core/status.h"
 
@@ -109,7 +110,12 @@ class PayloadColumns {
   PayloadColumns& operator=(const PayloadColumns&) = delete;
 
   /// Rows of [0, rows) that match `filter`, or a superset of them: see Candidates::exact.
-  /// Iterative; memory is at most two bitmaps of the rows per level of the filter.
+  /// Iterative; memory is at most two bitmaps of the rows per level of the filter. Looks at
+  /// `control` before each predicate and every 1,024 dictionary entries one has to read.
+  /// Errors: kCancelled, kDeadlineExceeded.
+  [[nodiscard]] Result<Candidates> Evaluate(const Filter& filter, const CallControl& control) const;
+
+  /// Evaluate without a deadline.
   [[nodiscard]] Candidates Evaluate(const Filter& filter) const;
 
   /// Number of indexed paths.

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,8 @@ struct SearchParams {
   size_t rescore = 0;     ///< candidates rescored in full precision; 0 means the kind's default
   /// One bit a row, (rows + 63) / 64 words, set where the row may be returned; null admits all.
   const uint64_t* allowed = nullptr;
+  /// Number of rows below the segment's that `allowed` admits, where the caller knows it.
+  std::optional<uint64_t> allowed_count;
   CallControl control;
 };
 
@@ -72,6 +75,7 @@ struct Neighbor {
 struct SearchStats {
   uint64_t distances = 0;  ///< vector comparisons
   uint64_t hops = 0;       ///< graph nodes expanded, or lists scanned
+  bool scanned = false;    ///< the index compared every allowed row itself: the answer is exact
 };
 
 struct SearchOutcome {

@@ -34,6 +34,13 @@ Status ScanRows(MatrixView vectors, VectorView query, Metric metric, const uint6
                 uint32_t first_row_number, const CallControl& control, TopK* top,
                 SearchStats* stats);
 
+/// ScanRows for each of `queries` [n x dim]: query i offers to tops[i] and counts in stats[i]. The
+/// rows are read from memory once for all queries, a cache-sized tile at a time; the answers have
+/// the bits of n single scans. Looks at `control` once a tile and query.
+Status ScanRows(MatrixView vectors, MatrixView queries, Metric metric, const uint64_t* allowed,
+                uint32_t first_row_number, const CallControl& control, std::span<TopK> tops,
+                std::span<SearchStats> stats);
+
 /// Offers the listed rows of `vectors` to `top`, each under its own number, duplicates as often as
 /// they are listed.
 ///
@@ -42,5 +49,10 @@ Status ScanRows(MatrixView vectors, VectorView query, Metric metric, const uint6
 /// Threads, stats: as ScanRows. Cost: one distance per listed row, quickest in ascending order.
 Status ScanList(MatrixView vectors, VectorView query, Metric metric, std::span<const uint32_t> rows,
                 const CallControl& control, TopK* top, SearchStats* stats);
+
+/// ScanList for each of `queries`; as the many-query ScanRows.
+Status ScanList(MatrixView vectors, MatrixView queries, Metric metric,
+                std::span<const uint32_t> rows, const CallControl& control, std::span<TopK> tops,
+                std::span<SearchStats> stats);
 
 }  // namespace leadline::index
