@@ -32,6 +32,11 @@ constexpr int64_t kAmount = 1000;
 constexpr size_t kDim = 24;  // long enough for blob files
 constexpr size_t kBatchQueries = 100;
 constexpr uint64_t kReaderRounds = 20;
+#ifdef __SANITIZE_THREAD__
+constexpr uint64_t kDefaultBatches = 60;
+#else
+constexpr uint64_t kDefaultBatches = 400;
+#endif
 
 std::string Payload(int64_t amount) {
   return "{\"amount\":" + std::to_string(amount) + "}";
@@ -279,7 +284,7 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
 };
 
 TEST_P(ConcurrencyTest, NoReaderSeesHalfABatch) {
-  const uint64_t batches = FromEnvironment("LEADLINE_CONCURRENCY_BATCHES", 800);
+  const uint64_t batches = FromEnvironment("LEADLINE_CONCURRENCY_BATCHES", kDefaultBatches);
   ChildProcess reader({LEADLINE_CRASH_WORKER, "read", path_, std::to_string(kRecords * kAmount)},
                       {});
   std::vector<std::thread> writers;

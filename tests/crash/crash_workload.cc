@@ -348,7 +348,9 @@ class ReadComparison {
     options.limit = std::max<size_t>(expected_.size() + 5, 1);
     options.exact = true;
     options.with_payload = true;
-    options.filter = filter.Parsed();
+    if (!filter.text.empty()) {
+      options.filter.emplace(Filter::Parse(filter.text).value());
+    }
     const Result<SearchResponse> found = collection_->Search(query, options);
     if (!found.ok()) {
       Add("exact search failed: " + found.status().ToString(), found.status().code());
@@ -373,7 +375,9 @@ class ReadComparison {
     options.full_scan_threshold = 0;
     options.with_payload = true;
     options.explain = true;
-    options.filter = filter.Parsed();
+    if (!filter.text.empty()) {
+      options.filter.emplace(Filter::Parse(filter.text).value());
+    }
     const Result<SearchResponse> found = collection_->Search(query, options);
     if (!found.ok()) {
       Add("search failed: " + found.status().ToString(), found.status().code());

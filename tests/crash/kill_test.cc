@@ -7,9 +7,11 @@
 
 #include <array>
 #include <cstdio>
+#include <sys/resource.h>
 
 #include <gtest/gtest.h>
 
+#include "child_process.h"
 #include "kill_driver.h"
 #include "temp_dir.h"
 
@@ -17,6 +19,16 @@ namespace leadline::testing {
 namespace {
 
 constexpr uint64_t kAcknowledgedPerCycle = 5;
+
+TEST(ChildProcessDeathTest, GivesUpWhereNoChildCanBeStarted) {
+  EXPECT_DEATH(
+      {
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+        const ChildProcess child({"/bin/true"}, {});
+      },
+      "cannot start a child process: pipe2");
+}
 
 TEST(KillTest, LosesNothingAcknowledgedOverManyKills) {
   const uint64_t cycles = FromEnvironment("LEADLINE_CRASH_CYCLES", 500);

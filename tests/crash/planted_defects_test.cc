@@ -35,6 +35,7 @@ class PlantedDefects : public ::testing::TestWithParam<Case> {
                         {"TEST_TMPDIR", scratch.path()},
                         {"LEADLINE_CRASH_CYCLES", "60"},
                         {"LEADLINE_POWER_CUTS", "200"},
+                        {"LEADLINE_IO_POINTS", "40"},
                         {"LEADLINE_BIT_FLIPS", "220"}});
     *output = child.ReadAll();
     return child.Wait();
@@ -80,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, PlantedDefects,
     ::testing::Values(
         Case{"skip-sync", "power_cut_test", "*", {kLost, "synced writes are missing"}},
+        Case{"skip-sync", "io_error_test", "*FailedSync*", {"; acknowledged "}},
         Case{"publish-before-durable", "power_cut_test", "*", {"check: I5"}},
         Case{"drop-tombstone", "kill_test", "*", {kDeadHit, kOldHit, kCount}},
         Case{"ignore-checksum",
@@ -94,10 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"filter.Matches", "filter: ", "\n  count\n"}},
         Case{"ack-before-commit", "kill_test", "*", {kLost}}),
     [](const auto& planted) {
-      std::string name = planted.param.defect;
-      for (char& c : name) {
-        c = c == '-' ? '0' : c;
-      }
+      std::string name = std::string(planted.param.defect) + "_" + planted.param.binary;
+      std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });
 

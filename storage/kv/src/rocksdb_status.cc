@@ -46,7 +46,8 @@ StatusCode CodeOf(const rocksdb::Status& status, std::string_view text) {
     case rocksdb::Status::Code::kNotSupported:
       return StatusCode::kUnimplemented;
     case rocksdb::Status::Code::kInvalidArgument:
-      return StatusCode::kInvalidArgument;
+      // RocksDB also wraps a failed read of CURRENT so.
+      return EmbeddedCode(text, StatusCode::kInvalidArgument);
     case rocksdb::Status::Code::kIOError:
       return CodeOfIoError(status, text);
     case rocksdb::Status::Code::kIncomplete:
