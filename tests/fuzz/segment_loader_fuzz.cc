@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -141,7 +142,7 @@ void Exercise(uint8_t control, std::string_view edits) {
   entry.identity = {header.file_bytes, header.hash};
   const std::string path = "/" + SegmentFileName(entry.info.segment_id);
   WriteFileAtomically(&disk, path, file).IgnoreError();
-  const auto segment = SealedSegment::Open(&disk, "/", entry);
+  const auto segment = SealedSegment::Open(&disk, "/", entry, {1, std::numeric_limits<uint64_t>::max()});
   if (const SegmentContents* contents = segment->Contents()) {
     Use(*segment, *contents);
   } else if (segment->damage().ok()) {
