@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <new>
 #include <string>
 #include <vector>
@@ -41,57 +42,61 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
 
  private:
-  /// Every list with the distance of its centroid, as a heap whose front is the nearest (ties: the
-  /// lower number).
-  Result<std::vector<Neighbor>> ListsByDistance(const float* query,
-                                                const CallControl& control) const {
+  /// The lists to visit, nearest centroid first, ties by list number.
+  [[nodiscard]] Result<std::vector<Neighbor>> NearestLists(const float* query, size_t nprobe,
+                                                           const CallControl& control) const {
     const MatrixView& centroids = view_.centroids;
     std::array<float, kCentroidRows> distances;
-    std::vector<Neighbor> lists;
-    lists.reserve(centroids.rows);
+    TopK top(nprobe);
     for (size_t begin = 0; begin < centroids.rows; begin += kCentroidRows) {
       LEADLINE_RETURN_IF_ERROR(control.Check());
       const size_t count = std::min(kCentroidRows, centroids.rows - begin);
       distance_.Rows(query, centroids.row(begin).data(), count, distances.data());
       for (size_t i = 0; i < count; ++i) {
-        lists.push_back({distances[i], static_cast<uint32_t>(begin + i)});
+        if (distances[i] <= top.threshold()) {
+          top.Offer(distances[i], static_cast<uint32_t>(begin + i));
+        }
       }
     }
-    std::make_heap(lists.begin(), lists.end(), Farther);
-    return lists;
-  }
-
-  static bool Farther(const Neighbor& a, const Neighbor& b) { return b < a; }
-
-  /// Matching rows to compare with before a search may stop: as many as the default number of lists
-  /// hold on average. Without it a filter whose matches lie far from the query would be answered
-  /// from the few strays in the nearest lists.
-  [[nodiscard]] uint64_t WantedRows(const SearchParams& params) const {
-    if (params.nprobe != 0 || params.allowed == nullptr) {
-      return 0;
-    }
-    const uint64_t allowed = params.allowed_count.value_or(vectors_.rows);
-    return view_.default_nprobe * allowed / view_.centroids.rows + 1;
+    return top.Take();
   }
 
   Status SearchOne(const float* query, const SearchParams& params, SearchOutcome* out) const {
     const size_t nlist = view_.centroids.rows;
     const size_t nprobe =
         std::min(nlist, params.nprobe == 0 ? view_.default_nprobe : params.nprobe);
-    const uint64_t wanted = WantedRows(params);
-    LEADLINE_ASSIGN_OR_RETURN(std::vector<Neighbor> lists, ListsByDistance(query, params.control));
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<Neighbor> lists,
+                              NearestLists(query, nprobe, params.control));
     TopK top(params.k);
     SearchStats stats;
     stats.distances = nlist;
     uint64_t next_check = CallControl::kCheckInterval;
-    while (!lists.empty() && (stats.hops < nprobe || stats.distances - nlist < wanted)) {
-      std::pop_heap(lists.begin(), lists.end(), Farther);
-      LEADLINE_RETURN_IF_ERROR(
-          VisitList(query, lists.back().row, params, &next_check, &top, &stats));
-      lists.pop_back();
+    uint64_t visited = 0;
+    for (const Neighbor& list : lists) {
+      LEADLINE_RETURN_IF_ERROR(VisitList(query, list.row, params, &next_check, &top, &stats));
+      visited += view_.offsets[list.row + 1] - view_.offsets[list.row];
     }
     *out = {top.Take(), stats};
+    if (params.nprobe == 0 && MatchesLieElsewhere(params, visited, stats.distances - nlist)) {
+      out->neighbors.clear();
+    }
     return {};
+  }
+
+  /// True where the visited lists hold far fewer of the matching rows than their share, beyond
+  /// chance: the matches lie away from the query, and those met are strays, not the nearest ones.
+  [[nodiscard]] bool MatchesLieElsewhere(const SearchParams& params, uint64_t visited,
+                                         uint64_t met) const {
+    if (params.allowed == nullptr || !params.allowed_count.has_value()) {
+      return false;
+    }
+    constexpr double kMissingShare = 0.25;
+    constexpr double kDeviations = 3;
+    const double expected = static_cast<double>(visited) *
+                            static_cast<double>(*params.allowed_count) /
+                            static_cast<double>(vectors_.rows);
+    const double missing = expected - static_cast<double>(met);
+    return missing > std::max(kMissingShare * expected, kDeviations * std::sqrt(expected));
   }
 
   /// Offers the allowed rows of one list, a block at a time; looks at the control once the

@@ -3,74 +3,48 @@
 
 #include "leadline/core/call_control.h"
 
-#include <filesystem>
+#include <algorithm>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "quiet_engine.h"
 #include "leadline/leadline.h"
 #include "status_matchers.h"
-#include "temp_dir.h"
 #include "test_clock.h"
 
 namespace leadline {
 namespace {
 
 using testing::StatusIs;
-using testing::TempDir;
 using testing::TestClock;
 
 constexpr size_t kRows = 600;
 constexpr size_t kDim = 4;
 constexpr int64_t kForeverMs = 1'000'000'000;
 
-class CallControlTest : public ::testing::Test {
+class CallControlTest : public testing::QuietEngineTest {
  protected:
   void SetUp() override {
-    options_.create_if_missing = true;
-    options_.durability = Durability::kOs;
-    options_.background_maintenance = false;
     options_.clock = &clock_;
-    ASSERT_OK_AND_ASSIGN(database_, Database::Open(path(), options_));
-    CollectionOptions collection;
-    VectorField field;
-    field.dim = kDim;
-    field.metric = Metric::kL2;
-    field.index = IndexKind::kFlat;
-    collection.vectors.push_back(field);
-    ASSERT_OK_AND_ASSIGN(collection_, database_->CreateCollection("c", collection));
+    Create(kDim, Metric::kL2, IndexKind::kFlat);
   }
 
   /// `text_bytes` past the longest indexed keyword makes filters on "text" read the payloads.
-  void Fill(size_t rows, size_t text_bytes) {
-    std::vector<Record> records;
-    for (size_t i = 0; i < rows; ++i) {
-      Record record;
-      record.id = "r" + std::to_string(i);
-      record.vector = {static_cast<float>(i), 0, 0, 0};
-      record.payload = "{\"n\":" + std::to_string(i) + ",\"text\":\"" +
-                       std::string(text_bytes, 'x') + " word\"}";
-      records.push_back(std::move(record));
-      if (records.size() == 100 || i + 1 == rows) {
-        ASSERT_OK(collection_->Upsert(std::move(records)));
-        records.clear();
-      }
+  void FillTexts(size_t rows, size_t text_bytes) {
+    for (size_t i = 0; i < rows; i += 100) {
+      Fill(i, std::min(rows, i + 100), [&](size_t n) {
+        Record record;
+        record.id = "r" + std::to_string(n);
+        record.vector = {static_cast<float>(n), 0, 0, 0};
+        record.payload = "{\"n\":" + std::to_string(n) + ",\"text\":\"" +
+                         std::string(text_bytes, 'x') + " word\"}";
+        return record;
+      });
     }
-  }
-
-  void DamageSegmentsAndReopen() {
-    collection_.reset();
-    ASSERT_OK(database_->Close());
-    database_.reset();
-    for (const auto& file : std::filesystem::directory_iterator(path() + "/segments")) {
-      std::filesystem::resize_file(file.path(), std::filesystem::file_size(file.path()) / 2);
-    }
-    ASSERT_OK_AND_ASSIGN(database_, Database::Open(path(), options_));
-    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
   }
 
   static SearchOptions Options() {
@@ -126,19 +100,13 @@ class CallControlTest : public ::testing::Test {
     }
   }
 
-  [[nodiscard]] std::string path() const { return dir_.file("db"); }
-
   const std::vector<float> queries_ = std::vector<float>(64 * kDim, 0.0F);
   const Filter unindexed_ = Filter::Parse("text LIKE '%word'").value();
-  TempDir dir_;
   TestClock clock_;
-  DatabaseOptions options_;
-  std::unique_ptr<Database> database_;
-  std::shared_ptr<Collection> collection_;
 };
 
 TEST_F(CallControlTest, LargestTimeoutIsNoTimeout) {
-  Fill(10, 10);
+  FillTexts(10, 10);
   for (const int64_t timeout :
        {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::max() / 1'000'000}) {
     clock_.monotonic_nanos = 1'000'000'000'000;
@@ -168,7 +136,7 @@ TEST_F(CallControlTest, NegativeTimeoutIsRefused) {
 }
 
 TEST_F(CallControlTest, RepeatedSearchKeepsItsDeadline) {
-  Fill(kRows, 10);
+  FillTexts(kRows, 10);
   ASSERT_OK(collection_->Optimize());
   SearchOptions options = Options();
   options.with_payload = true;
@@ -191,9 +159,9 @@ TEST_F(CallControlTest, RepeatedSearchKeepsItsDeadline) {
 }
 
 TEST_F(CallControlTest, CallsEndAtWhateverLookTheyAreToldTo) {
-  Fill(kRows, 300);
+  FillTexts(kRows, 300);
   ASSERT_OK(collection_->Optimize());
-  Fill(10, 300);
+  FillTexts(10, 300);
   SearchOptions options = Options();
   options.with_payload = true;
   const auto search = [&](const CancelToken* token) {
@@ -227,7 +195,7 @@ TEST_F(CallControlTest, CallsEndAtWhateverLookTheyAreToldTo) {
 }
 
 TEST_F(CallControlTest, LooksOnceACandidateAndOnceAHit) {
-  Fill(kRows, 10);
+  FillTexts(kRows, 10);
   SearchOptions options = Options();
   const int64_t plain = LooksOf([&] { return Search(options); });
   EXPECT_GE(plain, static_cast<int64_t>(kRows));
@@ -238,7 +206,7 @@ TEST_F(CallControlTest, LooksOnceACandidateAndOnceAHit) {
 
 TEST_F(CallControlTest, LooksOnceAMegabyteOfPayload) {
   constexpr size_t kTextBytes = 200'000;
-  Fill(60, kTextBytes);  // 12 MB
+  FillTexts(60, kTextBytes);  // 12 MB
   SearchOptions options = Options();
   options.limit = 1;
   options.filter = unindexed_;
@@ -254,7 +222,7 @@ TEST_F(CallControlTest, LooksOnceAMegabyteOfPayload) {
 }
 
 TEST_F(CallControlTest, ScanOfADamagedSegmentLooksByDistances) {
-  Fill(kRows, 10);
+  FillTexts(kRows, 10);
   ASSERT_OK(collection_->Optimize());
   DamageSegmentsAndReopen();
   SearchOptions options = Options();
