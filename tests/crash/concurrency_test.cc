@@ -32,6 +32,9 @@ constexpr int64_t kAmount = 1000;
 constexpr size_t kDim = 24;  // long enough for blob files
 constexpr size_t kBatchQueries = 100;
 constexpr uint64_t kReaderRounds = 20;
+/// Writers come to an end: a reader replays the log at each refresh and would never catch up with
+/// one that grows for ever.
+constexpr int kComings = 30;
 #ifdef __SANITIZE_THREAD__
 constexpr uint64_t kDefaultBatches = 60;
 #else
@@ -226,7 +229,7 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
   /// A collection of its own: created, filled, thinned out, dropped.
   void ComeAndGoUntilStopped() {
     Rng rng(seed_ + 60);
-    while (!stop_.load() && !HasFailure()) {
+    for (int round = 0; round < kComings && !stop_.load() && !HasFailure(); ++round) {
       ASSERT_OK_AND_ASSIGN(const auto other,
                            database_->CreateCollection("d", MakeCollection(GetParam().index)));
       WriteBatch batch;
@@ -245,7 +248,7 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
   }
 
   void BackUpUntilStopped() {
-    while (!stop_.load() && !HasFailure()) {
+    for (int round = 0; round < kComings && !stop_.load() && !HasFailure(); ++round) {
       const std::string backup = dir_.file("backup");
       ASSERT_OK(database_->Backup(backup));
       DatabaseOptions options;
@@ -261,7 +264,6 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
   }
 
   /// Leaves the cores to the reader process and the writers for a while.
-  /// A reader replays the log at each refresh: writers that never rest outrun it.
   static void Rest() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
 
   /// Reads what the reader process reports until it has seen enough.

@@ -20,14 +20,14 @@ namespace {
 
 constexpr uint64_t kAcknowledgedPerCycle = 5;
 
+void StartChildWithoutDescriptors() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const ChildProcess child({"/bin/true"}, {});
+}
+
 TEST(ChildProcessDeathTest, GivesUpWhereNoChildCanBeStarted) {
-  EXPECT_DEATH(
-      {
-        const rlimit none{0, 0};
-        ::setrlimit(RLIMIT_NOFILE, &none);
-        const ChildProcess child({"/bin/true"}, {});
-      },
-      "cannot start a child process: pipe2");
+  EXPECT_DEATH(StartChildWithoutDescriptors(), "cannot start a child process: pipe2");
 }
 
 TEST(KillTest, LosesNothingAcknowledgedOverManyKills) {

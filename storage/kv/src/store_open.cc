@@ -126,6 +126,9 @@ Status CheckBlobFiles(const std::string& directory, const StoreOptions& options,
       if (LiveBlobFiles(directory, *core).count(path) == 0) {
         continue;
       }
+      if (!size.ok() && size.status().code() != StatusCode::kNotFound) {
+        return size.status();
+      }
       return DataLossError("blob file is missing or has a wrong size: path=" + path +
                            " expected=" + std::to_string(bytes) +
                            " actual=" + (size.ok() ? std::to_string(*size) : "missing"));
