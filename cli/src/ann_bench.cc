@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ann_points.h"
+#include "ann_sweep.h"
 #include "batch_source.h"
 #include "batch_writer.h"
 #include "database_opening.h"
@@ -13,6 +14,7 @@
 #include "leadline/core/clock.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/rng.h"
+#include "mapped_memory.h"
 #include "progress_bar.h"
 #include "scratch_directory.h"
 
@@ -105,27 +107,15 @@ Status BuildDatabase(const AnnBenchOptions& options, const std::string& path,
   return database->Close();
 }
 
-Result<std::vector<eval::AnnPoint>> MeasureSweep(const AnnBenchOptions& options,
-                                                 const OpenedCollection& opened,
-                                                 std::span<const eval::InputQuery> queries,
-                                                 const eval::AnnTruth& truth,
-                                                 const eval::RunOptions& running) {
-  const std::vector<eval::AnnSetting> sweep =
-      options.sweep.empty() ? DefaultSweep(options.field.index) : options.sweep;
-  std::vector<eval::AnnPoint> points;
-  for (const eval::AnnSetting& setting : sweep) {
-    LEADLINE_ASSIGN_OR_RETURN(
-        eval::AnnPoint point,
-        eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, running));
-    points.push_back(std::move(point));
-  }
-  return points;
+std::vector<eval::AnnSetting> SweepOf(const AnnBenchOptions& options) {
+  return options.sweep.empty() ? DefaultSweep(options.field.index) : options.sweep;
 }
 
 Result<FilteredPoints> MeasureFiltered(const AnnBenchOptions& options,
                                        const OpenedCollection& opened,
                                        std::span<const eval::InputQuery> queries,
-                                       double selectivity, eval::RunOptions running) {
+                                       double selectivity, eval::RunOptions running,
+                                       Console& console) {
   FilteredPoints filtered;
   filtered.selectivity = selectivity;
   const auto bound = static_cast<uint64_t>(selectivity * static_cast<double>(kUniformBound));
@@ -136,16 +126,17 @@ Result<FilteredPoints> MeasureFiltered(const AnnBenchOptions& options,
                             opened.collection->Count(running.search.filter, reading));
   const auto some = queries.first(std::min(queries.size(), kMaxFilteredQueries));
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
-                            eval::ExactTruth(*opened.database, *opened.collection, some, running));
-  LEADLINE_ASSIGN_OR_RETURN(filtered.points, MeasureSweep(options, opened, some, truth, running));
+                            FindExactTruth(opened, some, running, console));
+  LEADLINE_ASSIGN_OR_RETURN(filtered.points, MeasureSweep(opened, some, truth, SweepOf(options),
+                                                          running, console));
   return filtered;
 }
 
 Result<eval::AnnTruth> TruthOf(const AnnBenchOptions& options, const OpenedCollection& opened,
                                std::span<const eval::InputQuery> queries,
-                               const eval::RunOptions& running) {
+                               const eval::RunOptions& running, Console& console) {
   if (options.truth == "exact") {
-    return eval::ExactTruth(*opened.database, *opened.collection, queries, running);
+    return FindExactTruth(opened, queries, running, console);
   }
   auto file = eval::ReadTruth(FileSystem::Posix(), options.truth, eval::FileFormat::kAuto);
   if (!file.ok()) {
@@ -154,28 +145,35 @@ Result<eval::AnnTruth> TruthOf(const AnnBenchOptions& options, const OpenedColle
   return eval::FileTruth(*opened.collection, queries, *file, options.k, 0, "");
 }
 
+/// What the sweep brought into memory: heap of tail and indexes, and touched pages of segments.
+Status MeasureMemory(const std::string& path, Collection& collection, AnnBenchResult* result) {
+  LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection.Stats());
+  LEADLINE_ASSIGN_OR_RETURN(const uint64_t mapped, MappedBytesInMemory(path));
+  result->resident_bytes = stats.resident_bytes + mapped;
+  result->segments = stats.segments;
+  return OkStatus();
+}
+
 Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
                        std::span<const eval::InputQuery> queries, const SignalStop& stop,
-                       AnnBenchResult* result) {
+                       Console& console, AnnBenchResult* result) {
   const int64_t open_started = Clock::System()->MonotonicNanos();
   LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened,
                             OpenForReading(DatabaseArguments{path, kCollection}));
   result->open_ms = SecondsSince(open_started) * 1e3;
-  LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, opened.collection->Stats());
-  result->resident_bytes = stats.resident_bytes;
-  result->segments = stats.segments;
-
   eval::RunOptions running;
   running.search.limit = options.k;
   running.threads = options.threads;
   running.warmup = kWarmupQueries;
   running.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(running.search.snapshot, opened.database->TakeSnapshot());
-  LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth, TruthOf(options, opened, queries, running));
-  LEADLINE_ASSIGN_OR_RETURN(result->points, MeasureSweep(options, opened, queries, truth, running));
+  LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth, TruthOf(options, opened, queries, running, console));
+  LEADLINE_ASSIGN_OR_RETURN(result->points, MeasureSweep(opened, queries, truth, SweepOf(options),
+                                                         running, console));
+  LEADLINE_RETURN_IF_ERROR(MeasureMemory(path, *opened.collection, result));
   for (const double selectivity : options.selectivities) {
     LEADLINE_ASSIGN_OR_RETURN(FilteredPoints filtered,
-                              MeasureFiltered(options, opened, queries, selectivity, running));
+                              MeasureFiltered(options, opened, queries, selectivity, running, console));
     result->filtered.push_back(std::move(filtered));
   }
   return OkStatus();
@@ -199,7 +197,7 @@ Result<AnnBenchResult> RunAnnBench(const AnnBenchOptions& options, const SignalS
   const std::string path = JoinPath(scratch.path(), "db");
   LEADLINE_RETURN_IF_ERROR(BuildDatabase(options, path, stop, console, &result));
   LEADLINE_ASSIGN_OR_RETURN(result.disk_bytes, DirectoryBytes(path));
-  LEADLINE_RETURN_IF_ERROR(MeasureDatabase(options, path, queries, stop, &result));
+  LEADLINE_RETURN_IF_ERROR(MeasureDatabase(options, path, queries, stop, console, &result));
   return result;
 }
 

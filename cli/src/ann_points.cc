@@ -86,20 +86,32 @@ Json AnnPointJson(const eval::AnnPoint& point) {
 void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) {
   TablePrinter table({"setting", "recall id", "p5", "min", "tie", "epsilon", "inverse ratio",
                       "queries/s", "p50 us", "p95 us", "p99 us"});
+  bool rough = false;
   for (const eval::AnnPoint& point : points) {
+    const char* mark = point.latency.p99_reliable ? "" : "~";
+    rough = rough || !point.latency.p99_reliable;
     table.Row({point.setting.name() + " " + std::to_string(point.setting.value),
                ValueText(point.recall.id.mean), ValueText(point.recall.id.p5),
                ValueText(point.recall.id.min), ValueText(point.recall.tie.mean),
                ValueText(point.recall.epsilon.mean), ValueText(point.recall.inverse_ratio.mean),
                FormatFixed(point.qps, 0), FormatFixed(point.latency.p50_us, 1),
-               FormatFixed(point.latency.p95_us, 1), FormatFixed(point.latency.p99_us, 1)});
+               FormatFixed(point.latency.p95_us, 1),
+               mark + FormatFixed(point.latency.p99_us, 1)});
   }
   table.Print(console);
+  if (rough) {
+    console.Line("~ too few samples for a percentile this high (n<1000)");
+  }
 }
 
 eval::ReportAnnPoint ReportPoint(const eval::AnnPoint& point) {
-  return {point.setting.name() + " " + std::to_string(point.setting.value),
-          point.recall.id.mean.value, point.latency.p50_us, point.latency.p99_us, point.qps};
+  const eval::MetricValue& recall = point.recall.id.mean;
+  return {.label = point.setting.name() + " " + std::to_string(point.setting.value),
+          .recall = recall.defined() ? std::optional(recall.value) : std::nullopt,
+          .p50_us = point.latency.p50_us,
+          .p99_us = point.latency.p99_us,
+          .qps = point.qps,
+          .p99_reliable = point.latency.p99_reliable};
 }
 
 }  // namespace leadline::cli

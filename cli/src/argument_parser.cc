@@ -1,5 +1,7 @@
 #include "argument_parser.h"
 
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
 
 namespace leadline::cli {
@@ -11,6 +13,22 @@ struct Given {
   const Argument* argument;
   CLI::Option* option;
 };
+
+/// CLI11 takes "[a,b]" apart where an argument may be repeated. A NUL behind the bracket, which no
+/// word of a command line can contain, keeps the word whole.
+std::string Shielded(std::string word) {
+  if (word.starts_with('[')) {
+    word += '\0';
+  }
+  return word;
+}
+
+std::string Unshielded(std::string word) {
+  if (word.ends_with('\0')) {
+    word.pop_back();
+  }
+  return word;
+}
 
 CLI::Option* Declare(CLI::App& app, const Argument& argument) {
   if (argument.kind == Argument::Kind::kFlag) {
@@ -30,7 +48,7 @@ Status StoreValues(const Given& given) {
     return given.option->count() > 0 ? given.argument->set("") : OkStatus();
   }
   for (const std::string& value : given.option->results()) {
-    LEADLINE_RETURN_IF_ERROR(given.argument->set(value));
+    LEADLINE_RETURN_IF_ERROR(given.argument->set(Unshielded(value)));
   }
   return OkStatus();
 }
@@ -47,6 +65,7 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
       all.push_back({&argument, Declare(app, argument)});
     }
     std::vector<std::string> reversed(words.rbegin(), words.rend());
+    std::transform(reversed.begin(), reversed.end(), reversed.begin(), Shielded);
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     return ParseOutcome::kHelpWanted;

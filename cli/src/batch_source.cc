@@ -6,6 +6,25 @@
 #include "exit_code.h"
 
 namespace leadline::cli {
+namespace {
+
+// Read before rows are prepared, many threads at a time; a chunked row grows when it is.
+constexpr size_t kSliceBytes = size_t{1} << 20;
+
+size_t BytesOf(const eval::InputRecord& record) {
+  size_t bytes = record.id.size() + record.payload_json.size();
+  bytes += record.vector.size() * sizeof(float);
+  for (const auto& [name, values] : record.named_vectors) {
+    bytes += name.size() + values.size() * sizeof(float);
+  }
+  return bytes;
+}
+
+void IgnoreErrors(const PreparedRow& row) {
+  row.error.IgnoreError();
+}
+
+}  // namespace
 
 BatchSource::BatchSource(const RecordPreparer& preparer, BatchSourceOptions options)
     : preparer_(preparer), options_(std::move(options)), id_offset_(options_.id_offset) {
@@ -21,10 +40,10 @@ BatchSource::~BatchSource() {
       ready_.Wait(&mutex_);
     }
     produced_->fatal.IgnoreError();
-    for (const PreparedRow& row : produced_->rows) {
-      row.error.IgnoreError();
-    }
+    std::for_each(produced_->rows.begin(), produced_->rows.end(), IgnoreErrors);
   }
+  std::for_each(pending_.begin(), pending_.end(), IgnoreErrors);
+  end_error_.IgnoreError();
 }
 
 PreparedBatch BatchSource::Next() {
@@ -68,19 +87,43 @@ PreparedBatch BatchSource::Produce() {
 }
 
 Status BatchSource::ReadRows(PreparedBatch* batch) {
+  size_t bytes = 0;
   while (batch->rows.size() < options_.batch_rows) {
-    if (reader_ == nullptr) {
-      if (next_path_ == options_.paths.size()) {
+    if (pending_.empty()) {
+      if (ended_) {
         batch->last = true;
-        return OkStatus();
+        return std::exchange(end_error_, OkStatus());
       }
-      LEADLINE_RETURN_IF_ERROR(OpenNextFile());
+      Status filled = FillPending();
+      if (!filled.ok()) {
+        ended_ = true;
+        end_error_ = std::move(filled);  // told behind the rows that were read before it
+      }
+      continue;
     }
-    LEADLINE_ASSIGN_OR_RETURN(const bool more, ReadSome(batch));
-    if (!more) {
-      reader_.reset();
-      id_offset_ += rows_in_file_;
+    const size_t row_bytes = pending_.front().bytes();
+    if (!batch->rows.empty() && bytes + row_bytes > options_.batch_bytes) {
+      return OkStatus();
     }
+    bytes += row_bytes;
+    batch->rows.push_back(std::move(pending_.front()));
+    pending_.pop_front();
+  }
+  return OkStatus();
+}
+
+Status BatchSource::FillPending() {
+  if (reader_ == nullptr) {
+    if (next_path_ == options_.paths.size()) {
+      ended_ = true;
+      return OkStatus();
+    }
+    LEADLINE_RETURN_IF_ERROR(OpenNextFile());
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const bool more, ReadSlice());
+  if (!more) {
+    reader_.reset();
+    id_offset_ += rows_in_file_;
   }
   return OkStatus();
 }
@@ -99,13 +142,13 @@ Status BatchSource::OpenNextFile() {
   return OkStatus();
 }
 
-Result<bool> BatchSource::ReadSome(PreparedBatch* batch) {
+Result<bool> BatchSource::ReadSlice() {
   const std::string& path = options_.paths[next_path_ - 1];
   std::vector<eval::InputRecord> records;
-  const size_t room = options_.batch_rows - batch->rows.size();
+  size_t bytes = 0;
   bool more = true;
   Status bad;
-  while (records.size() < room) {
+  while (records.size() < options_.batch_rows && bytes < kSliceBytes) {
     eval::InputRecord record;
     const Result<bool> read = reader_->Next(&record);
     if (!read.ok()) {
@@ -118,11 +161,12 @@ Result<bool> BatchSource::ReadSome(PreparedBatch* batch) {
       break;
     }
     ++rows_in_file_;
+    bytes += BytesOf(record);
     records.push_back(std::move(record));
   }
   Executor* const executor = pool_ == nullptr ? Executor::Inline() : pool_.get();
   for (PreparedRow& row : preparer_.Prepare(path, std::move(records), executor)) {
-    batch->rows.push_back(std::move(row));
+    pending_.push_back(std::move(row));
   }
   if (bad.ok()) {
     return more;
@@ -130,7 +174,7 @@ Result<bool> BatchSource::ReadSome(PreparedBatch* batch) {
   if (!reader_->can_continue()) {
     return bad;
   }
-  batch->rows.push_back({path, {}, std::move(bad)});
+  pending_.push_back({path, {}, std::move(bad)});
   return true;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "leadline/core/executor.h"
 #include "leadline/core/mutex.h"
+#include "leadline/core/types.h"
 #include "leadline/eval/record_reader.h"
 #include "record_preparer.h"
 
@@ -24,12 +26,13 @@ struct BatchSourceOptions {
   eval::FileFormat format = eval::FileFormat::kAuto;
   uint64_t id_offset = 0;
   size_t batch_rows = 1000;
+  size_t batch_bytes = kMaxBatchBytes;  ///< a batch ends before it passes this, too
   size_t threads = 1;
 };
 
 /// Reads rows of several files and prepares them; with more than one thread the next batch is made
 /// while the caller writes the last one. Rows keep their order whatever the threads. Ids made from
-/// row numbers go on from file to file. Externally synchronised.
+/// row numbers go on from file to file. Memory is bounded by two batches and one slice of rows. Externally synchronised.
 class BatchSource {
  public:
   /// `preparer` must outlive the source.
@@ -43,11 +46,13 @@ class BatchSource {
 
  private:
   PreparedBatch Produce();
-  /// Reads up to a batch of rows; bad rows become rows with an error.
+  /// Fills up a batch; bad rows become rows with an error.
   Status ReadRows(PreparedBatch* batch);
+  /// Reads and prepares some rows more, or finds that there are none.
+  Status FillPending();
   Status OpenNextFile();
-  /// Reads on in the open file; false at its end.
-  Result<bool> ReadSome(PreparedBatch* batch);
+  /// Reads on in the open file into `pending_`; false at its end.
+  Result<bool> ReadSlice();
   void StartProducing();
   [[nodiscard]] double ShareRead() const;
 
@@ -57,6 +62,9 @@ class BatchSource {
   size_t next_path_ = 0;
   uint64_t id_offset_;
   uint64_t rows_in_file_ = 0;
+  std::deque<PreparedRow> pending_;  // prepared, not yet in a batch
+  bool ended_ = false;
+  Status end_error_;
 
   Mutex mutex_;
   CondVar ready_;

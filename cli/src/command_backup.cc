@@ -3,6 +3,7 @@
 #include "command.h"
 #include "database_opening.h"
 #include "json_lines.h"
+#include "long_step.h"
 
 namespace leadline::cli {
 namespace {
@@ -15,13 +16,15 @@ struct BackupArguments {
 Result<ExitCode> RunBackup(const BackupArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                             OpenForReading(args.where.database));
+  LongStep step(console, "backup");
   LEADLINE_RETURN_IF_ERROR(database->Backup(args.to));
+  const ExitCode code = step.Finish(ExitCode::kDone);
   if (console.json()) {
     WriteJsonLine(console, {{"backup", args.to}});
   } else {
     console.Line("backup written to " + Printable(args.to));
   }
-  return ExitCode::kDone;
+  return code;
 }
 
 CommandBody DeclareBackup(Arguments& arguments) {
@@ -35,7 +38,10 @@ CommandBody DeclareBackup(Arguments& arguments) {
 
 Command BackupCommand() {
   return {"backup", "Copy one consistent state into a new directory, while writes go on",
-          "--json: {\"backup\":TO}.", DeclareBackup};
+          "Copies records, collections and indexes. Runs kept by `eval run --save` (the folder runs in "
+          "DB)\nare files of their own and not in it: copy that folder too.\n"
+          "--json: {\"backup\":TO}.",
+          DeclareBackup};
 }
 
 }  // namespace leadline::cli

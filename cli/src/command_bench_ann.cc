@@ -4,6 +4,7 @@
 #include "ann_points.h"
 #include "collection_json.h"
 #include "command.h"
+#include "index_arguments.h"
 #include "json_lines.h"
 #include "leadline/simd/distance.h"
 #include "signal_stop.h"
@@ -19,14 +20,10 @@ struct BenchArguments {
   std::string queries;
   std::string truth;
   std::string metric;
-  std::string index = "auto";
-  std::string codes = "auto";
+  IndexArguments index;
   std::string directory = "/tmp";
   std::string selectivity;
   std::optional<std::string> sweep;
-  uint64_t m = 16;
-  uint64_t ef_construction = 200;
-  uint64_t nlist = 0;
   uint64_t k = 10;
   uint64_t threads = 1;
   uint64_t build_threads = 2;
@@ -37,12 +34,8 @@ Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
   options.base = args.base;
   options.queries = args.queries;
   options.truth = args.truth;
+  LEADLINE_ASSIGN_OR_RETURN(options.field, MakeIndexField(args.index));
   LEADLINE_ASSIGN_OR_RETURN(options.field.metric, ParseMetric(args.metric));
-  LEADLINE_ASSIGN_OR_RETURN(options.field.index, ParseIndexKind(args.index));
-  LEADLINE_ASSIGN_OR_RETURN(options.field.codes, ParseCodeType(args.codes));
-  options.field.m = static_cast<uint32_t>(args.m);
-  options.field.ef_construction = static_cast<uint32_t>(args.ef_construction);
-  options.field.nlist = static_cast<uint32_t>(args.nlist);
   options.k = args.k;
   if (args.sweep) {
     LEADLINE_ASSIGN_OR_RETURN(options.sweep, ParseSweep(*args.sweep));
@@ -134,13 +127,7 @@ CommandBody DeclareBench(Arguments& arguments) {
       .Required();
   arguments.Choice(&args->metric, "--metric", {"cosine", "l2", "ip"}, "how vectors are compared")
       .Required();
-  arguments.Choice(&args->index, "--index", {"auto", "flat", "hnsw", "ivf"}, "index to build");
-  arguments.Choice(&args->codes, "--codes", {"auto", "f32", "bf16", "sq8", "sq4", "pq4"},
-                   "what the index searches on");
-  arguments.Number(&args->m, "--M", "links of a node in hnsw", 2, 256);
-  arguments.Number(&args->ef_construction, "--ef-construction", "candidates while hnsw is built", 1,
-                   10000);
-  arguments.Number(&args->nlist, "--nlist", "lists of ivf; 0 chooses from the row count", 0, 65536);
+  DeclareIndex(arguments, &args->index);
   arguments.Number(&args->k, "-k", "neighbours a query", 1, kMaxTopK);
   arguments.Text(&args->sweep, "--sweep", "NAME=N,N,..",
                  "ef_search or nprobe values; a few that fit the index unless given");
@@ -162,6 +149,9 @@ Command BenchAnnCommand() {
       R"(Goes through the public calls of the library: a scratch database is created, filled, optimized,
 closed and opened again, then searched with every value of the sweep. Searches under
 --filter-selectivity use at most 1,000 queries, compared with exact search under the same filter.
+
+resident_bytes is what the unfiltered sweep brought into memory: the pages of segment files that were
+touched and the heap of tail and indexes. The store's caches and the program itself are not in it.
 
 --json: {"points":[..as in eval ann..],"filtered":[{"selectivity","matches","points"}],"ingest_s",
 "build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}.)",

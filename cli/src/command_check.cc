@@ -3,6 +3,7 @@
 #include "command.h"
 #include "database_opening.h"
 #include "json_lines.h"
+#include "long_step.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -36,6 +37,7 @@ void PrintTable(const CheckReport& report, Console& console) {
 }
 
 Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
+  LongStep step(console, "check");
   Result<CheckReport> checked = Check(args.database);
   CheckReport report;
   if (checked.ok()) {
@@ -46,12 +48,14 @@ Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
   } else {
     return checked.status();
   }
+  const ExitCode code =
+      step.Finish(report.ok() ? ExitCode::kDone : ExitCode::kNegativeVerdict);
   if (console.json()) {
     PrintJson(report, console);
   } else {
     PrintTable(report, console);
   }
-  return report.ok() ? ExitCode::kDone : ExitCode::kNegativeVerdict;
+  return code;
 }
 
 CommandBody DeclareCheck(Arguments& arguments) {

@@ -2,7 +2,9 @@
 
 #include "collection_json.h"
 #include "command.h"
+#include "collection_limits.h"
 #include "database_opening.h"
+#include "index_arguments.h"
 #include "leadline/text/embedder.h"
 #include "table_printer.h"
 
@@ -13,27 +15,12 @@ struct CreateArguments {
   DatabaseArguments where;
   std::optional<uint64_t> dim;
   std::string metric;
-  std::string index = "auto";
-  std::string codes = "auto";
-  uint64_t m = 16;
-  uint64_t ef_construction = 200;
-  uint64_t nlist = 0;
+  IndexArguments index;
   std::vector<std::string> text_fields;
   std::vector<std::string> extra_vectors;
   std::string embedder;
   std::string language;
 };
-
-/// Settings of the index that all vectors of the collection share.
-Result<VectorField> SharedField(const CreateArguments& args) {
-  VectorField field;
-  LEADLINE_ASSIGN_OR_RETURN(field.index, ParseIndexKind(args.index));
-  LEADLINE_ASSIGN_OR_RETURN(field.codes, ParseCodeType(args.codes));
-  field.m = static_cast<uint32_t>(args.m);
-  field.ef_construction = static_cast<uint32_t>(args.ef_construction);
-  field.nlist = static_cast<uint32_t>(args.nlist);
-  return field;
-}
 
 /// Dimension and metric of the default vector, from the flags or the embedder.
 Status SetDefaultVector(const CreateArguments& args, VectorField* field) {
@@ -75,7 +62,7 @@ Result<VectorField> ParseExtraVector(const std::string& text, VectorField field)
 
 Result<CollectionOptions> MakeOptions(const CreateArguments& args) {
   CollectionOptions options;
-  LEADLINE_ASSIGN_OR_RETURN(VectorField field, SharedField(args));
+  LEADLINE_ASSIGN_OR_RETURN(VectorField field, MakeIndexField(args.index));
   const VectorField shared = field;
   LEADLINE_RETURN_IF_ERROR(SetDefaultVector(args, &field));
   options.vectors.push_back(field);
@@ -94,6 +81,7 @@ Result<CollectionOptions> MakeOptions(const CreateArguments& args) {
 
 Result<ExitCode> RunCreate(const CreateArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const CollectionOptions options, MakeOptions(args));
+  LEADLINE_RETURN_IF_ERROR(CheckCollection(args.where.collection, options));
   DatabaseOptions opening;
   opening.create_if_missing = true;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
@@ -121,14 +109,7 @@ CommandBody DeclareCreate(Arguments& arguments) {
                    kMaxDim);
   arguments.Choice(&args->metric, "--metric", {"cosine", "l2", "ip"},
                    "how vectors are compared; with --embedder cosine unless given");
-  arguments.Choice(&args->index, "--index", {"auto", "flat", "hnsw", "ivf"},
-                   "index of every segment");
-  arguments.Choice(&args->codes, "--codes", {"auto", "f32", "bf16", "sq8", "sq4", "pq4"},
-                   "what the index searches on");
-  arguments.Number(&args->m, "--M", "links of a node in hnsw", 2, 256);
-  arguments.Number(&args->ef_construction, "--ef-construction", "candidates while hnsw is built", 1,
-                   10000);
-  arguments.Number(&args->nlist, "--nlist", "lists of ivf; 0 chooses from the row count", 0, 65536);
+  DeclareIndex(arguments, &args->index);
   arguments.Texts(&args->text_fields, "--text", "FIELD",
                   "payload field to embed, in the order given; with --embedder title and text "
                   "unless given");

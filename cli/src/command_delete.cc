@@ -4,9 +4,13 @@
 #include "command.h"
 #include "database_opening.h"
 #include "json_lines.h"
+#include "progress_bar.h"
+#include "signal_stop.h"
 
 namespace leadline::cli {
 namespace {
+
+constexpr size_t kPageRecords = 1000;
 
 struct DeleteArguments {
   DatabaseArguments where;
@@ -14,18 +18,51 @@ struct DeleteArguments {
   std::optional<std::string> filter;
 };
 
-/// Deletes in batches that the engine takes; returns the last sequence and the total.
-Result<WriteResult> DeleteIds(Collection& collection, const std::vector<std::string>& ids) {
-  WriteResult total;
+/// Deletes in batches that the engine takes; adds to the count and sets the last sequence.
+Status DeleteIds(Collection& collection, const std::vector<std::string>& ids, WriteResult* total) {
   for (size_t begin = 0; begin < ids.size(); begin += kMaxBatchRecords) {
     const size_t end = std::min(ids.size(), begin + kMaxBatchRecords);
     const auto first = ids.begin() + static_cast<std::ptrdiff_t>(begin);
     const auto last = ids.begin() + static_cast<std::ptrdiff_t>(end);
     LEADLINE_ASSIGN_OR_RETURN(const WriteResult part,
                               collection.Delete(std::vector<std::string>(first, last)));
-    total.sequence = part.sequence;
-    total.deleted += part.deleted;
+    total->sequence = part.sequence;
+    total->deleted += part.deleted;
   }
+  return OkStatus();
+}
+
+std::vector<std::string> IdsOf(const std::vector<Record>& records) {
+  std::vector<std::string> ids;
+  ids.reserve(records.size());
+  for (const Record& record : records) {
+    ids.push_back(record.id);
+  }
+  return ids;
+}
+
+/// Deletes what matches now, page after page, so that it can be stopped in between.
+Result<WriteResult> DeleteMatching(const OpenedCollection& opened, const Filter& filter,
+                                   const SignalStop& stop, Console& console) {
+  ScrollOptions scrolling;
+  scrolling.filter = filter;
+  scrolling.limit = kPageRecords;
+  scrolling.read.with_vectors = false;
+  scrolling.read.with_payload = false;
+  scrolling.read.cancel = stop.token();
+  LEADLINE_ASSIGN_OR_RETURN(scrolling.read.snapshot, opened.database->TakeSnapshot());
+  WriteResult total;
+  total.sequence = scrolling.read.snapshot->sequence();
+  ProgressBar bar(console, "delete", 0, "records");
+  do {
+    LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, opened.collection->Scroll(scrolling));
+    LEADLINE_RETURN_IF_ERROR(DeleteIds(*opened.collection, IdsOf(page.records), &total));
+    bar.Update(total.deleted);
+    scrolling.cursor = page.next_cursor;
+    if (stop.requested()) {
+      return CancelledError("stopped by a signal: deleted=" + std::to_string(total.deleted));
+    }
+  } while (!scrolling.cursor.empty());
   return total;
 }
 
@@ -34,10 +71,14 @@ Result<ExitCode> RunDelete(const DeleteArguments& args, Console& console) {
     return InvalidArgumentError("give either ids or --filter EXPR");
   }
   LEADLINE_ASSIGN_OR_RETURN(const std::optional<Filter> filter, ParseFilterFlag(args.filter));
+  const SignalStop stop;
   LEADLINE_ASSIGN_OR_RETURN(OpenedCollection opened, OpenForWriting(args.where));
-  LEADLINE_ASSIGN_OR_RETURN(const WriteResult done, filter
-                                                        ? opened.collection->DeleteWhere(*filter)
-                                                        : DeleteIds(*opened.collection, args.ids));
+  WriteResult done;
+  if (filter) {
+    LEADLINE_ASSIGN_OR_RETURN(done, DeleteMatching(opened, *filter, stop, console));
+  } else {
+    LEADLINE_RETURN_IF_ERROR(DeleteIds(*opened.collection, args.ids, &done));
+  }
   LEADLINE_RETURN_IF_ERROR(CloseAfterWriting(std::move(opened)));
   if (console.json()) {
     WriteJsonLine(console, {{"deleted", done.deleted}, {"sequence", done.sequence}});
@@ -59,7 +100,8 @@ CommandBody DeclareDelete(Arguments& arguments) {
 
 Command DeleteCommand() {
   return {"delete", "Delete records by id or by filter",
-          "Unknown ids are no error and are not counted.\n"
+          "Unknown ids are no error and are not counted. Ctrl-C stops --filter between pages; what was\n"
+          "deleted stays deleted.\n"
           "--json: {\"deleted\":N,\"sequence\":S}.",
           DeclareDelete};
 }

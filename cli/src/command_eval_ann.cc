@@ -2,13 +2,13 @@
 #include <memory>
 
 #include "ann_points.h"
+#include "ann_sweep.h"
 #include "command.h"
 #include "database_opening.h"
 #include "eval_input.h"
 #include "exit_code.h"
 #include "leadline/core/file_system.h"
 #include "leadline/simd/distance.h"
-#include "progress_bar.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
 #include "table_printer.h"
@@ -36,10 +36,7 @@ Result<eval::AnnTruth> FindTruth(const EvalAnnArguments& args, const OpenedColle
                                  const std::vector<eval::InputQuery>& queries,
                                  const eval::RunOptions& options, Console& console) {
   if (args.truth == "exact") {
-    ProgressBar bar(console, "exact search", queries.size(), "queries");
-    eval::RunOptions exact = options;
-    exact.progress = [&bar](size_t done) { bar.Update(done); };
-    return eval::ExactTruth(*opened.database, *opened.collection, queries, exact);
+    return FindExactTruth(opened, queries, options, console);
   }
   if (args.filter) {
     return InvalidFieldError("a truth file knows no filter", "--truth", args.truth,
@@ -85,13 +82,8 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   }
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
                             FindTruth(args, opened, queries, options, console));
-  std::vector<eval::AnnPoint> points;
-  for (const eval::AnnSetting& setting : sweep) {
-    LEADLINE_ASSIGN_OR_RETURN(
-        eval::AnnPoint point,
-        eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, options));
-    points.push_back(std::move(point));
-  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::AnnPoint> points,
+                            MeasureSweep(opened, queries, truth, sweep, options, console));
   if (!console.json()) {
     PrintAnnTable(points, console);
     return ExitCode::kDone;

@@ -46,10 +46,14 @@ Json EvidenceJson(const GroundEvidence& evidence) {
 Json ReportJson(const GroundReport& report) {
   Json sentences = Json::array();
   for (const GroundSentence& sentence : report.sentences) {
-    sentences.push_back({{"text", sentence.text},
-                         {"verdict", GroundVerdictName(sentence.verdict)},
-                         {"score", ValueJson(sentence.score)},
-                         {"evidence", EvidenceJson(sentence.evidence)}});
+    Json entry = {{"text", sentence.text},
+                  {"verdict", GroundVerdictName(sentence.verdict)},
+                  {"score", ValueJson(sentence.score)},
+                  {"evidence", EvidenceJson(sentence.evidence)}};
+    if (!sentence.score.defined()) {
+      entry["reason"] = sentence.score.reason;
+    }
+    sentences.push_back(std::move(entry));
   }
   Json object = {{"id", report.id}, {"score", ValueJson(report.score)}};
   if (!report.score.defined()) {
@@ -66,8 +70,10 @@ Json SummaryJson(const GroundSummary& summary) {
   }
   return {{"auroc", ValueJson(summary.auroc)},
           {"pr_auc", ValueJson(summary.pr_auc)},
+          {"pr_auc_ungrounded", ValueJson(summary.pr_auc_ungrounded)},
           {"balanced_accuracy", ValueJson(summary.balanced_accuracy)},
           {"f1", ValueJson(summary.f1)},
+          {"f1_ungrounded", ValueJson(summary.f1_ungrounded)},
           {"n", summary.n},
           {"n_scored", summary.n_scored},
           {"n_grounded", summary.n_grounded},
@@ -103,9 +109,11 @@ void PrintSummary(const GroundSummary& summary, Console& console) {
       {"of these with a score", std::to_string(summary.n_scored)},
       {"of these grounded", std::to_string(summary.n_grounded)},
       {"AUROC", ValueText(summary.auroc)},
-      {"PR-AUC", ValueText(summary.pr_auc)},
+      {"PR-AUC, finding grounded ones", ValueText(summary.pr_auc)},
+      {"PR-AUC, finding ungrounded ones", ValueText(summary.pr_auc_ungrounded)},
       {"balanced accuracy", ValueText(summary.balanced_accuracy)},
-      {"F1", ValueText(summary.f1)}};
+      {"F1 of grounded ones", ValueText(summary.f1)},
+      {"F1 of ungrounded ones", ValueText(summary.f1_ungrounded)}};
   for (const GroundSummary::Baseline& baseline : summary.baselines) {
     fields.emplace_back("AUROC of " + baseline.name, ValueText(baseline.auroc));
   }
@@ -129,7 +137,11 @@ Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundRead
     if (!report.ok()) {
       return report.status().WithContext("line " + std::to_string(record->line));
     }
+    bar.Erase();
     PrintReport(*report, console);
+    if (console.broken()) {
+      return console.Close();
+    }
     if (record->grounded) {
       outcomes.push_back({*record->grounded, report->score, report->baselines});
     }
@@ -174,8 +186,9 @@ Command EvalGroundCommand() {
   return {"eval ground", "Tell per sentence whether responses are supported by their contexts",
           R"(Scores lie in 0..1, higher is better grounded. With --json one line a response,
 {"id","score","sentences":[{"text","verdict","score","evidence"}]}; a score that cannot be given is
-null. Where lines have labels, a last line {"summary":{"auroc","pr_auc","balanced_accuracy","f1","n",
-"baselines"}} compares the score and trivial baselines with them.)",
+null, with a "reason" beside it. Where lines have labels, a last line {"summary":{"auroc","pr_auc",
+"balanced_accuracy","f1","pr_auc_ungrounded","f1_ungrounded","n","baselines"}} compares the score and
+trivial baselines with them; *_ungrounded count the responses to be found as positives.)",
           DeclareGround};
 }
 

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "ann_points.h"
+#include "ann_sweep.h"
 #include "command.h"
 #include "database_opening.h"
 #include "eval_input.h"
@@ -105,7 +106,7 @@ Status LoadSnippets(Collection& collection, EvaluatedRun* evaluated) {
   std::unordered_set<std::string> wanted;
   for (const eval::QueryOutcome& query : evaluated->run.queries) {
     for (size_t i = 0; i < std::min(query.hits.size(), eval::kMaxReportHits); ++i) {
-      wanted.insert(query.hits[i].id);
+      wanted.insert(query.hits[i].record);
     }
   }
   const std::vector<std::string> ids(wanted.begin(), wanted.end());
@@ -129,17 +130,18 @@ void PrintRun(const EvaluatedRun& evaluated, const std::vector<std::string>& dir
   TablePrinter table({"measure", "mean", "lower", "upper", "queries"});
   for (size_t m = 0; m < evaluated.scores.measures.size(); ++m) {
     const eval::MeanValue& mean = evaluated.scores.means[m];
-    const eval::Interval& interval = evaluated.intervals[m];
+    const std::optional<eval::Interval>& interval = evaluated.intervals[m];
     table.Row({evaluated.scores.measures[m].name(),
                mean.value.defined() ? FormatFixed(mean.value.value, 4) : "undefined",
-               FormatFixed(interval.lower, 4), FormatFixed(interval.upper, 4),
+               interval ? FormatFixed(interval->lower, 4) : "",
+               interval ? FormatFixed(interval->upper, 4) : "",
                std::to_string(mean.n_used) + "/" + std::to_string(mean.n_total)});
   }
   table.Print(console);
   const eval::LatencyFigures& latency = evaluated.run.latency;
   console.Line("latency  p50 " + FormatMicros(latency.p50_us) + "  p95 " +
-               FormatMicros(latency.p95_us) + "  p99 " + FormatMicros(latency.p99_us) +
-               (latency.p99_reliable ? "" : " (fewer than 1,000 samples)"));
+               FormatMicros(latency.p95_us) + "  p99 " + (latency.p99_reliable ? "" : "~") +
+               FormatMicros(latency.p99_us) + (latency.p99_reliable ? "" : " (n<1000)"));
   console.Line("run      " + evaluated.run.hash);
   for (const std::string& directory : directories) {
     console.Line("report   " + Printable(JoinPath(directory, "report.html")));
@@ -148,7 +150,7 @@ void PrintRun(const EvaluatedRun& evaluated, const std::vector<std::string>& dir
 
 /// Measures recall against exact search on a part of the queries, at the run's own moment.
 Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& opened,
-                      eval::RunOptions options, EvaluatedRun* evaluated) {
+                      eval::RunOptions options, Console& console, EvaluatedRun* evaluated) {
   std::vector<eval::AnnSetting> sweep =
       DefaultSweep(opened.collection->options().vectors.front().index);
   if (args.sweep != "auto") {
@@ -166,19 +168,13 @@ Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& open
     return OkStatus();
   }
   options.document_key.clear();
-  options.progress = {};
   options.search.limit = std::min<size_t>(args.search.k, kAnnNeighbours);
   evaluated->ann_queries = queries.size();
   evaluated->ann_k = options.search.limit;
-  LEADLINE_ASSIGN_OR_RETURN(
-      const eval::AnnTruth truth,
-      eval::ExactTruth(*opened.database, *opened.collection, queries, options));
-  for (const eval::AnnSetting& setting : sweep) {
-    LEADLINE_ASSIGN_OR_RETURN(
-        eval::AnnPoint point,
-        eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, options));
-    evaluated->ann.push_back(std::move(point));
-  }
+  LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
+                            FindExactTruth(opened, queries, options, console));
+  LEADLINE_ASSIGN_OR_RETURN(evaluated->ann,
+                            MeasureSweep(opened, queries, truth, sweep, options, console));
   return OkStatus();
 }
 
@@ -197,14 +193,21 @@ Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
   options.seed = args.seed;
   options.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(options.search.snapshot, opened.database->TakeSnapshot());
-  ProgressBar bar(console, "eval run", evaluated->queries.size(), "queries");
-  options.progress = [&bar](size_t done) { bar.Update(done); };
-  LEADLINE_ASSIGN_OR_RETURN(evaluated->run, eval::RunQueries(*opened.database, *opened.collection,
-                                                             evaluated->queries, options));
+  {
+    ProgressBar bar(console, "eval run", evaluated->queries.size(), "queries");
+    eval::RunOptions watched = options;
+    watched.progress = [&bar](size_t done) { bar.Update(done); };
+    auto run = eval::RunQueries(*opened.database, *opened.collection, evaluated->queries, watched);
+    if (!run.ok()) {
+      Status error = run.status();
+      return error.field() == "document_key" ? error.WithContext("--doc-key") : error;
+    }
+    evaluated->run = *std::move(run);
+  }
   evaluated->finished_unix_ms = Clock::System()->UnixMillis();
   evaluated->rules = args.rules;
   if ((args.out || args.save) && args.sweep != "none") {
-    LEADLINE_RETURN_IF_ERROR(MeasureAnnPart(args, opened, options, evaluated));
+    LEADLINE_RETURN_IF_ERROR(MeasureAnnPart(args, opened, options, console, evaluated));
   }
   return ScoreRun(measures, scoring, evaluated);
 }
@@ -235,7 +238,7 @@ Result<ExitCode> RunEval(const EvalRunArguments& args, Console& console) {
   for (const std::string& directory : directories) {
     LEADLINE_ASSIGN_OR_RETURN(const size_t encoded, WriteRunFiles(directory, evaluated));
     if (encoded > 0) {
-      console.Message("ids with blanks are percent-encoded in run.trec: " +
+      console.Message("ids with blanks, % or a leading # are percent-encoded in run.trec: " +
                       std::to_string(encoded));
     }
   }
@@ -294,8 +297,10 @@ Command EvalRunCommand() {
       "eval run", "Run judged queries against one moment of a collection and score the answers",
       R"(Every query sees the same snapshot while writers go on. Judged queries without results count as 0,
 queries without judgments are not run; both are counted. Intervals are 95% bootstrap intervals of
-the mean. The same pins (snapshot, collection, settings, queries, seed, version) give the same run
-hash on any number of threads. With --json the content of run.json on one line.)",
+the mean; sums over queries (num_*) and geometric means (gm_*) have none. The same pins (snapshot,
+collection, index build, settings, queries, seed, version) give the same run hash on any number of
+threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged
+queries that were not run, marked "missing". With --json the content of run.json on one line.)",
       DeclareEvalRun};
 }
 

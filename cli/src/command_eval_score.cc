@@ -22,21 +22,42 @@ struct ScoreArguments {
   bool judged_only = false;
 };
 
+Json ValueJson(const eval::Measure& measure, const std::string& query,
+               const eval::MetricValue& value) {
+  Json line = {{"measure", measure.name()}, {"query", query}, {"value", nullptr}};
+  if (value.defined()) {
+    line["value"] = value.value;
+  } else {
+    line["undefined"] = UndefinedReasonName(value.reason);
+  }
+  return line;
+}
+
 void PrintValue(const eval::Measure& measure, const std::string& query,
                 const eval::MetricValue& value, Console& console) {
   if (console.json()) {
-    Json line = {{"measure", measure.name()}, {"query", query}, {"value", nullptr}};
-    if (value.defined()) {
-      line["value"] = value.value;
-    } else {
-      line["undefined"] = UndefinedReasonName(value.reason);
-    }
-    WriteJsonLine(console, line);
+    WriteJsonLine(console, ValueJson(measure, query, value));
     return;
   }
   const std::string number =
       value.defined() ? FormatFixed(value.value, measure.is_count() ? 0 : 4) : "undefined";
   console.Line(measure.name() + "\t" + Printable(query) + "\t" + number);
+}
+
+/// The summary of a measure, and a remark where some queries have no part in it.
+void PrintMean(const eval::Measure& measure, const eval::MeanValue& mean, Console& console) {
+  if (console.json()) {
+    Json line = ValueJson(measure, "all", mean.value);
+    line["n_used"] = mean.n_used;
+    line["n_total"] = mean.n_total;
+    WriteJsonLine(console, line);
+  } else {
+    PrintValue(measure, "all", mean.value, console);
+  }
+  if (mean.n_used != mean.n_total) {
+    console.Message(measure.name() + " is defined for " + std::to_string(mean.n_used) + " of " +
+                    std::to_string(mean.n_total) + " queries");
+  }
 }
 
 void PrintCounts(const eval::ScoreCounts& counts, Console& console) {
@@ -71,7 +92,7 @@ void PrintReport(const eval::ScoreReport& report, bool per_query, Console& conso
     }
   }
   for (size_t m = 0; m < report.measures.size(); ++m) {
-    PrintValue(report.measures[m], "all", report.means[m].value, console);
+    PrintMean(report.measures[m], report.means[m], console);
   }
   PrintCounts(report.counts, console);
 }
@@ -122,8 +143,13 @@ Command EvalScoreCommand() {
       "eval score", "Score a run against judgments as trec_eval does",
       R"(Prints measure, query and value separated by tabs, four decimals, "all" for the mean. Every judged
 query counts, a missing one as 0; the counts of missing and extra queries and of unjudged documents
-follow on standard error. With --json a line a value, {"measure","query","value"}, in full
-precision, the counts among them; an undefined value is null with the reason in "undefined".)",
+follow on standard error, and a remark where a measure is undefined for some queries. With --json a
+line a value, {"measure","query","value"}, in full precision, the counts among them; an undefined
+value is null with the reason in "undefined". Summaries add "n_used" and "n_total", the queries where
+the measure is defined and all evaluated ones.
+
+Ids of a directory written by --out and of DB#NAME are decoded: there `%`, blanks and a leading `#`
+stand percent-encoded in run.trec. A TREC file given by its own name is read as it is.)",
       DeclareScore};
 }
 

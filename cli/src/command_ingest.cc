@@ -129,7 +129,7 @@ CommandBody DeclareIngest(Arguments& arguments) {
                    "format of the files; auto looks at name and first bytes");
   arguments.Number(&args->id_offset, "--id-offset",
                    "first id where rows have none and are numbered", 0, uint64_t{1} << 62);
-  arguments.Number(&args->batch, "--batch", "rows committed together", 1, kMaxBatchRecords);
+  arguments.Number(&args->batch, "--batch", "rows committed together; 256 MiB end a batch early", 1, kMaxBatchRecords);
   arguments.Number(&args->threads, "--threads",
                    "threads that read and embed ahead of the writer; rows keep their order", 1,
                    kMaxThreads);
@@ -147,10 +147,10 @@ CommandBody DeclareIngest(Arguments& arguments) {
 Command IngestCommand() {
   return {
       "ingest", "Import records, acknowledged in file order",
-      R"(A JSONL record has `id` or `_id`, `vector` or `vectors`, and `payload`; every other field joins
-the payload. Files that hold only vectors are numbered from --id-offset, on from file to file. Where
-the collection has an embedder, records without a vector are embedded: the values of the text
-fields, joined by a blank.
+      R"(A JSONL record has `id` or `_id`, `vector` or `vectors`, `payload`, and `expires_at_ms` (Unix
+milliseconds after which it is gone); every other field joins the payload. Files that hold only
+vectors are numbered from --id-offset, on from file to file. Where the collection has an embedder,
+records without a vector are embedded: the values of the text fields, joined by a blank.
 
 With --json a line {"acked":ROWS,"sequence":S} follows each acknowledged batch: the first ROWS rows
 of the input are there, whole, after a crash or power cut (--durability sync). A last line adds

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "database_opening.h"
 #include "json_lines.h"
+#include "long_step.h"
 
 namespace leadline::cli {
 namespace {
@@ -13,11 +14,13 @@ struct RepairArguments {
 };
 
 Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
+  LongStep step(console, "repair");
   LEADLINE_ASSIGN_OR_RETURN(const RepairReport report,
                             Database::Repair(args.where.database, args.accept_loss));
+  const ExitCode code = step.Finish(ExitCode::kDone);
   if (console.json()) {
     WriteJsonLine(console, {{"actions", report.actions}, {"lost_data", report.lost_data}});
-    return ExitCode::kDone;
+    return code;
   }
   for (const std::string& action : report.actions) {
     console.Line(Printable(action));
@@ -28,7 +31,7 @@ Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
   if (report.lost_data) {
     console.Line("data was lost");
   }
-  return ExitCode::kDone;
+  return code;
 }
 
 CommandBody DeclareRepair(Arguments& arguments) {

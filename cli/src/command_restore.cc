@@ -3,6 +3,7 @@
 #include "command.h"
 #include "database_opening.h"
 #include "json_lines.h"
+#include "long_step.h"
 
 namespace leadline::cli {
 namespace {
@@ -13,13 +14,15 @@ struct RestoreArguments {
 };
 
 Result<ExitCode> RunRestore(const RestoreArguments& args, Console& console) {
+  LongStep step(console, "restore");
   LEADLINE_RETURN_IF_ERROR(Database::Restore(args.from, args.database));
+  const ExitCode code = step.Finish(ExitCode::kDone);
   if (console.json()) {
     WriteJsonLine(console, {{"restored", args.database}});
   } else {
     console.Line("restored to " + Printable(args.database));
   }
-  return ExitCode::kDone;
+  return code;
 }
 
 CommandBody DeclareRestore(Arguments& arguments) {

@@ -42,6 +42,9 @@ Result<std::string> PrintPages(Collection& collection, ScrollOptions options, ui
     options.limit = static_cast<size_t>(std::min<uint64_t>(left, kPageRecords));
     LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, collection.Scroll(options));
     PrintPage(page.records, with_vectors, console);
+    if (console.broken()) {
+      return console.Close();
+    }
     left -= page.records.size();
     options.cursor = page.next_cursor;
     if (page.next_cursor.empty()) {

@@ -194,6 +194,9 @@ Result<ExitCode> RunSearch(const SearchCommandArguments& args, Console& console)
     } else {
       PrintTable(query.id, *response, console);
     }
+    if (console.broken()) {
+      return console.Close();
+    }
     if (response->degraded) {
       console.Message("degraded: a damaged segment was answered exactly from the store");
     }

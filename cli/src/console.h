@@ -30,6 +30,9 @@ class Console {
   void Error(const Status& status);
   /// True where a progress bar helps: standard error is a terminal and --quiet is not given.
   [[nodiscard]] bool interactive() const;
+  /// True once a result could not be written: nobody will read the rest.
+  [[nodiscard]] bool broken() const { return failed_; }
+
   /// kUnavailable when some result could not be written (closed pipe, full disk).
   [[nodiscard]] Status Close();
 

@@ -1,5 +1,6 @@
 #include "evaluated_run.h"
 
+#include <unordered_set>
 #include <utility>
 
 #include "ann_points.h"
@@ -8,8 +9,13 @@
 namespace leadline::cli {
 namespace {
 
-/// Values of one measure over the queries where it is defined.
-std::vector<double> DefinedValues(const eval::ScoreReport& scores, size_t measure) {
+/// The interval of a mean of values of single queries; nullopt for sums and for measures that exist
+/// over a query set only, such as geometric means.
+std::optional<eval::Interval> IntervalOf(const eval::ScoreReport& scores, size_t measure,
+                                         uint64_t seed) {
+  if (scores.measures[measure].is_count()) {
+    return std::nullopt;
+  }
   std::vector<double> values;
   values.reserve(scores.queries.size());
   for (const eval::QueryScores& query : scores.queries) {
@@ -17,7 +23,8 @@ std::vector<double> DefinedValues(const eval::ScoreReport& scores, size_t measur
       values.push_back(query.values[measure].value);
     }
   }
-  return values;
+  return values.empty() ? std::nullopt
+                        : std::optional(eval::BootstrapMeanInterval(values, seed));
 }
 
 Json MeasuresJson(const EvaluatedRun& evaluated) {
@@ -27,8 +34,10 @@ Json MeasuresJson(const EvaluatedRun& evaluated) {
     Json entry;
     if (mean.value.defined()) {
       entry["value"] = mean.value.value;
-      entry["lower"] = evaluated.intervals[m].lower;
-      entry["upper"] = evaluated.intervals[m].upper;
+      if (const std::optional<eval::Interval>& interval = evaluated.intervals[m]) {
+        entry["lower"] = interval->lower;
+        entry["upper"] = interval->upper;
+      }
     } else {
       entry["value"] = nullptr;
       entry["undefined"] = UndefinedReasonName(mean.value.reason);
@@ -66,6 +75,16 @@ Json CountsJson(const EvaluatedRun& evaluated) {
           {"docs_unjudged", counts.docs_unjudged}};
 }
 
+Json JudgmentsJson(const eval::Qrels& qrels) {
+  size_t judgments = 0;
+  for (const eval::JudgedQuery& query : qrels.queries) {
+    judgments += query.docs.size();
+  }
+  return {{"hash", eval::HashQrels(qrels)},
+          {"queries", qrels.queries.size()},
+          {"judgments", judgments}};
+}
+
 Json FailuresJson(const eval::RunResult& run) {
   Json list = Json::array();
   for (const eval::QueryOutcome& query : run.queries) {
@@ -98,6 +117,20 @@ std::unordered_map<std::string, std::map<std::string, int32_t>> EvaluatedRun::Ju
   return by_id;
 }
 
+std::vector<const eval::QueryScores*> EvaluatedRun::NotRun() const {
+  std::unordered_set<std::string> run_ids;
+  for (const eval::QueryOutcome& query : run.queries) {
+    run_ids.insert(query.id);
+  }
+  std::vector<const eval::QueryScores*> not_run;
+  for (const eval::QueryScores& query : scores.queries) {
+    if (!run_ids.contains(query.id)) {
+      not_run.push_back(&query);
+    }
+  }
+  return not_run;
+}
+
 size_t EvaluatedRun::FailedQueries() const {
   size_t failed = 0;
   for (const eval::QueryOutcome& query : run.queries) {
@@ -112,8 +145,7 @@ Status ScoreRun(const std::vector<eval::Measure>& measures, const eval::ScoreOpt
                                                            evaluated->qrels, measures, options));
   evaluated->intervals.clear();
   for (size_t m = 0; m < measures.size(); ++m) {
-    evaluated->intervals.push_back(
-        eval::BootstrapMeanInterval(DefinedValues(evaluated->scores, m), evaluated->run.pins.seed));
+    evaluated->intervals.push_back(IntervalOf(evaluated->scores, m, evaluated->run.pins.seed));
   }
   return OkStatus();
 }
@@ -151,6 +183,7 @@ Json RunJson(const EvaluatedRun& evaluated) {
   object["leadline_run"] = 1;
   object["hash"] = run.hash;
   object["measures"] = MeasuresJson(evaluated);
+  object["judgments"] = JudgmentsJson(evaluated.qrels);
   object["counts"] = CountsJson(evaluated);
   object["latency_us"] = LatencyJson(run.latency);
   if (!evaluated.ann.empty()) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -22,13 +23,14 @@ struct EvaluatedRun {
   eval::Qrels qrels;
   eval::ScoreReport scores;
   std::string rules;
-  std::vector<eval::Interval> intervals;  ///< one per measure, where its mean is defined
-  size_t queries_not_judged = 0;          ///< in the query file, left out of the run
-  std::vector<eval::AnnPoint> ann;        ///< recall against exact search, where it was measured
+  /// One per measure; nullopt where it is no mean of values of single queries.
+  std::vector<std::optional<eval::Interval>> intervals;
+  size_t queries_not_judged = 0;    ///< in the query file, left out of the run
+  std::vector<eval::AnnPoint> ann;  ///< recall against exact search, where it was measured
   size_t ann_queries = 0;
   size_t ann_k = 0;
   int64_t finished_unix_ms = 0;
-  /// Document id -> what to show of it in the report.
+  /// Record id -> what to show of it in the report.
   std::unordered_map<std::string, std::string> snippets;
 
   /// Rows of scores.queries by query id.
@@ -36,6 +38,8 @@ struct EvaluatedRun {
   /// Judgments by query id, then document id.
   [[nodiscard]] std::unordered_map<std::string, std::map<std::string, int32_t>> JudgmentsById()
       const;
+  /// Judged queries that were not in the query file, by ascending id.
+  [[nodiscard]] std::vector<const eval::QueryScores*> NotRun() const;
   /// Queries that could not be searched.
   [[nodiscard]] size_t FailedQueries() const;
 };

@@ -1,6 +1,7 @@
 #include "help_pages.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace leadline::cli {
 namespace {
@@ -10,8 +11,8 @@ constexpr size_t kWrapColumn = 90;
 constexpr std::string_view kIntroduction =
     R"(Results go to standard output, messages and progress to standard error. `--json` prints
 results as JSON, one object, or one object a line where said; `--quiet` silences messages and
-progress. Progress bars appear only on a terminal. Any number of commands may read a database while
-one writes it.
+progress; both may stand before the command too. Progress bars appear only on a terminal. Any number
+of commands may read a database while one writes it.
 
 An argument that starts with `-` is given after `--`: `leadline get DB COLLECTION -- -7`.
 
@@ -21,7 +22,7 @@ An argument that starts with `-` is given after `--`: `leadline get DB COLLECTIO
 | 1 | a negative verdict: check found damage |
 | 2 | wrong usage or invalid input; the message names the flag or field, the value and the limit |
 | 3 | inconclusive |
-| 4 | could not run: I/O, lock, no space, missing device |
+| 4 | could not run: I/O, lock, no space, missing device, closed pipe |
 | 130 | stopped by Ctrl-C or SIGTERM; what was acknowledged stays |
 )";
 
@@ -175,6 +176,27 @@ std::string Overview() {
       "all.\nExit codes: 0 done, 1 negative verdict, 2 invalid input, 3 inconclusive, 4 could not "
       "run,\n130 stopped by a signal.\n";
   return text;
+}
+
+Json HelpJson() {
+  Json commands = Json::array();
+  for (const Command& command : AllCommands()) {
+    const Arguments declared = DeclareAll(command);
+    Json arguments = Json::array();
+    for (const Argument& argument : declared.list()) {
+      arguments.push_back({{"name", argument.name},
+                           {"value", argument.value_name},
+                           {"help", argument.help},
+                           {"limit", argument.limit},
+                           {"default", argument.default_text},
+                           {"required", argument.required},
+                           {"repeated", argument.repeated}});
+    }
+    commands.push_back({{"command", command.path},
+                        {"summary", command.summary},
+                        {"arguments", std::move(arguments)}});
+  }
+  return {{"commands", std::move(commands)}};
 }
 
 std::string MarkdownPage() {

@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "command.h"
+#include "json_lines.h"
 
 namespace leadline::cli {
 
@@ -13,6 +14,8 @@ std::string UsageLine(const Command& command, const Arguments& arguments);
 std::string CommandHelp(const Command& command, const Arguments& arguments);
 /// What `leadline help` prints.
 std::string Overview();
+/// What `leadline help --json` prints: {"commands":[{"command","summary","arguments":[{"name",..}]}]}.
+Json HelpJson();
 /// docs/cli.md, from the same declarations.
 std::string MarkdownPage();
 /// The arguments every command has, then the command's own.

@@ -1,7 +1,9 @@
 #include "program.h"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
+#include <utility>
 
 #include "argument_parser.h"
 #include "command.h"
@@ -11,6 +13,10 @@
 
 namespace leadline::cli {
 namespace {
+
+bool IsSharedFlag(const std::string& word) {
+  return word == "--json" || word == "--quiet";
+}
 
 /// The command whose path the words begin with, and how many words that took; null if none.
 const Command* FindCommand(const std::vector<std::string>& words, size_t* used) {
@@ -51,8 +57,12 @@ int PrintAndClose(std::string_view text) {
 }
 
 int RunHelp(std::vector<std::string> words) {
+  std::erase(words, "--quiet");  // there is nothing to silence
   if (words.empty()) {
     return PrintAndClose(Overview());
+  }
+  if (words.size() == 1 && words[0] == "--json") {
+    return PrintAndClose(JsonText(HelpJson()) + "\n");
   }
   if (words.size() == 1 && words[0] == "--markdown") {
     return PrintAndClose(MarkdownPage());
@@ -101,19 +111,25 @@ int RunCommand(const Command& command, const std::vector<std::string>& words) {
 
 }  // namespace
 
-int RunProgram(const std::vector<std::string>& words) {
+int RunProgram(const std::vector<std::string>& given) {
+  // A closed pipe is an error to report, not a reason to die.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
+    // The flags every command has may stand before it too.
+    const auto command_begin = std::find_if_not(given.begin(), given.end(), IsSharedFlag);
+    std::vector<std::string> rest(given.begin(), command_begin);
+    const std::vector<std::string> words(command_begin, given.end());
     if (words.empty() || words[0] == "help" || words[0] == "--help" || words[0] == "-h") {
-      return RunHelp(words.empty() ? words
-                                   : std::vector<std::string>(words.begin() + 1, words.end()));
+      rest.insert(rest.end(), words.begin() + (words.empty() ? 0 : 1), words.end());
+      return RunHelp(std::move(rest));
     }
     size_t used = 0;
     const Command* command = FindCommand(words, &used);
     if (command == nullptr) {
       return Fail(UnknownCommand(words));
     }
-    const auto rest = words.begin() + static_cast<std::ptrdiff_t>(used);
-    return RunCommand(*command, std::vector<std::string>(rest, words.end()));
+    rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(used), words.end());
+    return RunCommand(*command, rest);
   } catch (const std::exception& error) {
     return Fail(InternalError(std::string("unexpected exception: ") + error.what()));
   }

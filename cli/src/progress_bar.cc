@@ -39,7 +39,7 @@ ProgressBar::~ProgressBar() {
 
 bool ProgressBar::Due() {
   const int64_t now = Clock::System()->MonotonicNanos();
-  if (!active_ || (drawn_ && now - drawn_ns_ < kRedrawNanos)) {
+  if (!active_ || (drawn_ns_ > 0 && now - drawn_ns_ < kRedrawNanos)) {
     return false;
   }
   drawn_ns_ = now;
@@ -83,6 +83,13 @@ void ProgressBar::DrawCount(uint64_t done, double share) {
     line += "  " + Clocked(seconds * (1 - share) / share) + " left";
   }
   Draw(line);
+}
+
+void ProgressBar::UpdateTime(std::string_view remark) {
+  if (Due()) {
+    const double seconds = static_cast<double>(drawn_ns_ - started_ns_) / 1e9;
+    Draw(label_ + "  " + Clocked(seconds) + "  " + std::string(remark));
+  }
 }
 
 void ProgressBar::UpdateStage(std::string_view stage, double share) {

@@ -23,12 +23,15 @@ class ProgressBar {
   void Update(uint64_t done, double share);
   /// Shows a stage of work known only by its share in [0, 1].
   void UpdateStage(std::string_view stage, double share);
+  /// Shows work that tells nothing: the time passed, and a remark that may be empty.
+  void UpdateTime(std::string_view remark);
+  /// Takes the line off the terminal before results are printed; the next update draws it again.
+  void Erase();
 
  private:
   [[nodiscard]] bool Due();
   void DrawCount(uint64_t done, double share);
   void Draw(const std::string& text);
-  void Erase();
 
   bool active_;
   bool drawn_ = false;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "json_lines.h"
+#include "leadline/core/types.h"
 
 namespace leadline::cli {
 namespace {
@@ -33,6 +34,17 @@ bool IsZero(const std::vector<float>& vector) {
 }
 
 }  // namespace
+
+size_t PreparedRow::bytes() const {
+  size_t bytes = 0;
+  for (const Record& record : records) {
+    bytes += record.id.size() + record.payload.size() + record.vector.size() * sizeof(float);
+    for (const NamedVector& named : record.named_vectors) {
+      bytes += named.values.size() * sizeof(float);
+    }
+  }
+  return bytes;
+}
 
 Result<RecordPreparer> RecordPreparer::Create(const CollectionOptions& options,
                                               const Chunking& chunking) {
@@ -76,6 +88,7 @@ Result<std::vector<Record>> RecordPreparer::PrepareRow(eval::InputRecord row) co
       record.named_vectors.push_back({name, std::move(values)});
     }
     record.payload = std::move(row.payload_json);
+    record.expires_at_ms = row.expires_at_ms;
   }
   for (const Record& record : records) {
     LEADLINE_RETURN_IF_ERROR(CheckVector(record));
@@ -99,6 +112,7 @@ Result<std::vector<Record>> RecordPreparer::EmbedRow(eval::InputRecord row) cons
   if (pieces.empty()) {
     pieces.emplace_back();
   }
+  LEADLINE_RETURN_IF_ERROR(CheckChunks(pieces.size(), row.payload_json.size() - body.size()));
   std::vector<std::string> texts;
   for (const std::string_view piece : pieces) {
     AppendWord(&texts.emplace_back(heading), piece);
@@ -116,6 +130,7 @@ Result<std::vector<Record>> RecordPreparer::EmbedRow(eval::InputRecord row) cons
   for (size_t i = 0; i < records.size(); ++i) {
     const auto begin = vectors.begin() + static_cast<std::ptrdiff_t>(i) * dim;
     records[i].vector.assign(begin, begin + dim);
+    records[i].expires_at_ms = row.expires_at_ms;
     if (chunking_.unit == Chunking::Unit::kNone) {
       records[i].id = row.id;
       records[i].payload = row.payload_json;
@@ -128,6 +143,20 @@ Result<std::vector<Record>> RecordPreparer::EmbedRow(eval::InputRecord row) cons
     }
   }
   return records;
+}
+
+Status RecordPreparer::CheckChunks(size_t chunks, size_t repeated_bytes) const {
+  if (chunks > kMaxBatchRecords) {
+    return InvalidFieldError("too many chunks in one record", "--chunk", std::to_string(chunks),
+                             std::to_string(kMaxBatchRecords));
+  }
+  // A record is written whole, and every chunk carries the rest of the payload and a vector.
+  const size_t bytes = chunks * (repeated_bytes + embedder_->dim() * sizeof(float));
+  if (bytes > kMaxBatchBytes) {
+    return InvalidFieldError("the chunks of one record need too many bytes", "--chunk",
+                             std::to_string(bytes), std::to_string(kMaxBatchBytes));
+  }
+  return OkStatus();
 }
 
 Status RecordPreparer::CheckVector(const Record& record) const {

@@ -18,6 +18,9 @@ struct PreparedRow {
   std::string where;  ///< "FILE row N", for messages
   std::vector<Record> records;
   Status error;  ///< why the row cannot be written; then `records` is empty
+
+  /// What the row counts towards kMaxBatchBytes.
+  [[nodiscard]] size_t bytes() const;
 };
 
 /// Makes records of input rows: cuts texts, embeds what has no vector, checks vectors. Immutable
@@ -38,6 +41,8 @@ class RecordPreparer {
 
   Result<std::vector<Record>> PrepareRow(eval::InputRecord row) const;
   Result<std::vector<Record>> EmbedRow(eval::InputRecord row) const;
+  /// Refuses a cut whose pieces together are more than one write may hold.
+  [[nodiscard]] Status CheckChunks(size_t chunks, size_t repeated_bytes) const;
   Status CheckVector(const Record& record) const;
 
   CollectionOptions options_;

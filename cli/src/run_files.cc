@@ -1,31 +1,17 @@
 #include "run_files.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
 #include "leadline/core/file_system.h"
+#include "trec_column.h"
 
 namespace leadline::cli {
 namespace {
 
-/// An id as one column of a TREC file.
 std::string TrecColumn(const std::string& id, size_t* encoded) {
-  static constexpr std::string_view kBlanks = " \t\r\n\v\f";
-  if (id.find_first_of(kBlanks) == std::string::npos) {
-    return id;
-  }
-  ++*encoded;
-  std::string column;
-  for (const char c : id) {
-    if (kBlanks.find(c) == std::string_view::npos && c != '%') {
-      column += c;
-      continue;
-    }
-    std::array<char, 4> code{};
-    std::snprintf(code.data(), code.size(), "%%%02X", static_cast<unsigned>(c) & 0xFFU);
-    column += code.data();
-  }
+  std::string column = EncodeTrecColumn(id);
+  *encoded += column != id ? 1 : 0;
   return column;
 }
 
@@ -51,6 +37,15 @@ Json ValuesJson(const eval::ScoreReport& scores, const eval::QueryScores* query)
     values[scores.measures[m].name()] = value.defined() ? Json(value.value) : Json(nullptr);
   }
   return values;
+}
+
+/// A query of the judgments that was not run, so that the lines average to the mean.
+Json NotRunJson(const EvaluatedRun& evaluated, const eval::QueryScores& query) {
+  return {{"query", query.id},
+          {"text", ""},
+          {"values", ValuesJson(evaluated.scores, &query)},
+          {"hits", Json::array()},
+          {"missing", true}};
 }
 
 std::string PerQueryText(const EvaluatedRun& evaluated) {
@@ -80,6 +75,9 @@ std::string PerQueryText(const EvaluatedRun& evaluated) {
       line["error"] = outcome.error;
     }
     text += JsonText(line) + "\n";
+  }
+  for (const eval::QueryScores* query : evaluated.NotRun()) {
+    text += JsonText(NotRunJson(evaluated, *query)) + "\n";
   }
   return text;
 }

@@ -1,33 +1,47 @@
 #include "run_source.h"
 
-#include <algorithm>
-
 #include "exit_code.h"
 #include "leadline/core/file_system.h"
 #include "leadline/eval/judgments.h"
+#include "name_rule.h"
+#include "trec_column.h"
 
 namespace leadline::cli {
 namespace {
 
-constexpr size_t kMaxRunNameBytes = 128;
 constexpr const char* kRunFile = "run.trec";
 
-Result<std::string> FindRunFile(const std::string& source) {
+struct RunFile {
+  std::string path;
+  bool ours = false;  ///< written by this program, which encodes ids
+};
+
+Result<RunFile> FindRunFile(const std::string& source) {
   FileSystem* const fs = FileSystem::Posix();
   if (fs->FileExists(source).ok()) {
     LEADLINE_ASSIGN_OR_RETURN(const bool is_directory, fs->IsDirectory(source));
-    return is_directory ? JoinPath(source, kRunFile) : source;
+    return is_directory ? RunFile{JoinPath(source, kRunFile), true} : RunFile{source, false};
   }
   const size_t mark = source.rfind('#');
   if (mark != std::string::npos) {
     const std::string saved =
         JoinPath(SavedRunDirectory(source.substr(0, mark), source.substr(mark + 1)), kRunFile);
     if (fs->FileExists(saved).ok()) {
-      return saved;
+      return RunFile{saved, true};
     }
     return NotFoundError("no such run: neither the file " + source + " nor " + saved + " exists");
   }
   return NotFoundError("no such run: " + source + " is no file, no directory and not DB#NAME");
+}
+
+Status DecodeIds(eval::RankedRun* run) {
+  for (eval::RankedQuery& query : run->queries) {
+    LEADLINE_ASSIGN_OR_RETURN(query.id, DecodeTrecColumn(query.id));
+    for (eval::ScoredDoc& doc : query.docs) {
+      LEADLINE_ASSIGN_OR_RETURN(doc.id, DecodeTrecColumn(doc.id));
+    }
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -37,20 +51,17 @@ std::string SavedRunDirectory(const std::string& database, const std::string& na
 }
 
 Status CheckRunName(const std::string& name) {
-  const bool fits = !name.empty() && name.size() <= kMaxRunNameBytes &&
-                    std::all_of(name.begin(), name.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                             (c >= '0' && c <= '9') || c == '_' || c == '-';
-                    });
-  return fits ? OkStatus()
-              : InvalidFieldError("not a run name", "--save", name, "[A-Za-z0-9_-]{1,128}");
+  return CheckName("not a run name", "--save", name);
 }
 
 Result<eval::RankedRun> LoadRun(const std::string& source, eval::TrecRules rules) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::string path, FindRunFile(source));
-  Result<eval::RankedRun> run = eval::ReadRun(FileSystem::Posix(), path, rules);
+  LEADLINE_ASSIGN_OR_RETURN(const RunFile file, FindRunFile(source));
+  Result<eval::RankedRun> run = eval::ReadRun(FileSystem::Posix(), file.path, rules);
   if (!run.ok()) {
     return AsInputError(run.status());
+  }
+  if (file.ours) {
+    LEADLINE_RETURN_IF_ERROR(DecodeIds(&*run));
   }
   return run;
 }

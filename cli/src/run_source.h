@@ -12,8 +12,8 @@ std::string SavedRunDirectory(const std::string& database, const std::string& na
 /// kInvalidArgument unless `name` is `[A-Za-z0-9_-]{1,128}`.
 Status CheckRunName(const std::string& name);
 
-/// Reads a run: a TREC run file, a directory written by --out, or DB#NAME. kNotFound names all
-/// places looked at.
+/// Reads a run: a TREC run file, whose ids are taken as they are, or one this program wrote, a
+/// directory of --out or DB#NAME, whose ids are decoded. kNotFound names all places looked at.
 Result<eval::RankedRun> LoadRun(const std::string& source, eval::TrecRules rules);
 /// "trec9" or "trec10".
 Result<eval::TrecRules> ParseTrecRules(const std::string& word);

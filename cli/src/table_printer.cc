@@ -25,7 +25,7 @@ std::string CellText(std::string_view cell) {
 }
 
 bool IsNumber(std::string_view cell) {
-  return !cell.empty() && cell.find_first_not_of("+-.0123456789eE") == std::string_view::npos;
+  return !cell.empty() && cell.find_first_not_of("~+-.0123456789eE") == std::string_view::npos;
 }
 
 void AppendPadded(std::string* line, const std::string& cell, size_t width, bool right) {

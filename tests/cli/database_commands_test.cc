@@ -125,6 +125,31 @@ TEST_F(DatabaseCommands, DeleteTakesIdsOrAFilter) {
   EXPECT_EQ(Leadline({"get", db_, "c", "r1"}).exit_code, 2);
 }
 
+TEST_F(DatabaseCommands, IdsInBracketsAreTakenAsTheyAre) {
+  WriteFile(dir_.file("odd.jsonl"),
+            "{\"id\":\"[r1]\",\"vector\":[1,1,1,1]}\n{\"id\":\"[r1,r2]\",\"vector\":[1,1,1,2]}\n"
+            "{\"id\":\"[]\",\"vector\":[1,1,1,3]}\n{\"id\":\"%%\",\"vector\":[1,1,1,4]}\n");
+  ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("odd.jsonl")}).exit_code, 0);
+  const std::vector<std::string> ids = {"[r1]", "[r1,r2]", "[]", "%%"};
+  for (const bool after_dashes : {false, true}) {
+    std::vector<std::string> words = {"get", db_, "c", "--json"};
+    if (after_dashes) {
+      words.emplace_back("--");
+    }
+    words.insert(words.end(), ids.begin(), ids.end());
+    const std::vector<Json> lines = Leadline(words).JsonLines();
+    ASSERT_EQ(lines.size(), 4U);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      EXPECT_EQ(lines[i]["id"], ids[i]);
+    }
+  }
+  EXPECT_EQ(Leadline({"delete", db_, "c", "[r1]", "--json"}).OneJson()["deleted"], 1);
+  EXPECT_EQ(Leadline({"delete", db_, "c", "--json", "--", "[r1,r2]", "[]"}).OneJson()["deleted"],
+            2);
+  EXPECT_EQ(Leadline({"get", db_, "c", "r1", "r2"}).exit_code, 0) << "other records are untouched";
+  EXPECT_EQ(Leadline({"get", db_, "c", "[r1]"}).exit_code, 2);
+}
+
 TEST_F(DatabaseCommands, ScrollPrintsEveryRecordInOrderAndGoesOn) {
   const std::vector<Json> all =
       Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).JsonLines();
@@ -155,6 +180,54 @@ TEST_F(DatabaseCommands, ScrollOutputCanBeIngestedAgain) {
   ASSERT_EQ(Leadline({"ingest", db_, "copy", dir_.file("copy.jsonl")}).exit_code, 0);
   EXPECT_EQ(Leadline({"scroll", db_, "copy", "--with-vectors", "--json"}).out,
             ReadFile(dir_.file("copy.jsonl")));
+}
+
+TEST_F(DatabaseCommands, ExpiryTimesSurviveScrollAndIngest) {
+  WriteFile(dir_.file("mortal.jsonl"),
+            "{\"id\":\"late\",\"vector\":[1,1,1,1],\"expires_at_ms\":4102444800000}\n"
+            "{\"id\":\"gone\",\"vector\":[1,1,1,1],\"expires_at_ms\":1000}\n");
+  ASSERT_EQ(Leadline({"create", db_, "mortal", "--dim", "4", "--metric", "l2"}).exit_code, 0);
+  ASSERT_EQ(Leadline({"ingest", db_, "mortal", dir_.file("mortal.jsonl")}).exit_code, 0);
+  const ProgramOutput scroll = Leadline({"scroll", db_, "mortal", "--with-vectors", "--json"});
+  EXPECT_EQ(scroll.OneJson()["id"], "late");
+  EXPECT_EQ(scroll.OneJson()["expires_at_ms"], 4102444800000);
+  EXPECT_TRUE(scroll.OneJson()["payload"].empty());
+  WriteFile(dir_.file("again.jsonl"), scroll.out);
+  ASSERT_EQ(Leadline({"create", db_, "again", "--dim", "4", "--metric", "l2"}).exit_code, 0);
+  ASSERT_EQ(Leadline({"ingest", db_, "again", dir_.file("again.jsonl")}).exit_code, 0);
+  EXPECT_EQ(Leadline({"scroll", db_, "again", "--with-vectors", "--json"}).out, scroll.out);
+}
+
+TEST_F(DatabaseCommands, SignalStopsDeletingByFilterBetweenPages) {
+  std::string rows;
+  for (int i = 0; i < 60'000; ++i) {
+    rows += "{\"id\":\"m" + std::to_string(i) + "\",\"vector\":[1,2,3,4],\"m\":1}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  // The signal must come after the program listens and before it is done: look for that moment.
+  ProgramOutput stopped;
+  useconds_t delay = 400'000;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("many.jsonl"), "--batch", "20000",
+                        "--durability", "os"})
+                  .exit_code,
+              0);
+    RunningProgram deleting({"delete", db_, "c", "--filter", "m = 1"});
+    ::usleep(delay);
+    deleting.Signal(SIGINT);
+    stopped = deleting.Wait();
+    if (stopped.err.find("deleted=") != std::string::npos) {
+      break;
+    }
+    delay = stopped.exit_code == 0 ? delay / 2 : delay * 2;
+  }
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.out;
+  const uint64_t left = Count();
+  EXPECT_GT(left, 100U);
+  EXPECT_THAT(stopped.err, HasSubstr("deleted=" + std::to_string(60'100 - left)));
+  EXPECT_EQ(Leadline({"delete", db_, "c", "--filter", "m = 1", "--json"}).OneJson()["deleted"],
+            left - 100);
+  EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
 }
 
 TEST_F(DatabaseCommands, ListStatsAndDropSpeakOfCollections) {
@@ -222,6 +295,7 @@ TEST_F(DatabaseCommands, BackupRestoresToAnEqualDatabase) {
   EXPECT_EQ(Leadline({"scroll", restored, "c", "--with-vectors", "--json"}).out,
             Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).out);
   EXPECT_EQ(Leadline({"check", restored}).exit_code, 0);
+  EXPECT_THAT(Leadline({"backup", "--help"}).out, HasSubstr("eval run --save"));
 }
 
 TEST_F(DatabaseCommands, TablesNeverShowControlCharacters) {

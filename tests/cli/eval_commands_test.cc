@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <sstream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -51,6 +52,41 @@ TEST(EvalScore, ScoresARunFileAndCountsWhatIsMissing) {
   const ProgramOutput returned = Leadline(
       {"eval", "score", dir.file("run"), dir.file("qrels"), "-m", "map", "--only-returned"});
   EXPECT_EQ(returned.out, "map\tall\t0.8333\n");
+}
+
+TEST(EvalScore, SaysOverHowManyQueriesAMeasureIsDefined) {
+  const TempDir dir;
+  WriteFile(dir.file("qrels"), "q1 0 a 1\nq2 0 c 1\nq3 0 d 1\n");
+  WriteFile(dir.file("run"), "q1 Q0 a 1 0.9 t\nq2 Q0 a 1 0.9 t\n");
+  const ProgramOutput score = Leadline({"eval", "score", dir.file("run"), dir.file("qrels"), "-m",
+                                        "judged@10", "-m", "map", "-q", "--json"});
+  ASSERT_EQ(score.exit_code, 0) << score.err;
+  size_t summaries = 0;
+  for (const Json& line : score.JsonLines()) {
+    if (line["query"] != "all" || !line.contains("n_total")) {
+      EXPECT_FALSE(line.contains("n_used")) << line;
+      continue;
+    }
+    ++summaries;
+    EXPECT_EQ(line["n_total"], 3);
+    EXPECT_EQ(line["n_used"], line["measure"] == "map" ? 3 : 2);
+  }
+  EXPECT_EQ(summaries, 2U);
+  EXPECT_THAT(score.err, HasSubstr("judged_10 is defined for 2 of 3 queries"));
+  EXPECT_THAT(score.err, Not(HasSubstr("map is defined")));
+}
+
+TEST(EvalScore, IdsOfForeignFilesAreTakenAsTheyAre) {
+  const TempDir dir;
+  WriteFile(dir.file("qrels"), "q%201 0 100% 1\n");
+  WriteFile(dir.file("run"), "q%201 Q0 100% 1 0.9 t\n");
+  EXPECT_EQ(Leadline({"eval", "score", dir.file("run"), dir.file("qrels"), "-m", "map"}).out,
+            "map\tall\t1.0000\n");
+  WriteFile(dir.file("run.trec"), "q%201 Q0 100% 1 0.9 t\n");
+  const ProgramOutput damaged =
+      Leadline({"eval", "score", dir.path(), dir.file("qrels"), "-m", "map"});
+  EXPECT_EQ(damaged.exit_code, 2) << "the file of a directory is ours, and we do not write this";
+  EXPECT_THAT(damaged.err, HasSubstr("100%"));
 }
 
 TEST(EvalScore, RulesDecideTiesOfNearlyEqualScores) {
@@ -136,6 +172,98 @@ TEST_F(EvalOnVectors, RunHashIsTheSameOnAnyNumberOfThreads) {
   EXPECT_GE(one["measures"]["recip_rank"]["upper"].get<double>(), 40.0 / 41);
 }
 
+TEST_F(EvalOnVectors, RunHashChangesWhenTheIndexIsBuiltAgain) {
+  const Json before = EvalRun({}).OneJson();
+  EXPECT_EQ(before["pins"]["index_build"].get<std::string>().size(), 16U);
+  // The same records in another segment: one comes and goes, and the segment is built again.
+  ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("base.fvecs")}).exit_code, 0);
+  ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  const Json after = EvalRun({}).OneJson();
+  EXPECT_NE(after["pins"]["index_build"], before["pins"]["index_build"]);
+  EXPECT_NE(after["hash"], before["hash"]);
+}
+
+TEST_F(EvalOnVectors, JudgmentsArePinnedBesideTheMeasures) {
+  const Json before = EvalRun({}).OneJson();
+  EXPECT_EQ(before["judgments"]["queries"], 41);
+  EXPECT_EQ(before["judgments"]["judgments"], 41);
+  std::string qrels = ReadFile(dir_.file("qrels"));
+  WriteFile(dir_.file("qrels"), "missing 0 3 1\n" + qrels.substr(0, qrels.find("missing")));
+  EXPECT_EQ(EvalRun({}).OneJson()["judgments"], before["judgments"]) << "order says nothing";
+  WriteFile(dir_.file("qrels"), "missing 0 3 2\n" + qrels.substr(0, qrels.find("missing")));
+  const Json other = EvalRun({}).OneJson();
+  EXPECT_NE(other["judgments"]["hash"], before["judgments"]["hash"]);
+  EXPECT_EQ(other["hash"], before["hash"]) << "the results are the same";
+}
+
+TEST_F(EvalOnVectors, OnlyMeansOverQueriesHaveIntervals) {
+  const Json run =
+      EvalRun({"-m", "num_rel_ret", "-m", "gm_map", "-m", "map", "--out", dir_.file("out")})
+          .OneJson();
+  EXPECT_TRUE(run["measures"]["map"].contains("lower"));
+  EXPECT_TRUE(run["measures"]["map"].contains("upper"));
+  for (const char* name : {"num_rel_ret", "gm_map"}) {
+    EXPECT_GT(run["measures"][name]["value"].get<double>(), 0) << name;
+    EXPECT_FALSE(run["measures"][name].contains("lower")) << name;
+    EXPECT_FALSE(run["measures"][name].contains("upper")) << name;
+  }
+  EXPECT_THAT(ReadFile(dir_.file("out") + "/report.html"),
+              HasSubstr("gm_map is no mean over queries"));
+}
+
+TEST_F(EvalOnVectors, FilesOfARunListJudgedQueriesThatWereNotRun) {
+  ASSERT_EQ(EvalRun({"--out", dir_.file("out")}).exit_code, 0);
+  std::istringstream lines(ReadFile(dir_.file("out") + "/per_query.jsonl"));
+  double sum = 0;
+  size_t count = 0;
+  Json last;
+  for (std::string line; std::getline(lines, line); ++count) {
+    last = Json::parse(line);
+    sum += last["values"]["recip_rank"].get<double>();
+    EXPECT_EQ(last.contains("missing"), last["query"] == "missing");
+  }
+  EXPECT_EQ(last["query"], "missing");
+  EXPECT_EQ(last["missing"], true);
+  const Json run = Json::parse(ReadFile(dir_.file("out") + "/run.json"));
+  EXPECT_NEAR(sum / static_cast<double>(count),
+              run["measures"]["recip_rank"]["value"].get<double>(), 1e-12);
+  EXPECT_THAT(ReadFile(dir_.file("out") + "/report.html"),
+              HasSubstr("judged, but not in the query file"));
+}
+
+TEST_F(EvalOnVectors, IdsWithBlanksPercentAndHashComeBackFromASavedRun) {
+  const std::vector<std::string> ids = {"a b", "a%20b", "#c"};
+  std::string records;
+  std::string queries;
+  std::string qrels = "query-id\tcorpus-id\tscore\n";
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::vector<float> vector(8, 0.0F);
+    vector[i] = 1;
+    records += Json({{"id", ids[i]}, {"vector", vector}}).dump() + "\n";
+    queries += Json({{"id", ids[i]}, {"vector", vector}}).dump() + "\n";
+    qrels += ids[i] + "\t" + ids[i] + "\t1\n";
+  }
+  ASSERT_EQ(Leadline({"create", db_, "odd", "--dim", "8", "--metric", "cosine"}).exit_code, 0);
+  WriteFile(dir_.file("records.jsonl"), records);
+  WriteFile(dir_.file("odd.jsonl"), queries);
+  WriteFile(dir_.file("odd.tsv"), qrels);
+  ASSERT_EQ(Leadline({"ingest", db_, "odd", dir_.file("records.jsonl")}).exit_code, 0);
+  const ProgramOutput run =
+      Leadline({"eval", "run", db_, "odd", "--queries", dir_.file("odd.jsonl"), "--qrels",
+                dir_.file("odd.tsv"), "-k", "1", "-m", "map", "--out", dir_.file("out"), "--save",
+                "odd", "--sweep", "none", "--all-queries"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  for (const std::string& source : {dir_.file("out"), db_ + "#odd"}) {
+    for (const char* rules : {"trec9", "trec10"}) {
+      EXPECT_EQ(Leadline({"eval", "score", source, dir_.file("odd.tsv"), "-m", "map", "--rules",
+                          rules})
+                    .out,
+                "map\tall\t1.0000\n")
+          << source;
+    }
+  }
+}
+
 TEST_F(EvalOnVectors, OutWritesFourFilesThatScoreTheSame) {
   const std::string out = dir_.file("out");
   const Json run = EvalRun({"--out", out, "--save", "first"}).OneJson();
@@ -184,6 +312,11 @@ TEST_F(EvalOnVectors, AnnMeasuresRecallAgainstExactSearch) {
     EXPECT_GT(exact["points"][0]["latency_us"][name].get<double>(), 0) << name;
   }
   EXPECT_GT(exact["points"][0]["qps"].get<double>(), 0);
+  const ProgramOutput table = Leadline({"eval", "ann", db_, "c", "--queries",
+                                        dir_.file("queries.jsonl"), "-k", "5", "--sweep",
+                                        "ef_search=5"});
+  EXPECT_THAT(table.out, HasSubstr("  ~")) << "41 queries say little about p99";
+  EXPECT_THAT(table.out, HasSubstr("(n<1000)"));
   EXPECT_EQ(Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"), "--sweep",
                       "ef_search=0"})
                 .exit_code,
@@ -207,6 +340,8 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
     EXPECT_TRUE(result.contains(name)) << name;
   }
   EXPECT_GT(result["disk_bytes"].get<uint64_t>(), 400U * 8 * 4);
+  EXPECT_GT(result["resident_bytes"].get<uint64_t>(), 400U * 8 * 4);
+  EXPECT_LE(result["resident_bytes"].get<uint64_t>(), result["disk_bytes"].get<uint64_t>());
   EXPECT_EQ(std::system(("test -z \"$(ls -A " + dir_.file("scratch") + ")\"").c_str()), 0);
 }
 
@@ -271,6 +406,21 @@ TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {
   const std::string trec = ReadFile(dir.file("out") + "/run.trec");
   EXPECT_THAT(trec, HasSubstr("1 Q0 cats 1 "));
   EXPECT_THAT(trec, Not(HasSubstr("cats#")));
+  const std::string report = ReadFile(dir.file("out") + "/report.html");
+  EXPECT_THAT(report, HasSubstr("They purr.")) << "no snippet of the chunk that was found";
+  EXPECT_THAT(report, HasSubstr("2 queries, 1 at a time")) << "the failed query has no latency";
+
+  const ProgramOutput wrong =
+      Leadline({"eval", "run", db, "docs", "--queries", dir.file("queries.jsonl"), "--qrels",
+                dir.file("qrels.tsv"), "--doc-key", "document"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("--doc-key"));
+  EXPECT_THAT(wrong.err, HasSubstr("document"));
+  const ProgramOutput number =
+      Leadline({"eval", "run", db, "docs", "--queries", dir.file("queries.jsonl"), "--qrels",
+                dir.file("qrels.tsv"), "--doc-key", "chunk"});
+  EXPECT_EQ(number.exit_code, 2);
+  EXPECT_THAT(number.err, HasSubstr("--doc-key"));
 }
 
 TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
@@ -290,6 +440,13 @@ TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   EXPECT_EQ(lines[2]["summary"]["auroc"], 1);
   EXPECT_EQ(lines[2]["summary"]["n"], 2);
   EXPECT_TRUE(lines[2]["summary"]["baselines"].is_object());
+  EXPECT_EQ(lines[2]["summary"]["pr_auc_ungrounded"], 1);
+  EXPECT_TRUE(lines[2]["summary"]["f1_ungrounded"].is_number());
+  WriteFile(dir.file("refusal.jsonl"),
+            "{\"id\":\"a\",\"response\":\"I don't know.\",\"contexts\":[\"The bridge opened.\"]}\n");
+  const Json refusal = Leadline({"eval", "ground", dir.file("refusal.jsonl"), "--json"}).OneJson();
+  EXPECT_TRUE(refusal["sentences"][0]["score"].is_null());
+  EXPECT_THAT(refusal["sentences"][0]["reason"].get<std::string>(), HasSubstr("declines"));
   WriteFile(dir.file("bad.jsonl"), "{\"id\":\"a\"}\n");
   const ProgramOutput bad = Leadline({"eval", "ground", dir.file("bad.jsonl")});
   EXPECT_EQ(bad.exit_code, 2);

@@ -59,6 +59,21 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
       {{"create", db, "c", "--dim", "4", "--metric", "hamming"}, {"--metric", "hamming", "cosine"}},
       {{"create", db, "c", "--dim", "4"}, {"--metric"}},
       {{"create", db, "c", "--metric", "l2"}, {"--dim"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--codes", "sq8"},
+       {"--codes", "value=sq8", "limit=auto|f32"}},
+      {{"create", db, "a/b", "--dim", "4", "--metric", "l2"},
+       {"COLLECTION", "value=a/b", "[A-Za-z0-9_-]{1,128}"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--extra-vector", "a b:4:l2"},
+       {"--extra-vector", "a b"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--extra-vector", "vector:4:l2"},
+       {"--extra-vector", "vector", "unique"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--text", ""}, {"--text", "[1, 512]"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--language", std::string(65, 'x')},
+       {"--language", "value=65", "[0, 64]"}},
+      {{"create", db, "c", "--embedder", "no-such-model"}, {"no-such-model"}},
+      {{"bench", "ann", "--base", dir.file("no"), "--queries", dir.file("no"), "--truth", "exact",
+        "--metric", "l2", "--codes", "pq4"},
+       {"--codes", "value=pq4", "limit=auto|f32"}},
       {{"create", db, "c", "--dim", "4", "--dim", "5", "--metric", "l2"}, {"--dim"}},
       {{"search", db, "c"}, {"--vector", "--text"}},
       {{"search", db, "c", "--text", "a", "--mode", "bm25"}, {"--mode", "bm25", "dense"}},
@@ -85,6 +100,48 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
   EXPECT_NE(::access(db.c_str(), F_OK), 0) << "a refused command created the database";
 }
 
+TEST(Usage, CreateRefusesTooManyOfAThingBeforeItMakesADatabase) {
+  const TempDir dir;
+  std::vector<std::string> vectors = {"create", dir.file("db"), "c", "--dim", "4", "--metric", "l2"};
+  std::vector<std::string> texts = vectors;
+  for (int i = 0; i < 16; ++i) {
+    vectors.insert(vectors.end(), {"--extra-vector", "v" + std::to_string(i) + ":4:l2"});
+  }
+  for (int i = 0; i < 257; ++i) {
+    texts.insert(texts.end(), {"--text", "t" + std::to_string(i)});
+  }
+  const ProgramOutput many_vectors = Leadline(vectors);
+  EXPECT_EQ(many_vectors.exit_code, 2);
+  EXPECT_THAT(many_vectors.err, HasSubstr("field=--extra-vector value=16 limit=[0, 15]"));
+  const ProgramOutput many_texts = Leadline(texts);
+  EXPECT_EQ(many_texts.exit_code, 2);
+  EXPECT_THAT(many_texts.err, HasSubstr("field=--text value=257 limit=[0, 256]"));
+  EXPECT_NE(::access(dir.file("db").c_str(), F_OK), 0);
+}
+
+TEST(Usage, FlagsOfEveryCommandMayStandBeforeIt) {
+  const TempDir dir;
+  ASSERT_EQ(
+      Leadline({"--quiet", "create", dir.file("db"), "c", "--dim", "4", "--metric", "l2"}).exit_code,
+      0);
+  EXPECT_EQ(Leadline({"--json", "list", dir.file("db")}).OneJson()["name"], "c");
+  EXPECT_EQ(Leadline({"--json", "--quiet", "count", dir.file("db"), "c"}).OneJson()["count"], 0);
+  EXPECT_EQ(Leadline({"--bogus", "list", dir.file("db")}).exit_code, 2);
+}
+
+TEST(Usage, HelpAsJsonDeclaresEveryArgument) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"help", "--json"}, {"--json", "help"}}) {
+    const ProgramOutput help = Leadline(words);
+    ASSERT_EQ(help.exit_code, 0) << help.err;
+    const Json commands = help.OneJson()["commands"];
+    ASSERT_FALSE(commands.empty());
+    EXPECT_EQ(commands[0]["command"], "create");
+    EXPECT_EQ(commands[0]["arguments"][0]["name"], "DB");
+    EXPECT_EQ(commands[0]["arguments"][0]["required"], true);
+  }
+}
+
 TEST(Usage, InfoSaysWhatRuns) {
   const Json info = Leadline({"info", "--json"}).OneJson();
   EXPECT_FALSE(info["version"].get<std::string>().empty());
@@ -97,6 +154,19 @@ TEST(Usage, InfoSaysWhatRuns) {
 TEST(Usage, FullDiskOnStandardOutputIsExitFour) {
   const std::string command = std::string(LEADLINE_PROGRAM) + " help > /dev/full 2> /dev/null";
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 4);
+}
+
+TEST(Usage, ClosedPipeOnStandardOutputIsExitFour) {
+  const TempDir dir;
+  const std::string code = dir.file("code");
+  // The reader is gone for certain before the program writes.
+  const std::string command = "( sleep 0.2; \"" + std::string(LEADLINE_PROGRAM) +
+                              "\" help 2>/dev/null; echo $? > " + code + " ) | true";
+  ASSERT_EQ(std::system(("bash -c '" + command + "'").c_str()), 0);
+  for (int i = 0; i < 100 && ReadFile(code).empty(); ++i) {
+    ::usleep(50'000);
+  }
+  EXPECT_EQ(ReadFile(code), "4\n");
 }
 
 }  // namespace

@@ -227,6 +227,7 @@ class CsvReader final : public RecordReader {
   std::optional<RowProblem> Fill(uint64_t row_id, InputRecord* record) {
     record->vector.clear();
     record->named_vectors.clear();
+    record->expires_at_ms.reset();
     record->payload_json = "{";
     record->id = id_column_ ? cells_[*id_column_].text : std::to_string(row_id);
     if (record->id.empty() || record->id.size() > kMaxIdBytes) {

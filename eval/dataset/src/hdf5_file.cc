@@ -6,6 +6,7 @@
 
 #include <hdf5.h>
 
+#include "hdf5_chunks.h"
 #include "input_file.h"
 #include "leadline/core/mutex.h"
 #include "leadline/core/types.h"
@@ -113,6 +114,9 @@ struct Element {
 /// What to read a file type as; the library converts byte order and width.
 std::optional<Element> ElementFor(const Handle& type) {
   const size_t size = H5Tget_size(type.get());
+  if (size == 0) {
+    return std::nullopt;
+  }
   if (H5Tget_class(type.get()) == H5T_FLOAT && size <= 8) {
     return size == 8 ? Element{ElementType::kF64, H5T_NATIVE_DOUBLE}
                      : Element{ElementType::kF32, H5T_NATIVE_FLOAT};
@@ -130,24 +134,39 @@ std::optional<Element> ElementFor(const Handle& type) {
   return Element{ElementType::kI64, H5T_NATIVE_INT64};
 }
 
-/// Refuses storage that reads other files, runs plug-ins or asks for more memory than data.
-Status CheckStorage(const Handle& dataset, const std::string& path, uint64_t element_bytes) {
-  const Handle plist(H5Dget_create_plist(dataset.get()), H5Pclose);
-  const H5D_layout_t layout = H5Pget_layout(plist.get());
-  if (H5Pget_external_count(plist.get()) != 0 ||
-      (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)) {
-    return Bad("dataset is kept outside the file", path, "layout", "external or virtual",
-               "compact, contiguous or chunked");
+/// How the elements of a dataset lie in the file.
+struct StoredShape {
+  uint64_t rows = 0;
+  uint64_t columns = 0;
+  uint64_t element_bytes = 0;
+  uint64_t file_bytes = 0;
+};
+
+/// Refuses a dataset that says it stores another number of bytes than it has elements: the library
+/// trusts both.
+Status CheckStoredBytes(const Handle& dataset, const std::string& path, H5D_layout_t layout,
+                        const StoredShape& shape) {
+  const uint64_t wanted = shape.rows * shape.columns * shape.element_bytes;
+  const hsize_t stored = H5Dget_storage_size(dataset.get());
+  const bool unwritten = layout == H5D_CONTIGUOUS && stored == 0;
+  return stored == wanted || unwritten
+             ? OkStatus()
+             : Bad("stored bytes do not fit the shape", path, "bytes", std::to_string(stored),
+                   std::to_string(wanted));
+}
+
+Status CheckChunkSize(const Handle& plist, const std::string& path, uint64_t element_bytes) {
+  hsize_t chunk[2] = {0, 0};
+  if (H5Pget_chunk(plist.get(), 2, chunk) != 2 || chunk[0] == 0 || chunk[1] == 0 ||
+      chunk[1] > kMaxChunkBytes / element_bytes ||
+      chunk[0] > kMaxChunkBytes / (chunk[1] * element_bytes)) {
+    return Bad("chunk too large", path, "chunk", std::to_string(chunk[0]),
+               std::to_string(kMaxChunkBytes) + " bytes");
   }
-  if (layout == H5D_CHUNKED) {
-    hsize_t chunk[2] = {0, 0};
-    if (H5Pget_chunk(plist.get(), 2, chunk) != 2 || chunk[0] == 0 || chunk[1] == 0 ||
-        chunk[1] > kMaxChunkBytes / element_bytes ||
-        chunk[0] > kMaxChunkBytes / (chunk[1] * element_bytes)) {
-      return Bad("chunk too large", path, "chunk", std::to_string(chunk[0]),
-                 std::to_string(kMaxChunkBytes) + " bytes");
-    }
-  }
+  return {};
+}
+
+Status CheckFilters(const Handle& plist, const std::string& path) {
   const int filters = H5Pget_nfilters(plist.get());
   for (int i = 0; i < filters; ++i) {
     unsigned flags = 0;
@@ -161,6 +180,27 @@ Status CheckStorage(const Handle& dataset, const std::string& path, uint64_t ele
     }
   }
   return {};
+}
+
+/// Refuses storage that reads other files, runs plug-ins, asks for more memory than data or does
+/// not hold what the shape says. Returns what remains to be checked while reading.
+Result<Hdf5Chunks> CheckStorage(const Handle& dataset, const std::string& path,
+                                const StoredShape& shape) {
+  const Handle plist(H5Dget_create_plist(dataset.get()), H5Pclose);
+  const H5D_layout_t layout = H5Pget_layout(plist.get());
+  if (H5Pget_external_count(plist.get()) != 0 ||
+      (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)) {
+    return Bad("dataset is kept outside the file", path, "layout", "external or virtual",
+               "compact, contiguous or chunked");
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckFilters(plist, path));
+  if (layout != H5D_CHUNKED) {
+    LEADLINE_RETURN_IF_ERROR(CheckStoredBytes(dataset, path, layout, shape));
+    return Hdf5Chunks();
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckChunkSize(plist, path, shape.element_bytes));
+  return Hdf5Chunks::Create(dataset.get(), plist.get(), path, shape.columns, shape.element_bytes,
+                            shape.file_bytes);
 }
 
 class Hdf5Rows final : public VectorSource {
@@ -210,7 +250,10 @@ class Hdf5Rows final : public VectorSource {
       return Bad("row count does not fit the file's size", path_, "rows", std::to_string(rows_),
                  std::to_string(file_size) + " bytes of file");
     }
-    return CheckStorage(dataset_, path_, H5Tget_size(type.get()));
+    LEADLINE_ASSIGN_OR_RETURN(
+        chunks_,
+        CheckStorage(dataset_, path_, {rows_, dim_, H5Tget_size(type.get()), file_size}));
+    return {};
   }
 
   Result<bool> Next(RawRow* row) override {
@@ -240,6 +283,7 @@ class Hdf5Rows final : public VectorSource {
     const hsize_t count[2] = {
         std::min<uint64_t>(std::max<size_t>(1, kBlockBytes / row_bytes_), rows_ - number_), dim_};
     const hsize_t start[2] = {number_, 0};
+    LEADLINE_RETURN_IF_ERROR(chunks_.CheckRowsBelow(number_ + count[0]));
     block_.resize(static_cast<size_t>(count[0]) * row_bytes_);
     const Handle memory(H5Screate_simple(2, count, nullptr), H5Sclose);
     if (!memory.ok() ||
@@ -258,6 +302,7 @@ class Hdf5Rows final : public VectorSource {
   Handle file_;
   Handle dataset_;
   Handle space_;
+  Hdf5Chunks chunks_;
   Element element_{ElementType::kF32, H5I_INVALID_HID};
   uint64_t rows_ = 0;
   size_t dim_ = 0;

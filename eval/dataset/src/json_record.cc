@@ -26,6 +26,7 @@ class RecordSax final : public nlohmann::json_sax<json> {
     record_->vector.clear();
     record_->named_vectors.clear();
     record_->payload_json = "{";
+    record_->expires_at_ms.reset();
   }
 
   [[nodiscard]] const std::optional<RowProblem>& problem() const { return problem_; }
@@ -38,10 +39,17 @@ class RecordSax final : public nlohmann::json_sax<json> {
   bool boolean(bool value) override { return Scalar(value ? "true" : "false", "a boolean"); }
 
   bool number_integer(number_integer_t value) override {
+    if (state_ == State::kExpiry) {
+      return Expiry(value, std::to_string(value));
+    }
     return Number(static_cast<double>(value), std::to_string(value));
   }
 
   bool number_unsigned(number_unsigned_t value) override {
+    if (state_ == State::kExpiry) {
+      const bool fits = value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+      return Expiry(fits ? static_cast<int64_t>(value) : -1, std::to_string(value));
+    }
     return Number(static_cast<double>(value), std::to_string(value));
   }
 
@@ -167,6 +175,7 @@ class RecordSax final : public nlohmann::json_sax<json> {
     kStart,
     kTop,           // between members of the record
     kId,            // the value of "id"
+    kExpiry,        // the value of "expires_at_ms"
     kVectorStart,   // the value of "vector"
     kVector,        // inside it
     kVectorsStart,  // the value of "vectors"
@@ -189,6 +198,8 @@ class RecordSax final : public nlohmann::json_sax<json> {
         return Fail("a record is not a JSON object", "", found, "an object");
       case State::kId:
         return Fail("wrong type", "id", found, "a string");
+      case State::kExpiry:
+        return Fail("wrong type", field_, found, "a whole number");
       case State::kVectorStart:
       case State::kNamedStart:
         return Fail("wrong type", field_, found, "an array of numbers");
@@ -219,6 +230,9 @@ class RecordSax final : public nlohmann::json_sax<json> {
     if (name == "id" || name == "_id") {
       return Once(&has_id_, "id") && To(State::kId);
     }
+    if (name == "expires_at_ms") {
+      return Once(&has_expiry_, "expires_at_ms") && To(State::kExpiry);
+    }
     if (name == "vector") {
       return Once(&has_vector_, "vector") && To(State::kVectorStart);
     }
@@ -236,6 +250,15 @@ class RecordSax final : public nlohmann::json_sax<json> {
     return true;
   }
 
+  bool Expiry(int64_t value, const std::string& text) {
+    if (value < 1) {
+      return Fail("time out of range", field_, text, "[1, 2^63) milliseconds since 1970");
+    }
+    record_->expires_at_ms = value;
+    state_ = State::kTop;
+    return true;
+  }
+
   bool Once(bool* seen, const char* name) {
     if (*seen) {
       return Fail("field given twice", name, "", "once");
@@ -250,6 +273,11 @@ class RecordSax final : public nlohmann::json_sax<json> {
       if (other == name) {
         return Fail("field given twice", field_, "", "once");
       }
+    }
+    if (record_->named_vectors.size() == kMaxNamedVectors) {
+      return Fail("too many named vectors", "vectors",
+                  "more than " + std::to_string(kMaxNamedVectors),
+                  std::to_string(kMaxNamedVectors));
     }
     record_->named_vectors.emplace_back(name, std::vector<float>());
     state_ = State::kNamedStart;
@@ -347,6 +375,7 @@ class RecordSax final : public nlohmann::json_sax<json> {
   std::array<bool, kMaxJsonDepth + 1> first_{};
   bool after_key_ = false;
   bool has_id_ = false;
+  bool has_expiry_ = false;
   bool has_vector_ = false;
   bool has_vectors_ = false;
   bool has_payload_ = false;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "input_file.h"
+#include "kept_input.h"
 #include "row_problem.h"
 #include "utf8.h"
 
@@ -182,7 +183,13 @@ bool IsBeirHeader(std::string_view line) {
   return line.starts_with("query-id\t") || line.starts_with("query_id\t");
 }
 
-Result<Qrels> ParseQrels(DataLines* lines) {
+/// What a line may add: a document, and in the worst case a query with its place in the index.
+template <typename Query, typename Doc>
+uint64_t MemoryOf(std::string_view query, std::string_view doc) {
+  return sizeof(Query) + sizeof(Doc) + sizeof(std::string) + 2 * query.size() + doc.size();
+}
+
+Result<Qrels> ParseQrels(DataLines* lines, KeptInput* kept) {
   Qrels qrels;
   QueryIndex<JudgedQuery> index(&qrels.queries);
   std::optional<QrelsLayout> layout;
@@ -209,6 +216,8 @@ Result<Qrels> ParseQrels(DataLines* lines) {
       return lines->Problem({"relevance is not a whole number", "relevance",
                              std::string(columns->relevance.substr(0, 64)), "[-2^31, 2^31)"});
     }
+    LEADLINE_RETURN_IF_ERROR(
+        kept->AddRow(MemoryOf<JudgedQuery, JudgedDoc>(columns->query, columns->doc)));
     index.Get(columns->query)->docs.push_back({std::string(columns->doc), *relevance});
   }
 }
@@ -237,7 +246,8 @@ Result<std::string> FindBeirQrels(FileSystem* fs, const std::string& folder) {
 
 }  // namespace
 
-Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules) {
+Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules,
+                        const ReadLimits& limits) {
   std::string file = path;
   LEADLINE_ASSIGN_OR_RETURN(const bool folder, fs->IsDirectory(path));
   if (folder) {
@@ -245,12 +255,15 @@ Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules
   }
   LEADLINE_ASSIGN_OR_RETURN(LineReader lines, LineReader::Open(fs, file));
   DataLines data(std::move(lines), rules);
-  return ParseQrels(&data);
+  KeptInput kept(file, limits);
+  return ParseQrels(&data, &kept);
 }
 
-Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules) {
+Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules,
+                          const ReadLimits& limits) {
   LEADLINE_ASSIGN_OR_RETURN(LineReader reader, LineReader::Open(fs, path));
   DataLines lines(std::move(reader), rules);
+  KeptInput kept(path, limits);
   RankedRun run;
   QueryIndex<RankedQuery> index(&run.queries);
   std::string_view line;
@@ -270,6 +283,7 @@ Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rul
       return lines.Problem({"score is not a finite number", "score",
                             std::string(c[4].substr(0, 64)), "a finite double"});
     }
+    LEADLINE_RETURN_IF_ERROR(kept.AddRow(MemoryOf<RankedQuery, ScoredDoc>(c[0], c[2])));
     index.Get(c[0])->docs.push_back({std::string(c[2]), *score});
     if (tag != c[5]) {
       run.tag = std::string(c[5]);

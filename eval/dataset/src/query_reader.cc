@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "jsonl_reader.h"
+#include "kept_input.h"
 #include "row_problem.h"
 
 namespace leadline::eval {
@@ -66,6 +67,12 @@ Result<std::unique_ptr<RecordReader>> OpenRows(FileSystem* fs, const std::string
   return OpenRecords(fs, path, format, records);
 }
 
+/// What a query takes in memory, its second copy of the id included.
+uint64_t MemoryOf(const InputQuery& query) {
+  return sizeof(InputQuery) + sizeof(std::string) + 2 * query.id.size() + query.text.size() +
+         query.filter.size() + query.vector.size() * sizeof(float);
+}
+
 bool IsText(FileFormat format) {
   return format == FileFormat::kJsonl || format == FileFormat::kBeir || format == FileFormat::kCsv;
 }
@@ -81,6 +88,7 @@ Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& p
                             OpenRows(fs, path, format, options));
   std::vector<InputQuery> queries;
   std::unordered_set<std::string> ids;
+  KeptInput kept(path, options.limits);
   while (queries.size() < options.max_queries) {
     InputRecord record;
     LEADLINE_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
@@ -96,6 +104,7 @@ Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& p
     if (problem) {
       return RowError(*problem, path, IsText(format) ? "line" : "row", row);
     }
+    LEADLINE_RETURN_IF_ERROR(kept.AddRow(MemoryOf(query)));
     queries.push_back(std::move(query));
   }
   return queries;

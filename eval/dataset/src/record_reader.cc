@@ -29,6 +29,7 @@ class VectorRecordReader final : public RecordReader {
     record->row = row.number;
     record->id = std::to_string(offset_ + row.number - 1);
     record->named_vectors.clear();
+    record->expires_at_ms.reset();
     record->payload_json = "{}";
     LEADLINE_RETURN_IF_ERROR(ToFloats(row, source_->path(), &record->vector));
     return true;

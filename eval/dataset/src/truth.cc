@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "hdf5_file.h"
+#include "kept_input.h"
 #include "leadline/eval/judgments.h"
 #include "row_problem.h"
 #include "vector_source.h"
@@ -8,7 +9,7 @@
 namespace leadline::eval {
 namespace {
 
-Status ReadIds(VectorSource* source, NeighborTruth* truth) {
+Status ReadIds(VectorSource* source, KeptInput* kept, NeighborTruth* truth) {
   std::vector<int64_t> ids;
   RawRow row;
   while (true) {
@@ -24,13 +25,14 @@ Status ReadIds(VectorSource* source, NeighborTruth* truth) {
                         source->path(), "row", row.number);
       }
     }
+    LEADLINE_RETURN_IF_ERROR(kept->AddRow(ids.size() * sizeof(int64_t)));
     truth->k = row.dim;
     ++truth->queries;
     truth->ids.insert(truth->ids.end(), ids.begin(), ids.end());
   }
 }
 
-Status ReadDistances(VectorSource* source, NeighborTruth* truth) {
+Status ReadDistances(VectorSource* source, KeptInput* kept, NeighborTruth* truth) {
   std::vector<float> distances;
   RawRow row;
   size_t rows = 0;
@@ -45,6 +47,7 @@ Status ReadDistances(VectorSource* source, NeighborTruth* truth) {
                       source->path(), "row", row.number);
     }
     LEADLINE_RETURN_IF_ERROR(ToFloats(row, source->path(), &distances));
+    LEADLINE_RETURN_IF_ERROR(kept->AddRow(distances.size() * sizeof(float)));
     truth->distances.insert(truth->distances.end(), distances.begin(), distances.end());
   }
   if (rows != truth->queries) {
@@ -57,20 +60,23 @@ Status ReadDistances(VectorSource* source, NeighborTruth* truth) {
 
 }  // namespace
 
-Result<NeighborTruth> ReadTruth(FileSystem* fs, const std::string& path, FileFormat format) {
+Result<NeighborTruth> ReadTruth(FileSystem* fs, const std::string& path, FileFormat format,
+                                const ReadLimits& limits) {
   if (format == FileFormat::kAuto) {
     LEADLINE_ASSIGN_OR_RETURN(format, DetectFileFormat(fs, path));
   }
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorSource> source,
                             OpenVectors(fs, path, format, "neighbors"));
   NeighborTruth truth;
-  LEADLINE_RETURN_IF_ERROR(ReadIds(source.get(), &truth));
+  KeptInput kept_ids(path, limits);
+  LEADLINE_RETURN_IF_ERROR(ReadIds(source.get(), &kept_ids, &truth));
   if (format == FileFormat::kHdf5) {
     LEADLINE_ASSIGN_OR_RETURN(const bool has_distances, HasHdf5Dataset(fs, path, "distances"));
     if (has_distances) {
       LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorSource> distances,
                                 OpenVectors(fs, path, format, "distances"));
-      LEADLINE_RETURN_IF_ERROR(ReadDistances(distances.get(), &truth));
+      KeptInput kept_distances(path, limits);
+      LEADLINE_RETURN_IF_ERROR(ReadDistances(distances.get(), &kept_distances, &truth));
     }
   }
   return truth;

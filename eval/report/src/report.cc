@@ -10,6 +10,18 @@
 namespace leadline::eval {
 namespace {
 
+constexpr const char* kRoughMark = "~";
+constexpr const char* kRoughNote = "~ too few samples for a percentile this high (n&lt;1000)";
+
+/// A p99 as text, marked where it is an estimate from few samples.
+std::string Percentile99(double micros, bool reliable) {
+  return (reliable ? "" : kRoughMark) + Micros(micros);
+}
+
+std::string RoughNote() {
+  return "<p class=\"soft\">" + std::string(kRoughNote) + "</p>";
+}
+
 /// Untrusted text in its own direction run, so that right-to-left marks end with it.
 std::string Isolated(const std::string& text) {
   return "<bdi>" + EscapeHtml(text) + "</bdi>";
@@ -30,7 +42,8 @@ std::string Tiles(const ReportInput& input) {
     }
   }
   for (const auto& [name, micros] : input.latency.percentiles_us) {
-    out += Tile(Micros(micros), name + " latency");
+    const bool reliable = name != "p99" || input.latency.p99_reliable;
+    out += Tile(Percentile99(micros, reliable), name + " latency");
   }
   return out + Tile(std::to_string(input.queries.size()), "queries") + "</div>";
 }
@@ -79,11 +92,17 @@ std::string HitList(const ReportQuery& query) {
   return out;
 }
 
+/// The text of the query, or what it is where it has none.
+std::string QueryText(const ReportQuery& query) {
+  if (!query.text.empty()) {
+    return Isolated(query.text);
+  }
+  return "<span class=\"soft\">" + std::string(query.missing ? "not run" : "vector") + "</span>";
+}
+
 std::string QueryRow(const ReportQuery& query) {
-  std::string row =
-      "<tr><td><code>" + Isolated(query.id) + "</code></td><td><details><summary>" +
-      (query.text.empty() ? "<span class=\"soft\">vector</span>" : Isolated(query.text)) +
-      "</summary>" + HitList(query) + "</details>";
+  std::string row = "<tr><td><code>" + Isolated(query.id) + "</code></td><td><details><summary>" +
+                    QueryText(query) + "</summary>" + HitList(query) + "</details>";
   if (!query.note.empty()) {
     row += "<p class=\"soft\">" + EscapeHtml(query.note) + "</p>";
   }
@@ -94,11 +113,11 @@ std::string QueryRow(const ReportQuery& query) {
         "<td class=\"number\">" + (value ? Fixed(*value, 4) : std::string("undefined")) + "</td>";
   }
   return row + "<td class=\"number\" data-value=\"" + std::to_string(query.took_us) + "\">" +
-         Micros(static_cast<double>(query.took_us)) + "</td></tr>";
+         (query.missing ? "" : Micros(static_cast<double>(query.took_us))) + "</td></tr>";
 }
 
-/// Indexes of the queries, worst first.
-std::vector<size_t> WorstFirst(const std::vector<ReportQuery>& queries) {
+/// Indexes of the queries, worst first; those without a value come before all.
+std::vector<size_t> WorstFirst(const std::vector<ReportQuery>& queries, bool higher_is_better) {
   std::vector<size_t> order(queries.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto value_of = [&queries](size_t i) {
@@ -108,8 +127,11 @@ std::vector<size_t> WorstFirst(const std::vector<ReportQuery>& queries) {
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     const std::optional<double> left = value_of(a);
     const std::optional<double> right = value_of(b);
+    if (left.has_value() != right.has_value()) {
+      return !left.has_value();
+    }
     if (left != right) {
-      return left < right;  // nullopt is the smallest
+      return higher_is_better ? left < right : left > right;
     }
     return queries[a].id < queries[b].id;
   });
@@ -128,7 +150,7 @@ std::string QueryTable(const ReportInput& input) {
     out += "<th data-sort class=\"number\">" + EscapeHtml(input.query_measures[i]) + "</th>";
   }
   out += "<th data-sort class=\"number\">time</th></tr></thead><tbody>";
-  const std::vector<size_t> order = WorstFirst(input.queries);
+  const std::vector<size_t> order = WorstFirst(input.queries, input.higher_is_better);
   const size_t shown = std::min(order.size(), kMaxReportQueries);
   for (size_t i = 0; i < shown; ++i) {
     out += QueryRow(input.queries[order[i]]);
@@ -142,21 +164,32 @@ std::string QueryTable(const ReportInput& input) {
 }
 
 std::string AnnTable(const std::vector<ReportAnnPoint>& points) {
+  bool rough = false;
   std::string out =
       "<table><tr><th>setting</th><th class=\"number\">recall</th><th class=\"number\">p50</th>"
       "<th class=\"number\">p99</th><th class=\"number\">queries/s</th></tr>";
   for (const ReportAnnPoint& point : points) {
     out += "<tr><td>" + EscapeHtml(point.label) + "</td><td class=\"number\">" +
-           Fixed(point.recall, 4) + "</td><td class=\"number\">" + Micros(point.p50_us) +
-           "</td><td class=\"number\">" + Micros(point.p99_us) + "</td><td class=\"number\">" +
+           (point.recall ? Fixed(*point.recall, 4) : std::string("undefined")) +
+           "</td><td class=\"number\">" + Micros(point.p50_us) + "</td><td class=\"number\">" +
+           Percentile99(point.p99_us, point.p99_reliable) + "</td><td class=\"number\">" +
            Fixed(point.qps, 0) + "</td></tr>";
+    rough = rough || !point.p99_reliable;
   }
-  return out + "</table>";
+  return out + "</table>" + (rough ? RoughNote() : "");
+}
+
+std::string LatencyPlot(const ReportLatency& latency) {
+  const std::string plot = LatencyHistogram(latency);
+  return plot.empty() || latency.p99_reliable ? plot : plot + RoughNote();
 }
 
 std::string IntervalNote(const ReportInput& input) {
   std::string note = "Mean over queries; whiskers are 95% bootstrap intervals.";
   for (const ReportMeasure& measure : input.measures) {
+    if (measure.value && !measure.interval) {
+      note += " " + measure.name + " is no mean over queries and has none.";
+    }
     if (measure.value && measure.n_used != measure.n_total) {
       note += " " + measure.name + ": " + std::to_string(measure.n_used) + " of " +
               std::to_string(measure.n_total) + " queries.";
@@ -187,7 +220,7 @@ std::string RenderReport(const ReportInput& input) {
                     "of relevant documents above.",
                     RecallAgainstLatency(input.ann) + AnnTable(input.ann));
   }
-  page += Section("Latency", input.latency.note, LatencyHistogram(input.latency));
+  page += Section("Latency", input.latency.note, LatencyPlot(input.latency));
   page += Section("Coverage of the judgments", "", PairTable(input.counts));
   page += Section("Queries, worst first",
                   input.query_measures.empty() ? "" : "Sorted by " + input.query_measures[0] + ".",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "markup.h"
 
@@ -43,6 +44,13 @@ std::string Rect(const char* style, double x, double y, double width, double hei
          Number(std::max(0.0, height)) + "\"><title>" + EscapeHtml(title) + "</title></rect>";
 }
 
+/// " [0.600, 0.690]", or nothing.
+std::string IntervalText(const ReportMeasure& measure) {
+  return measure.interval ? " [" + Fixed(measure.interval->lower, 3) + ", " +
+                                Fixed(measure.interval->upper, 3) + "]"
+                          : "";
+}
+
 std::string MeasureRow(const ReportMeasure& measure, double top) {
   const double middle = top + kRowHeight / 2;
   const auto x_of = [](double share) {
@@ -52,12 +60,16 @@ std::string MeasureRow(const ReportMeasure& measure, double top) {
   if (!measure.value) {
     return row + Text("soft", kBarLeft + 6, middle + 4, "undefined: " + measure.undefined_reason);
   }
-  const std::string interval = "[" + Fixed(measure.lower, 3) + ", " + Fixed(measure.upper, 3) + "]";
+  const std::string interval = IntervalText(measure);
   row += Rect("bar", kBarLeft, top + 5, x_of(*measure.value) - kBarLeft, kRowHeight - 10,
-              measure.name + " " + Fixed(*measure.value, 4) + " " + interval);
-  row += Line("whisker", x_of(measure.lower), middle, x_of(measure.upper), middle);
-  row += Line("whisker", x_of(measure.lower), middle - 4, x_of(measure.lower), middle + 4);
-  row += Line("whisker", x_of(measure.upper), middle - 4, x_of(measure.upper), middle + 4);
+              measure.name + " " + Fixed(*measure.value, 4) + interval);
+  if (measure.interval) {
+    const double lower = x_of(measure.interval->lower);
+    const double upper = x_of(measure.interval->upper);
+    row += Line("whisker", lower, middle, upper, middle);
+    row += Line("whisker", lower, middle - 4, lower, middle + 4);
+    row += Line("whisker", upper, middle - 4, upper, middle + 4);
+  }
   row += Text("strong", kBarRight + 8, middle + 4, Fixed(*measure.value, 4));
   return row + Text("soft small", kBarRight + 60, middle + 4, interval);
 }
@@ -121,7 +133,9 @@ std::string PercentileMarks(const ReportLatency& latency, const LogAxis& axis) {
                          : x < kPlotLeft + 50 ? "mark"
                                               : "mark middle";
     out += Line("marker", x, kPlotTop - 4, x, kPlotBottom);
-    out += Text(anchor, x, raised ? kPlotTop - 22 : kPlotTop - 8, name + " " + Micros(micros));
+    const char* rough = name == "p99" && !latency.p99_reliable ? "~" : "";
+    out += Text(anchor, x, raised ? kPlotTop - 22 : kPlotTop - 8,
+                name + " " + rough + Micros(micros));
     last_x = x;
   }
   return out;
@@ -141,7 +155,7 @@ struct RecallAxis {
 RecallAxis MakeRecallAxis(const std::vector<ReportAnnPoint>& points) {
   double worst = 1;
   for (const ReportAnnPoint& point : points) {
-    worst = std::min(worst, point.recall);
+    worst = std::min(worst, *point.recall);
   }
   for (const double step : {0.01, 0.02, 0.05, 0.1}) {
     if (1 - worst <= 5 * step) {
@@ -197,10 +211,12 @@ std::string LatencyHistogram(const ReportLatency& latency) {
 }
 
 std::string RecallAgainstLatency(const std::vector<ReportAnnPoint>& points) {
-  if (points.empty()) {
+  std::vector<ReportAnnPoint> sorted;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(sorted),
+               [](const ReportAnnPoint& point) { return point.recall.has_value(); });
+  if (sorted.empty()) {
     return "";
   }
-  std::vector<ReportAnnPoint> sorted = points;
   std::sort(sorted.begin(), sorted.end(),
             [](const ReportAnnPoint& a, const ReportAnnPoint& b) { return a.p50_us < b.p50_us; });
   const LogAxis axis(sorted.front().p50_us / 1.4, sorted.back().p50_us * 1.6);
@@ -216,11 +232,11 @@ std::string RecallAgainstLatency(const std::vector<ReportAnnPoint>& points) {
   double label_y = -1000;
   for (const ReportAnnPoint& point : sorted) {
     const double x = axis.X(point.p50_us);
-    const double y = recall.Y(point.recall);
+    const double y = recall.Y(*point.recall);
     path += (path.empty() ? "M" : "L") + Number(x) + " " + Number(y);
     dots += "<circle class=\"dot\" cx=\"" + Number(x) + "\" cy=\"" + Number(y) +
             "\" r=\"4\"><title>" +
-            EscapeHtml(point.label + ": recall " + Fixed(point.recall, 4) + ", p50 " +
+            EscapeHtml(point.label + ": recall " + Fixed(*point.recall, 4) + ", p50 " +
                        Micros(point.p50_us) + ", " + Fixed(point.qps, 0) + " queries/s") +
             "</title></circle>";
     if (x - label_x > 90 || std::abs(y - label_y) > 14) {  // the table has those left out

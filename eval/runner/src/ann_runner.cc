@@ -137,7 +137,8 @@ Result<AnnTruth> FileTruth(Collection& collection, std::span<const InputQuery> q
     std::vector<RunHit>& neighbours = truth.neighbours.emplace_back();
     for (const int64_t row : file.row(q).first(k)) {
       if (row >= 0) {
-        neighbours.push_back({std::to_string(static_cast<uint64_t>(row) + id_offset), 0.0F});
+        const std::string id = std::to_string(static_cast<uint64_t>(row) + id_offset);
+        neighbours.push_back({id, 0.0F, id});
       }
     }
     if (truth.has_scores) {

@@ -1,42 +1,29 @@
 #include "run_hash.h"
 
-#include <array>
-#include <bit>
-#include <cstdio>
+#include <algorithm>
+#include <vector>
 
-#include "leadline/core/hash.h"
+#include "hash_feeder.h"
 
 namespace leadline::eval {
 namespace {
 
-/// Feeds values so that no two sequences of values give the same bytes.
-class Feeder {
- public:
-  void Number(uint64_t value) {
-    std::array<char, 8> bytes{};
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      bytes[i] = static_cast<char>(value >> (8 * i));
-    }
-    hasher_.Update({bytes.data(), bytes.size()});
+/// Pointers to `items` by ascending id.
+template <typename T>
+std::vector<const T*> ById(const std::vector<T>& items) {
+  std::vector<const T*> sorted;
+  sorted.reserve(items.size());
+  for (const T& item : items) {
+    sorted.push_back(&item);
   }
-
-  void Text(std::string_view text) {
-    Number(text.size());
-    hasher_.Update(text);
-  }
-
-  void Bits(float value) { Number(std::bit_cast<uint32_t>(value)); }
-
-  [[nodiscard]] uint64_t Digest() const { return hasher_.Digest(); }
-
- private:
-  Hasher hasher_;
-};
+  std::sort(sorted.begin(), sorted.end(), [](const T* a, const T* b) { return a->id < b->id; });
+  return sorted;
+}
 
 }  // namespace
 
 uint64_t HashQueries(std::span<const InputQuery> queries) {
-  Feeder feed;
+  HashFeeder feed;
   for (const InputQuery& query : queries) {
     feed.Text(query.id);
     feed.Text(query.text);
@@ -50,7 +37,7 @@ uint64_t HashQueries(std::span<const InputQuery> queries) {
 }
 
 std::string HashRun(const RunResult& result) {
-  Feeder feed;
+  HashFeeder feed;
   for (const auto& [name, value] : PinList(result.pins)) {
     feed.Text(name);
     feed.Text(value);
@@ -64,10 +51,20 @@ std::string HashRun(const RunResult& result) {
       feed.Bits(hit.score);
     }
   }
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016llx",
-                static_cast<unsigned long long>(feed.Digest()));
-  return text.data();
+  return feed.HexDigest();
+}
+
+std::string HashQrels(const Qrels& qrels) {
+  HashFeeder feed;
+  for (const JudgedQuery* query : ById(qrels.queries)) {
+    feed.Text(query->id);
+    feed.Number(query->docs.size());
+    for (const JudgedDoc* doc : ById(query->docs)) {
+      feed.Text(doc->id);
+      feed.Number(static_cast<uint64_t>(static_cast<int64_t>(doc->relevance)));
+    }
+  }
+  return feed.HexDigest();
 }
 
 }  // namespace leadline::eval

@@ -35,6 +35,7 @@ std::vector<std::pair<std::string, std::string>> PinList(const RunPins& pins) {
       {"collection", pins.collection},
       {"sequence", std::to_string(pins.sequence)},
       {"rows", std::to_string(pins.rows)},
+      {"index_build", pins.index_build},
   };
   for (const VectorField& field : pins.options.vectors) {
     list.emplace_back("vector", FieldText(field));

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "index_build.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/mutex.h"
@@ -51,13 +52,13 @@ Result<const VectorField*> FieldOf(const CollectionOptions& options, const std::
   return NotFoundError("the collection has no vector field " + name);
 }
 
-/// The string at top-level `key`; kFailedPrecondition where the record has none.
+/// The string at top-level `key`; kInvalidArgument where the record has none.
 Result<std::string> DocumentOf(const Hit& hit, const std::string& key) {
   const auto payload = nlohmann::json::parse(hit.payload, nullptr, /*allow_exceptions=*/false);
   const auto found = payload.is_object() ? payload.find(key) : payload.end();
   if (found == payload.end() || !found->is_string()) {
-    return FailedPreconditionError("no document name in the payload: record=" + hit.id +
-                                   " key=" + key);
+    return InvalidFieldError("no document name in the payload: record=" + hit.id, "document_key",
+                             key, "a top-level payload key with a string in every record");
   }
   return found->get<std::string>();
 }
@@ -161,9 +162,13 @@ Status QueryRunner::RunOne(size_t i, QueryOutcome* outcome, bool* degraded) cons
   for (const Hit& hit : response->hits) {
     std::string id = hit.id;
     if (!options_.document_key.empty()) {
-      LEADLINE_ASSIGN_OR_RETURN(id, DocumentOf(hit, options_.document_key));
+      Result<std::string> document = DocumentOf(hit, options_.document_key);
+      if (!document.ok()) {
+        return WithQuery(document.status(), *query.input);
+      }
+      id = *std::move(document);
     }
-    outcome->hits.push_back({std::move(id), hit.score});
+    outcome->hits.push_back({std::move(id), hit.score, hit.id});
   }
   *degraded = response->degraded;
   return OkStatus();
@@ -245,6 +250,21 @@ Status CheckRun(std::span<const InputQuery> queries, const RunOptions& options) 
   return OkStatus();
 }
 
+/// Refuses a document key that no record has: every hit would be left out.
+Status CheckDocumentKey(Collection& collection, const std::string& key,
+                        const std::shared_ptr<const Snapshot>& snapshot) {
+  ScrollOptions first;
+  LEADLINE_ASSIGN_OR_RETURN(first.filter, Filter::Exists(key));
+  first.limit = 1;
+  first.read.snapshot = snapshot;
+  first.read.with_vectors = false;
+  first.read.with_payload = false;
+  LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, collection.Scroll(first));
+  return page.records.empty() ? InvalidFieldError("no record has the document key", "document_key",
+                                                  key, "a top-level payload key")
+                              : OkStatus();
+}
+
 /// Warms caches with the first queries; their outcomes are overwritten later.
 Status WarmUp(const QueryRunner& runner, size_t queries, RunResult* result) {
   for (size_t i = 0; i < queries; ++i) {
@@ -282,6 +302,12 @@ Result<RunResult> RunQueries(Database& database, Collection& collection,
   ReadOptions at_snapshot;
   at_snapshot.snapshot = snapshot;
   LEADLINE_ASSIGN_OR_RETURN(result.pins.rows, collection.Count(std::nullopt, at_snapshot));
+  LEADLINE_ASSIGN_OR_RETURN(
+      result.pins.index_build,
+      IndexBuildAt(collection, runner.field(), snapshot, options.cancel));
+  if (!options.document_key.empty() && result.pins.rows > 0) {
+    LEADLINE_RETURN_IF_ERROR(CheckDocumentKey(collection, options.document_key, snapshot));
+  }
   result.metric = runner.field().metric;
   result.threads = options.threads;
   result.warmup = std::min(options.warmup, queries.size());

@@ -116,6 +116,14 @@ TEST_F(JsonlReader, WrongTypesNameTheField) {
       {R"({"id":"a","payload":[]})", "field=payload"},
       {R"({"id":"a","payload":"x"})", "field=payload"},
       {R"({"id":"a","_id":"b"})", "given twice"},
+      {R"({"id":"a","expires_at_ms":1,"expires_at_ms":2})", "given twice"},
+      {R"({"id":"a","expires_at_ms":"tomorrow"})", "field=expires_at_ms value=a string"},
+      {R"({"id":"a","expires_at_ms":1.5})", "field=expires_at_ms"},
+      {R"({"id":"a","expires_at_ms":null})", "field=expires_at_ms"},
+      {R"({"id":"a","expires_at_ms":[1]})", "field=expires_at_ms"},
+      {R"({"id":"a","expires_at_ms":0})", "limit=[1, 2^63)"},
+      {R"({"id":"a","expires_at_ms":-5})", "limit=[1, 2^63)"},
+      {R"({"id":"a","expires_at_ms":9223372036854775808})", "limit=[1, 2^63)"},
       {R"({"id":"a","x":1,"x":2})", "given twice"},
       {R"({"id":"a","payload":{"x":1},"x":2})", "given twice"},
       {R"(["a"])", "not a JSON object"},
@@ -150,6 +158,30 @@ TEST_F(JsonlReader, CapsAreEnforced) {
   EXPECT_THAT(ErrorOf(wide + "]}"), StatusIs(StatusCode::kInvalidArgument, "limit=65536"));
   EXPECT_THAT(ErrorOf("{\"id\":\"a\",\"t\":\"" + std::string(kMaxPayloadBytes, 'x') + "\"}"),
               StatusIs(StatusCode::kInvalidArgument, "payload too large"));
+}
+
+TEST_F(JsonlReader, NamedVectorsAreCapped) {
+  const auto named = [](size_t count) {
+    std::string line = "{\"id\":\"a\",\"vectors\":{";
+    for (size_t i = 0; i < count; ++i) {
+      line += (i == 0 ? "\"v" : ",\"v") + std::to_string(i) + "\":[1]";
+    }
+    return line + "}}";
+  };
+  EXPECT_EQ(Read(named(kMaxNamedVectors)).records.at(0).named_vectors.size(), kMaxNamedVectors);
+  EXPECT_THAT(ErrorOf(named(kMaxNamedVectors + 1)),
+              StatusIs(StatusCode::kInvalidArgument, "field=vectors value=more than 16 limit=16"));
+}
+
+TEST_F(JsonlReader, ExpiryIsNoPayload) {
+  const ReadOutcome outcome =
+      Read("{\"id\":\"a\",\"expires_at_ms\":9223372036854775807,\"x\":1}\n{\"id\":\"b\"}\n"
+           "{\"id\":\"c\",\"payload\":{\"expires_at_ms\":5}}\n");
+  ASSERT_EQ(outcome.records.size(), 3U);
+  EXPECT_EQ(outcome.records[0].expires_at_ms, INT64_MAX);
+  EXPECT_EQ(outcome.records[0].payload_json, "{\"x\":1}");
+  EXPECT_FALSE(outcome.records[1].expires_at_ms.has_value());
+  EXPECT_FALSE(outcome.records[2].expires_at_ms.has_value()) << "a payload may use the name";
 }
 
 TEST_F(JsonlReader, LineBeyondTheCapIsSkipped) {

@@ -83,6 +83,34 @@ TEST_F(Judgments, BadResultsNameTheirLine) {
   }
 }
 
+TEST_F(Judgments, RowsAndBytesAreCapped) {
+  ReadLimits two;
+  two.rows = 2;
+  ReadLimits small;
+  small.bytes = 300;
+  const std::string qrels = files_.Write("qrels", "1 0 a 1\n1 0 b 1\n1 0 c 1\n");
+  const std::string run = files_.Write("run", "1 Q0 a 1 3 t\n1 Q0 b 2 2 t\n1 Q0 c 3 1 t\n");
+  const std::string truth = files_.Write("t.ivecs", MakeVecs<int32_t>({{1, 2}, {3, 4}, {5, 6}}));
+  FileSystem* const fs = FileSystem::Posix();
+  for (const auto& [limits, text] :
+       {std::pair<ReadLimits, const char*>{two, "field=rows value=3 limit=2"},
+        {small, "limit=300"}}) {
+    EXPECT_THAT(ReadQrels(fs, qrels, TrecRules::kTrec10, limits),
+                StatusIs(StatusCode::kInvalidArgument, text));
+    EXPECT_THAT(ReadRun(fs, run, TrecRules::kTrec10, limits),
+                StatusIs(StatusCode::kInvalidArgument, text));
+  }
+  EXPECT_THAT(ReadTruth(fs, truth, FileFormat::kAuto, two),
+              StatusIs(StatusCode::kInvalidArgument, "limit=2"));
+  small.bytes = 40;
+  EXPECT_THAT(ReadTruth(fs, truth, FileFormat::kAuto, small),
+              StatusIs(StatusCode::kInvalidArgument, "limit=40"));
+  two.rows = 3;
+  EXPECT_OK(ReadQrels(fs, qrels, TrecRules::kTrec10, two));
+  EXPECT_OK(ReadRun(fs, run, TrecRules::kTrec10, two));
+  EXPECT_OK(ReadTruth(fs, truth, FileFormat::kAuto, two));
+}
+
 TEST_F(Judgments, EmptyFilesHaveNoQueries) {
   ASSERT_OK_AND_ASSIGN(const Qrels qrels, ReadJudgments(""));
   EXPECT_TRUE(qrels.queries.empty());

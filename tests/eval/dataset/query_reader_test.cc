@@ -64,6 +64,20 @@ TEST_F(QueryReader, BadQueriesNameTheirLine) {
               StatusIs(StatusCode::kInvalidArgument, "given twice"));
 }
 
+TEST_F(QueryReader, RowsAndBytesAreCapped) {
+  const std::string three = MakeVecs<float>({{1, 2}, {3, 4}, {5, 6}});
+  QueryReaderOptions options;
+  options.limits.rows = 3;
+  EXPECT_OK(Read("q.fvecs", three, options));
+  options.limits.rows = 2;
+  EXPECT_THAT(Read("q.fvecs", three, options),
+              StatusIs(StatusCode::kInvalidArgument, "field=rows value=3 limit=2"));
+  options.limits = {};
+  options.limits.bytes = 5000;
+  EXPECT_THAT(Read("q.jsonl", "{\"text\":\"" + std::string(5000, 'x') + "\"}\n", options),
+              StatusIs(StatusCode::kInvalidArgument, "limit=5000"));
+}
+
 TEST_F(QueryReader, ReadsScifact) {
   ASSERT_OK_AND_ASSIGN(const auto queries,
                        ReadQueries(FileSystem::Posix(), LEADLINE_SOURCE_DIR "/examples/scifact",

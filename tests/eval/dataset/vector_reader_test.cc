@@ -263,7 +263,11 @@ void ExpectCleanOutcome(const ReadOutcome& outcome) {
 TEST_F(VectorReader, SurvivesEveryTruncationAndFlippedBit) {
   const std::pair<const char*, std::string> cases[] = {
       {"v.fvecs", MakeVecs<float>({{1, 2}, {3, 4}})},
+      {"v.ivecs", MakeVecs<int32_t>({{1, 2}, {3, 4}})},
       {"v.bvecs", MakeVecs<uint8_t>({{1, 2}, {3, 4}})},
+      {"v.ibin", MakeBin(2, 2, Data<int32_t>({1, 2, 3, 4}))},
+      {"v.u8bin", MakeBin(2, 2, Data<uint8_t>({1, 2, 3, 4}))},
+      {"v.i8bin", MakeBin(2, 2, Data<int8_t>({1, -2, 3, 4}))},
       {"v.fbin", MakeBin(2, 2, Data<float>({1, 2, 3, 4}))},
       {"v.npy", MakeNpy(NpyDict("<f4", "(2, 2)"), Data<float>({1, 2, 3, 4}))},
   };

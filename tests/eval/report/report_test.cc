@@ -26,9 +26,10 @@ ReportQuery MakeQuery(const std::string& id, std::optional<double> value) {
 ReportInput SmallInput() {
   ReportInput input;
   input.title = "scifact, dense, k = 100";
-  input.measures = {{"ndcg_cut_10", 0.6421, "", 0.60, 0.69, 300, 300},
-                    {"recall_100", 0.91, "", 0.88, 0.94, 300, 300},
-                    {"judged_10", std::nullopt, "nothing_returned", 0, 0, 0, 300}};
+  input.measures = {
+      {"ndcg_cut_10", 0.6421, "", ReportInterval{0.60, 0.69}, 300, 300},
+      {"recall_100", 0.91, "", ReportInterval{0.88, 0.94}, 300, 300},
+      {"judged_10", std::nullopt, "nothing_returned", std::nullopt, 0, 300}};
   input.query_measures = {"ndcg_cut_10"};
   input.queries = {MakeQuery("good", 1.0), MakeQuery("bad", 0.0), MakeQuery("middle", 0.5),
                    MakeQuery("undefined", std::nullopt)};
@@ -61,13 +62,61 @@ TEST(Report, ShowsTheWorstQueryFirstAndUndefinedBeforeIt) {
   EXPECT_NE(good, std::string::npos);
 }
 
+TEST(Report, WorstIsHighestWhereLowerIsBetter) {
+  ReportInput input = SmallInput();
+  input.higher_is_better = false;
+  const std::string page = RenderReport(input);
+  EXPECT_LT(page.find("text of undefined"), page.find("text of good"));
+  EXPECT_LT(page.find("text of good"), page.find("text of middle"));
+  EXPECT_LT(page.find("text of middle"), page.find("text of bad"));
+}
+
+TEST(Report, UndefinedRecallIsInTheTableAndNotInThePlot) {
+  ReportInput input = SmallInput();
+  const size_t before = CountOf(RenderReport(input), "<circle");
+  input.ann.push_back({"ef_search 256", std::nullopt, 500, 900, 100});
+  const std::string page = RenderReport(input);
+  EXPECT_EQ(CountOf(page, "<circle"), before);
+  EXPECT_THAT(page, HasSubstr("<td>ef_search 256</td><td class=\"number\">undefined</td>"));
+  input.ann = {{"only", std::nullopt, 500, 900, 100}};
+  EXPECT_THAT(RenderReport(input), Not(HasSubstr("recall against median latency")));
+}
+
+TEST(Report, MarksAP99OfFewSamples) {
+  ReportInput input = SmallInput();
+  EXPECT_THAT(RenderReport(input), Not(HasSubstr("(n&lt;1000)")));
+  EXPECT_THAT(RenderReport(input), Not(HasSubstr("(n<1000)")));
+  input.latency.p99_reliable = false;
+  const std::string page = RenderReport(input);
+  EXPECT_EQ(CountOf(page, "~700"), 2U) << "tile and plot";
+  EXPECT_EQ(CountOf(page, "(n&lt;1000)"), 1U);
+  input.ann[0].p99_reliable = false;
+  EXPECT_THAT(RenderReport(input), HasSubstr(">~300"));
+  EXPECT_EQ(CountOf(RenderReport(input), "(n&lt;1000)"), 2U);
+}
+
+TEST(Report, DrawsNoWhiskersWhereThereIsNoInterval) {
+  ReportInput input = SmallInput();
+  input.measures = {{"gm_map", 0.3, "", std::nullopt, 300, 300}};
+  const std::string page = RenderReport(input);
+  EXPECT_EQ(CountOf(page, "class=\"whisker\""), 0U);
+  EXPECT_THAT(page, HasSubstr("gm_map is no mean over queries"));
+}
+
+TEST(Report, SaysThatAQueryWasNotRun) {
+  ReportInput input = SmallInput();
+  input.queries[0].text.clear();
+  input.queries[0].missing = true;
+  EXPECT_THAT(RenderReport(input), HasSubstr(">not run<"));
+}
+
 TEST(Report, EscapesEveryHostileString) {
   const std::string hostile(kHostile);
   ReportInput input = SmallInput();
   input.title = hostile;
   input.warnings = {hostile};
-  input.measures.push_back({hostile, std::nullopt, hostile, 0, 0, 0, 0});
-  input.measures.push_back({hostile, 0.5, hostile, 0.4, 0.6, 1, 2});
+  input.measures.push_back({hostile, std::nullopt, hostile, std::nullopt, 0, 0});
+  input.measures.push_back({hostile, 0.5, hostile, ReportInterval{0.4, 0.6}, 1, 2});
   input.query_measures = {hostile};
   ReportQuery query = MakeQuery(hostile, 0.1);
   query.text = hostile;
@@ -106,7 +155,8 @@ TEST(Report, DrawsPlotsWithFiniteCoordinatesForDegenerateInput) {
   input.latency.buckets = {{0, 0, 0}};
   input.latency.percentiles_us = {{"p50", 0}};
   input.ann = {{"only", 0, 0, 0, 0}};
-  input.measures = {{"zero", 0.0, "", 0, 0, 1, 1}, {"one", 1.0, "", 1, 1, 1, 1}};
+  input.measures = {{"zero", 0.0, "", ReportInterval{0, 0}, 1, 1},
+                    {"one", 1.0, "", ReportInterval{1, 1}, 1, 1}};
   const std::string page = RenderReport(input);
   EXPECT_EQ(CountOf(page, "<svg"), 3U);
   EXPECT_THAT(page, Not(HasSubstr("\"nan")));

@@ -146,6 +146,38 @@ TEST_F(Runner, NamesTheQueryThatCannotRun) {
   EXPECT_THAT(Run({}), StatusIs(StatusCode::kInvalidArgument, "queries"));
 }
 
+TEST_F(Runner, PinsTheIndexBuildOfTheSnapshot) {
+  RunOptions options;
+  ASSERT_OK_AND_ASSIGN(options.search.snapshot, database_->TakeSnapshot());
+  ASSERT_OK_AND_ASSIGN(const RunResult first, Run(options));
+  Rng rng(13);
+  WriteRows(&rng, "r", 2000);  // the same ids: as many records as before
+  ASSERT_OK(collection_->Optimize());
+  ASSERT_OK_AND_ASSIGN(const RunResult again, Run(options));
+  EXPECT_EQ(again.pins.index_build, first.pins.index_build) << "the snapshot is the same";
+  EXPECT_EQ(again.hash, first.hash);
+  options.search.snapshot = nullptr;
+  ASSERT_OK_AND_ASSIGN(const RunResult newest, Run(options));
+  EXPECT_EQ(newest.pins.rows, first.pins.rows);
+  EXPECT_NE(newest.pins.index_build, first.pins.index_build);
+}
+
+TEST_F(Runner, HashOfJudgmentsKnowsNoOrder) {
+  const Qrels qrels = {{{"q1", {{"a", 1}, {"b", 0}}}, {"q2", {{"a", 2}}}}};
+  EXPECT_EQ(HashQrels(qrels).size(), 16U);
+  EXPECT_EQ(HashQrels({{{"q2", {{"a", 2}}}, {"q1", {{"b", 0}, {"a", 1}}}}}), HashQrels(qrels));
+  EXPECT_NE(HashQrels({{{"q1", {{"a", 1}, {"b", -1}}}, {"q2", {{"a", 2}}}}}), HashQrels(qrels));
+  EXPECT_NE(HashQrels({{{"q1", {{"a", 1}}}, {"q2", {{"b", 0}, {"a", 2}}}}}), HashQrels(qrels));
+}
+
+TEST_F(Runner, RefusesADocumentKeyThatNoRecordHas) {
+  RunOptions options;
+  options.document_key = "doc_id";
+  EXPECT_THAT(Run(options), StatusIs(StatusCode::kInvalidArgument, "doc_id"));
+  options.document_key = "n";
+  EXPECT_THAT(Run(options), StatusIs(StatusCode::kInvalidArgument, "document_key")) << "a number";
+}
+
 TEST_F(Runner, StopsWhenCancelled) {
   CancelToken token;
   token.Cancel();

@@ -31,6 +31,16 @@ enum class FileFormat : uint8_t {
 inline constexpr size_t kMaxLineBytes = size_t{16} << 20;
 inline constexpr size_t kMaxJsonDepth = 64;
 inline constexpr size_t kMaxNpyHeaderBytes = size_t{64} << 10;
+/// Entries of a record's `vectors`.
+inline constexpr size_t kMaxNamedVectors = 16;
+
+/// What the readers that keep a whole file in memory (queries, judgments, runs, exact neighbours)
+/// take at most; more is refused with kInvalidArgument. A small compressed file can hold far more
+/// than its size says.
+struct ReadLimits {
+  uint64_t rows = 50'000'000;         ///< queries, judged or returned documents, rows of neighbours
+  uint64_t bytes = uint64_t{4} << 30;  ///< of memory for what is kept
+};
 
 /// "jsonl", "fvecs", ...
 std::string_view FileFormatName(FileFormat format);

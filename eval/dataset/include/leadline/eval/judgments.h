@@ -18,12 +18,14 @@ namespace leadline::eval {
 /// Reads judgments: TREC "qid iter docid rel" (blanks or tabs), BEIR "qid<TAB>docid<TAB>rel" with
 /// or without its header, or a BEIR folder (qrels/test.tsv, else the only .tsv in qrels/). Under
 /// kTrec10 a line that starts with '#' is a comment. Blank lines are skipped.
-/// Errors: kInvalidArgument names file, line, field, value and limit.
-Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules);
+/// Errors: kInvalidArgument names file, line, field, value and limit; more than `limits`.
+Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules,
+                        const ReadLimits& limits = {});
 
 /// Reads a TREC run, "qid Q0 docid rank score tag"; the rank and anything after the tag are
 /// ignored. Comments and errors as above; scores are finite.
-Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules);
+Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules,
+                          const ReadLimits& limits = {});
 
 /// Exact neighbours of a query set, row-major [queries x k].
 struct NeighborTruth {
@@ -38,8 +40,10 @@ struct NeighborTruth {
 };
 
 /// Reads ivecs, ibin, npy of integers, or `neighbors` (and `distances`) of ann-benchmarks HDF5.
-/// Errors: kInvalidArgument for other formats, rows of different length, ids below -1.
-Result<NeighborTruth> ReadTruth(FileSystem* fs, const std::string& path, FileFormat format);
+/// Errors: kInvalidArgument for other formats, rows of different length, ids below -1, more than
+///         `limits`.
+Result<NeighborTruth> ReadTruth(FileSystem* fs, const std::string& path, FileFormat format,
+                                const ReadLimits& limits = {});
 
 /// The `distance` attribute of an ann-benchmarks file ("euclidean", "angular", ...), empty where
 /// there is none.

@@ -24,12 +24,14 @@ struct QueryReaderOptions {
   uint64_t id_offset = 0;  ///< as in RecordReaderOptions
   std::string hdf5_dataset = "test";
   uint64_t max_queries = UINT64_MAX;  ///< reads no further
+  ReadLimits limits;
 };
 
 /// Reads all queries of `path`: any vector format; JSONL with `vector` or `text` (or both), `id` or
 /// `_id` (else the row number) and `filter`; CSV with the same columns; a BEIR folder's
 /// queries.jsonl.
-/// Errors: kInvalidArgument names file, row, field, value and limit; two queries of one id.
+/// Errors: kInvalidArgument names file, row, field, value and limit; two queries of one id;
+///         more than `options.limits`.
 Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& path,
                                             FileFormat format, const QueryReaderOptions& options);
 

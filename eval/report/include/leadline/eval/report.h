@@ -11,13 +11,18 @@
 
 namespace leadline::eval {
 
+/// A 95% interval.
+struct ReportInterval {
+  double lower = 0;
+  double upper = 0;
+};
+
 /// A measure over the query set.
 struct ReportMeasure {
   std::string name;
   std::optional<double> value;  ///< in [0, 1]; nullopt: undefined
   std::string undefined_reason;
-  double lower = 0;  ///< 95% interval of the mean
-  double upper = 0;
+  std::optional<ReportInterval> interval;  ///< of the mean; nullopt where there is none
   size_t n_used = 0;
   size_t n_total = 0;
 };
@@ -37,6 +42,7 @@ struct ReportQuery {
   std::vector<ReportHit> hits;                ///< best first
   std::vector<std::string> missed;            ///< relevant documents that did not come back
   int64_t took_us = 0;
+  bool missing = false;  ///< judged, but not run
 };
 
 /// One bar of the latency histogram: durations in [from_us, to_us).
@@ -49,16 +55,18 @@ struct ReportLatencyBucket {
 struct ReportLatency {
   std::vector<ReportLatencyBucket> buckets;
   std::vector<std::pair<std::string, double>> percentiles_us;  ///< ("p50", 431.0), ...
-  std::string note;  ///< threads, warm-up, samples, doubts about p99
+  bool p99_reliable = true;  ///< false: too few samples, p99 is marked as an estimate
+  std::string note;          ///< threads, warm-up, samples
 };
 
 /// One setting of approximate search: share of the true neighbours against time.
 struct ReportAnnPoint {
-  std::string label;  ///< "ef_search 32"
-  double recall = 0;
+  std::string label;             ///< "ef_search 32"
+  std::optional<double> recall;  ///< nullopt: undefined, in the table but not in the plot
   double p50_us = 0;
   double p99_us = 0;
   double qps = 0;
+  bool p99_reliable = true;
 };
 
 /// All strings are shown as they are; none is trusted.
@@ -67,6 +75,7 @@ struct ReportInput {
   std::vector<std::string> warnings;
   std::vector<ReportMeasure> measures;
   std::vector<std::string> query_measures;  ///< columns of the query table; the first sorts it
+  bool higher_is_better = true;             ///< of the first query measure
   std::vector<ReportQuery> queries;
   std::vector<std::pair<std::string, std::string>> counts;
   std::vector<std::pair<std::string, std::string>> pins;
@@ -83,7 +92,7 @@ inline constexpr size_t kMaxReportColumns = 4;
 inline constexpr size_t kMaxReportHits = 10;
 
 /// Renders the page: bars of the measures with intervals, recall against latency where `ann` has
-/// points, the latency histogram, and the queries, worst first (ascending first measure, undefined
+/// points, the latency histogram, and the queries, worst first (by the first measure, undefined
 /// first, ties by id). UTF-8. Every string is escaped; ill-formed UTF-8 becomes U+FFFD.
 /// Threads: reentrant. Cost: linear in the input.
 std::string RenderReport(const ReportInput& input);

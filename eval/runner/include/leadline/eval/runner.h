@@ -49,6 +49,7 @@ struct RunPins {
   std::string embedder_version;  ///< empty where no text was embedded
   SequenceNumber sequence = 0;
   uint64_t rows = 0;
+  std::string index_build;  ///< hash over segments and tail as searched, 16 hex digits
   std::string mode = "dense";
   std::string vector_field;
   size_t k = 0;
@@ -64,8 +65,9 @@ struct RunPins {
 };
 
 struct RunHit {
-  std::string id;
-  float score = 0;  ///< the metric's own value
+  std::string id;      ///< of the record, or of its document where a document key is set
+  float score = 0;     ///< the metric's own value
+  std::string record;  ///< of the record
 };
 
 struct QueryOutcome {
@@ -91,13 +93,17 @@ struct RunResult {
 
 /// Searches every query once.
 ///
-/// Errors: kInvalidArgument (no queries, a vector of the wrong size, a filter that does not parse:
-///         names query and row; text queries on a collection without an embedder), kCancelled. A
+/// Errors: kInvalidArgument (no queries, a vector of the wrong size, a filter that does not parse,
+///         a hit whose document key is no string: names query and row; a document key that no
+///         record has; text queries on a collection without an embedder), kCancelled. A
 ///         text without a known word is no error of the run: its outcome has no hits and says why.
 /// Threads: reentrant; writers may go on meanwhile.
 /// Latency: closed loop, `threads` queries in flight, clock read around each query.
 Result<RunResult> RunQueries(Database& database, Collection& collection,
                              std::span<const InputQuery> queries, const RunOptions& options);
+
+/// Hash of judgments, 16 hex digits; the order of queries and documents has no part in it.
+std::string HashQrels(const Qrels& qrels);
 
 /// The results as a ranking whose higher scores are better (l2 distances negated); queries without
 /// hits are left out, as a TREC run file would.

@@ -1,0 +1,35 @@
+#include "ann_sweep.h"
+
+#include <utility>
+
+#include "progress_bar.h"
+
+namespace leadline::cli {
+
+Result<eval::AnnTruth> FindExactTruth(const OpenedCollection& opened,
+                                      std::span<const eval::InputQuery> queries,
+                                      eval::RunOptions options, Console& console) {
+  ProgressBar bar(console, "exact search", queries.size(), "queries");
+  options.progress = [&bar](size_t done) { bar.Update(done); };
+  return eval::ExactTruth(*opened.database, *opened.collection, queries, options);
+}
+
+Result<std::vector<eval::AnnPoint>> MeasureSweep(const OpenedCollection& opened,
+                                                 std::span<const eval::InputQuery> queries,
+                                                 const eval::AnnTruth& truth,
+                                                 const std::vector<eval::AnnSetting>& sweep,
+                                                 eval::RunOptions options, Console& console) {
+  ProgressBar bar(console, "sweep", sweep.size() * queries.size(), "queries");
+  std::vector<eval::AnnPoint> points;
+  for (const eval::AnnSetting& setting : sweep) {
+    const size_t before = points.size() * queries.size();
+    options.progress = [&bar, before](size_t done) { bar.Update(before + done); };
+    LEADLINE_ASSIGN_OR_RETURN(
+        eval::AnnPoint point,
+        eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, options));
+    points.push_back(std::move(point));
+  }
+  return points;
+}
+
+}  // namespace leadline::cli
