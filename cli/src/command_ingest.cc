@@ -98,8 +98,13 @@ Result<ExitCode> RunIngest(const IngestArguments& args, Console& console) {
 
   const SignalStop stop;
   LEADLINE_ASSIGN_OR_RETURN(OpenedCollection opened, OpenForWriting(args.where, options));
-  LEADLINE_ASSIGN_OR_RETURN(const RecordPreparer preparer,
-                            RecordPreparer::Create(opened.collection->options(), chunking));
+  std::shared_ptr<const Embedder> embedder;
+  if (!opened.collection->options().embedder.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(embedder, opened.collection->OpenEmbedder());
+  }
+  LEADLINE_ASSIGN_OR_RETURN(
+      const RecordPreparer preparer,
+      RecordPreparer::Create(opened.collection->options(), embedder, chunking));
   BatchWriter writer(*opened.collection, args.on_error == "skip");
   const int64_t started = Clock::System()->MonotonicNanos();
   Status ended;
@@ -129,7 +134,8 @@ CommandBody DeclareIngest(Arguments& arguments) {
                    "format of the files; auto looks at name and first bytes");
   arguments.Number(&args->id_offset, "--id-offset",
                    "first id where rows have none and are numbered", 0, uint64_t{1} << 62);
-  arguments.Number(&args->batch, "--batch", "rows committed together; 256 MiB end a batch early", 1, kMaxBatchRecords);
+  arguments.Number(&args->batch, "--batch", "rows committed together; 256 MiB end a batch early", 1,
+                   kMaxBatchRecords);
   arguments.Number(&args->threads, "--threads",
                    "threads that read and embed ahead of the writer; rows keep their order", 1,
                    kMaxThreads);

@@ -47,11 +47,10 @@ size_t PreparedRow::bytes() const {
 }
 
 Result<RecordPreparer> RecordPreparer::Create(const CollectionOptions& options,
+                                              std::shared_ptr<const Embedder> embedder,
                                               const Chunking& chunking) {
   RecordPreparer preparer(options, chunking);
-  if (!options.embedder.empty()) {
-    LEADLINE_ASSIGN_OR_RETURN(preparer.embedder_, OpenEmbedder(options.embedder));
-  }
+  preparer.embedder_ = std::move(embedder);
   if (chunking.unit != Chunking::Unit::kNone &&
       (preparer.embedder_ == nullptr || options.text_fields.empty())) {
     return InvalidFieldError("chunks need a collection with an embedder and text fields", "--chunk",

@@ -27,9 +27,11 @@ struct PreparedRow {
 /// and thread-safe.
 class RecordPreparer {
  public:
-  /// Errors: kFailedPrecondition or kInvalidArgument where `chunking` cannot be done for the
-  /// collection, kNotFound for an embedder this program lacks.
-  static Result<RecordPreparer> Create(const CollectionOptions& options, const Chunking& chunking);
+  /// `embedder` is the collection's own, or null where it has none. Errors: kFailedPrecondition or
+  /// kInvalidArgument where `chunking` cannot be done for the collection.
+  static Result<RecordPreparer> Create(const CollectionOptions& options,
+                                       std::shared_ptr<const Embedder> embedder,
+                                       const Chunking& chunking);
 
   /// Prepares rows of `file` on `executor`, keeping their order.
   std::vector<PreparedRow> Prepare(const std::string& file, std::vector<eval::InputRecord> rows,

@@ -30,7 +30,7 @@ class BatchSourceTest : public ::testing::Test {
   std::vector<std::vector<std::string>> ReadAll(const BatchSourceOptions& options) {
     CollectionOptions collection;
     collection.vectors = {{.dim = 2, .metric = Metric::kL2}};
-    Result<RecordPreparer> preparer = RecordPreparer::Create(collection, {});
+    Result<RecordPreparer> preparer = RecordPreparer::Create(collection, nullptr, {});
     EXPECT_OK(preparer);
     BatchSource source(*preparer, options);
     std::vector<std::vector<std::string>> batches;

@@ -95,12 +95,11 @@ class QueryRunner {
 };
 
 Status QueryRunner::OpenQueryEmbedder() {
-  const std::string& name = collection_.options().embedder;
-  if (name.empty()) {
+  if (collection_.options().embedder.empty()) {
     return InvalidFieldError("text queries need a collection with an embedder", "collection",
                              collection_.name(), "an embedder, or queries with vectors");
   }
-  LEADLINE_ASSIGN_OR_RETURN(embedder_, OpenEmbedder(name));
+  LEADLINE_ASSIGN_OR_RETURN(embedder_, collection_.OpenEmbedder());
   return OkStatus();
 }
 
@@ -302,9 +301,8 @@ Result<RunResult> RunQueries(Database& database, Collection& collection,
   ReadOptions at_snapshot;
   at_snapshot.snapshot = snapshot;
   LEADLINE_ASSIGN_OR_RETURN(result.pins.rows, collection.Count(std::nullopt, at_snapshot));
-  LEADLINE_ASSIGN_OR_RETURN(
-      result.pins.index_build,
-      IndexBuildAt(collection, runner.field(), snapshot, options.cancel));
+  LEADLINE_ASSIGN_OR_RETURN(result.pins.index_build,
+                            IndexBuildAt(collection, runner.field(), snapshot, options.cancel));
   if (!options.document_key.empty() && result.pins.rows > 0) {
     LEADLINE_RETURN_IF_ERROR(CheckDocumentKey(collection, options.document_key, snapshot));
   }
