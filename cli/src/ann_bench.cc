@@ -127,8 +127,8 @@ Result<FilteredPoints> MeasureFiltered(const AnnBenchOptions& options,
   const auto some = queries.first(std::min(queries.size(), kMaxFilteredQueries));
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
                             FindExactTruth(opened, some, running, console));
-  LEADLINE_ASSIGN_OR_RETURN(filtered.points, MeasureSweep(opened, some, truth, SweepOf(options),
-                                                          running, console));
+  LEADLINE_ASSIGN_OR_RETURN(filtered.points,
+                            MeasureSweep(opened, some, truth, SweepOf(options), running, console));
   return filtered;
 }
 
@@ -167,13 +167,15 @@ Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
   running.warmup = kWarmupQueries;
   running.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(running.search.snapshot, opened.database->TakeSnapshot());
-  LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth, TruthOf(options, opened, queries, running, console));
-  LEADLINE_ASSIGN_OR_RETURN(result->points, MeasureSweep(opened, queries, truth, SweepOf(options),
-                                                         running, console));
+  LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
+                            TruthOf(options, opened, queries, running, console));
+  LEADLINE_ASSIGN_OR_RETURN(
+      result->points, MeasureSweep(opened, queries, truth, SweepOf(options), running, console));
   LEADLINE_RETURN_IF_ERROR(MeasureMemory(path, *opened.collection, result));
   for (const double selectivity : options.selectivities) {
-    LEADLINE_ASSIGN_OR_RETURN(FilteredPoints filtered,
-                              MeasureFiltered(options, opened, queries, selectivity, running, console));
+    LEADLINE_ASSIGN_OR_RETURN(
+        FilteredPoints filtered,
+        MeasureFiltered(options, opened, queries, selectivity, running, console));
     result->filtered.push_back(std::move(filtered));
   }
   return OkStatus();

@@ -129,7 +129,8 @@ CommandBody DeclareIngest(Arguments& arguments) {
                    "format of the files; auto looks at name and first bytes");
   arguments.Number(&args->id_offset, "--id-offset",
                    "first id where rows have none and are numbered", 0, uint64_t{1} << 62);
-  arguments.Number(&args->batch, "--batch", "rows committed together; 256 MiB end a batch early", 1, kMaxBatchRecords);
+  arguments.Number(&args->batch, "--batch", "rows committed together; 256 MiB end a batch early", 1,
+                   kMaxBatchRecords);
   arguments.Number(&args->threads, "--threads",
                    "threads that read and embed ahead of the writer; rows keep their order", 1,
                    kMaxThreads);

@@ -302,9 +302,8 @@ Result<RunResult> RunQueries(Database& database, Collection& collection,
   ReadOptions at_snapshot;
   at_snapshot.snapshot = snapshot;
   LEADLINE_ASSIGN_OR_RETURN(result.pins.rows, collection.Count(std::nullopt, at_snapshot));
-  LEADLINE_ASSIGN_OR_RETURN(
-      result.pins.index_build,
-      IndexBuildAt(collection, runner.field(), snapshot, options.cancel));
+  LEADLINE_ASSIGN_OR_RETURN(result.pins.index_build,
+                            IndexBuildAt(collection, runner.field(), snapshot, options.cancel));
   if (!options.document_key.empty() && result.pins.rows > 0) {
     LEADLINE_RETURN_IF_ERROR(CheckDocumentKey(collection, options.document_key, snapshot));
   }
