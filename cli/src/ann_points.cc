@@ -95,8 +95,7 @@ void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) 
                ValueText(point.recall.id.min), ValueText(point.recall.tie.mean),
                ValueText(point.recall.epsilon.mean), ValueText(point.recall.inverse_ratio.mean),
                FormatFixed(point.qps, 0), FormatFixed(point.latency.p50_us, 1),
-               FormatFixed(point.latency.p95_us, 1),
-               mark + FormatFixed(point.latency.p99_us, 1)});
+               FormatFixed(point.latency.p95_us, 1), mark + FormatFixed(point.latency.p99_us, 1)});
   }
   table.Print(console);
   if (rough) {

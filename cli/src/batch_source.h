@@ -32,7 +32,8 @@ struct BatchSourceOptions {
 
 /// Reads rows of several files and prepares them; with more than one thread the next batch is made
 /// while the caller writes the last one. Rows keep their order whatever the threads. Ids made from
-/// row numbers go on from file to file. Memory is bounded by two batches and one slice of rows. Externally synchronised.
+/// row numbers go on from file to file. Memory is bounded by two batches and one slice of rows.
+/// Externally synchronised.
 class BatchSource {
  public:
   /// `preparer` must outlive the source.

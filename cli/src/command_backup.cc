@@ -37,11 +37,12 @@ CommandBody DeclareBackup(Arguments& arguments) {
 }  // namespace
 
 Command BackupCommand() {
-  return {"backup", "Copy one consistent state into a new directory, while writes go on",
-          "Copies records, collections and indexes. Runs kept by `eval run --save` (the folder runs in "
-          "DB)\nare files of their own and not in it: copy that folder too.\n"
-          "--json: {\"backup\":TO}.",
-          DeclareBackup};
+  return {
+      "backup", "Copy one consistent state into a new directory, while writes go on",
+      "Copies records, collections and indexes. Runs kept by `eval run --save` (the folder runs in "
+      "DB)\nare files of their own and not in it: copy that folder too.\n"
+      "--json: {\"backup\":TO}.",
+      DeclareBackup};
 }
 
 }  // namespace leadline::cli

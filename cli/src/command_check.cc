@@ -48,8 +48,7 @@ Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
   } else {
     return checked.status();
   }
-  const ExitCode code =
-      step.Finish(report.ok() ? ExitCode::kDone : ExitCode::kNegativeVerdict);
+  const ExitCode code = step.Finish(report.ok() ? ExitCode::kDone : ExitCode::kNegativeVerdict);
   if (console.json()) {
     PrintJson(report, console);
   } else {

@@ -1,8 +1,8 @@
 #include <memory>
 
 #include "collection_json.h"
-#include "command.h"
 #include "collection_limits.h"
+#include "command.h"
 #include "database_opening.h"
 #include "index_arguments.h"
 #include "leadline/text/embedder.h"

@@ -100,7 +100,8 @@ CommandBody DeclareDelete(Arguments& arguments) {
 
 Command DeleteCommand() {
   return {"delete", "Delete records by id or by filter",
-          "Unknown ids are no error and are not counted. Ctrl-C stops --filter between pages; what was\n"
+          "Unknown ids are no error and are not counted. Ctrl-C stops --filter between pages; what "
+          "was\n"
           "deleted stays deleted.\n"
           "--json: {\"deleted\":N,\"sequence\":S}.",
           DeclareDelete};

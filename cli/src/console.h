@@ -30,6 +30,7 @@ class Console {
   void Error(const Status& status);
   /// True where a progress bar helps: standard error is a terminal and --quiet is not given.
   [[nodiscard]] bool interactive() const;
+
   /// True once a result could not be written: nobody will read the rest.
   [[nodiscard]] bool broken() const { return failed_; }
 

@@ -23,8 +23,7 @@ std::optional<eval::Interval> IntervalOf(const eval::ScoreReport& scores, size_t
       values.push_back(query.values[measure].value);
     }
   }
-  return values.empty() ? std::nullopt
-                        : std::optional(eval::BootstrapMeanInterval(values, seed));
+  return values.empty() ? std::nullopt : std::optional(eval::BootstrapMeanInterval(values, seed));
 }
 
 Json MeasuresJson(const EvaluatedRun& evaluated) {

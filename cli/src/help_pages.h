@@ -14,7 +14,8 @@ std::string UsageLine(const Command& command, const Arguments& arguments);
 std::string CommandHelp(const Command& command, const Arguments& arguments);
 /// What `leadline help` prints.
 std::string Overview();
-/// What `leadline help --json` prints: {"commands":[{"command","summary","arguments":[{"name",..}]}]}.
+/// What `leadline help --json` prints:
+/// {"commands":[{"command","summary","arguments":[{"name",..}]}]}.
 Json HelpJson();
 /// docs/cli.md, from the same declarations.
 std::string MarkdownPage();

@@ -147,8 +147,8 @@ std::vector<eval::ReportQuery> QueriesOf(const EvaluatedRun& evaluated) {
   for (size_t q = 0; q < evaluated.run.queries.size(); ++q) {
     const std::string& id = evaluated.run.queries[q].id;
     const auto scored = scores.find(id);
-    queries.push_back(QueryOf(evaluated, q, scored == scores.end() ? nullptr : scored->second,
-                              judged_of(id)));
+    queries.push_back(
+        QueryOf(evaluated, q, scored == scores.end() ? nullptr : scored->second, judged_of(id)));
   }
   for (const eval::QueryScores* query : evaluated.NotRun()) {
     queries.push_back(NotRunQuery(evaluated.scores, *query, judged_of(query->id)));
@@ -170,8 +170,8 @@ eval::ReportInput MakeReport(const EvaluatedRun& evaluated) {
       input.measures.push_back(MeasureOf(evaluated, m));
     }
   }
-  input.higher_is_better = evaluated.scores.measures.empty() ||
-                           evaluated.scores.measures.front().higher_is_better();
+  input.higher_is_better =
+      evaluated.scores.measures.empty() || evaluated.scores.measures.front().higher_is_better();
   input.queries = QueriesOf(evaluated);
   input.counts = CountList(evaluated);
   input.pins = eval::PinList(pins);

@@ -69,8 +69,8 @@ TEST_F(BatchSourceTest, ABatchEndsBeforeItPassesItsBytes) {
     EXPECT_EQ(ReadAll(options).size(), 5U);
     options.batch_bytes = kMaxBatchBytes;
     options.batch_rows = 3;
-    EXPECT_THAT(ReadAll(options), ElementsAre(ElementsAre("r0", "r1", "r2"),
-                                              ElementsAre("r3", "r4")));
+    EXPECT_THAT(ReadAll(options),
+                ElementsAre(ElementsAre("r0", "r1", "r2"), ElementsAre("r3", "r4")));
   }
 }
 

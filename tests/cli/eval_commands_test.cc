@@ -255,10 +255,10 @@ TEST_F(EvalOnVectors, IdsWithBlanksPercentAndHashComeBackFromASavedRun) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   for (const std::string& source : {dir_.file("out"), db_ + "#odd"}) {
     for (const char* rules : {"trec9", "trec10"}) {
-      EXPECT_EQ(Leadline({"eval", "score", source, dir_.file("odd.tsv"), "-m", "map", "--rules",
-                          rules})
-                    .out,
-                "map\tall\t1.0000\n")
+      EXPECT_EQ(
+          Leadline({"eval", "score", source, dir_.file("odd.tsv"), "-m", "map", "--rules", rules})
+              .out,
+          "map\tall\t1.0000\n")
           << source;
     }
   }
@@ -312,9 +312,9 @@ TEST_F(EvalOnVectors, AnnMeasuresRecallAgainstExactSearch) {
     EXPECT_GT(exact["points"][0]["latency_us"][name].get<double>(), 0) << name;
   }
   EXPECT_GT(exact["points"][0]["qps"].get<double>(), 0);
-  const ProgramOutput table = Leadline({"eval", "ann", db_, "c", "--queries",
-                                        dir_.file("queries.jsonl"), "-k", "5", "--sweep",
-                                        "ef_search=5"});
+  const ProgramOutput table =
+      Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"), "-k", "5",
+                "--sweep", "ef_search=5"});
   EXPECT_THAT(table.out, HasSubstr("  ~")) << "41 queries say little about p99";
   EXPECT_THAT(table.out, HasSubstr("(n<1000)"));
   EXPECT_EQ(Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"), "--sweep",
@@ -442,8 +442,9 @@ TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   EXPECT_TRUE(lines[2]["summary"]["baselines"].is_object());
   EXPECT_EQ(lines[2]["summary"]["pr_auc_ungrounded"], 1);
   EXPECT_TRUE(lines[2]["summary"]["f1_ungrounded"].is_number());
-  WriteFile(dir.file("refusal.jsonl"),
-            "{\"id\":\"a\",\"response\":\"I don't know.\",\"contexts\":[\"The bridge opened.\"]}\n");
+  WriteFile(
+      dir.file("refusal.jsonl"),
+      "{\"id\":\"a\",\"response\":\"I don't know.\",\"contexts\":[\"The bridge opened.\"]}\n");
   const Json refusal = Leadline({"eval", "ground", dir.file("refusal.jsonl"), "--json"}).OneJson();
   EXPECT_TRUE(refusal["sentences"][0]["score"].is_null());
   EXPECT_THAT(refusal["sentences"][0]["reason"].get<std::string>(), HasSubstr("declines"));

@@ -19,12 +19,16 @@ TEST(TrecColumn, OnlyWhatAReaderWouldMisreadIsEncoded) {
   EXPECT_EQ(EncodeTrecColumn("#doc"), "%23doc");
   EXPECT_EQ(EncodeTrecColumn("a b\tc"), "a%20b%09c");
   EXPECT_EQ(EncodeTrecColumn("a%20b"), "a%2520b");
-  EXPECT_EQ(EncodeTrecColumn("\xEF\xBB\xBF" "x"), "%EF%BB%BFx");
+  EXPECT_EQ(EncodeTrecColumn("\xEF\xBB\xBF"
+                             "x"),
+            "%EF%BB%BFx");
   EXPECT_EQ(EncodeTrecColumn("\xC3\xA9"), "\xC3\xA9");
 }
 
 TEST(TrecColumn, EveryIdComesBackAndNoTwoCollide) {
-  static constexpr std::string_view kAlphabet = "a% \t#2\xEF\xBB\xBF" "0\n";
+  static constexpr std::string_view kAlphabet =
+      "a% \t#2\xEF\xBB\xBF"
+      "0\n";
   Rng rng(5);
   std::set<std::string> ids;
   std::set<std::string> columns;

@@ -102,7 +102,8 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
 
 TEST(Usage, CreateRefusesTooManyOfAThingBeforeItMakesADatabase) {
   const TempDir dir;
-  std::vector<std::string> vectors = {"create", dir.file("db"), "c", "--dim", "4", "--metric", "l2"};
+  std::vector<std::string> vectors = {"create", dir.file("db"), "c", "--dim",
+                                      "4",      "--metric",     "l2"};
   std::vector<std::string> texts = vectors;
   for (int i = 0; i < 16; ++i) {
     vectors.insert(vectors.end(), {"--extra-vector", "v" + std::to_string(i) + ":4:l2"});
@@ -121,9 +122,9 @@ TEST(Usage, CreateRefusesTooManyOfAThingBeforeItMakesADatabase) {
 
 TEST(Usage, FlagsOfEveryCommandMayStandBeforeIt) {
   const TempDir dir;
-  ASSERT_EQ(
-      Leadline({"--quiet", "create", dir.file("db"), "c", "--dim", "4", "--metric", "l2"}).exit_code,
-      0);
+  ASSERT_EQ(Leadline({"--quiet", "create", dir.file("db"), "c", "--dim", "4", "--metric", "l2"})
+                .exit_code,
+            0);
   EXPECT_EQ(Leadline({"--json", "list", dir.file("db")}).OneJson()["name"], "c");
   EXPECT_EQ(Leadline({"--json", "--quiet", "count", dir.file("db"), "c"}).OneJson()["count"], 0);
   EXPECT_EQ(Leadline({"--bogus", "list", dir.file("db")}).exit_code, 2);

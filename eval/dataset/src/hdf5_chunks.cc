@@ -69,9 +69,9 @@ Status Hdf5Chunks::CheckChunk(hsize_t row, hsize_t column) {
   buffer_.resize(static_cast<size_t>(stored));
   uint32_t skipped_filters = 0;
   if (H5Dread_chunk(dataset_, H5P_DEFAULT, offset, &skipped_filters, buffer_.data()) < 0) {
-    return RowError({"HDF5 library cannot read the chunk", "chunk bytes", std::to_string(stored),
-                     ""},
-                    path_, "row", row + 1);
+    return RowError(
+        {"HDF5 library cannot read the chunk", "chunk bytes", std::to_string(stored), ""}, path_,
+        "row", row + 1);
   }
   if (!UnpacksToChunk(buffer_, skipped_filters)) {
     return RowError({"chunk does not unpack to what its layout says", "chunk", "damaged",
@@ -95,8 +95,8 @@ bool Hdf5Chunks::UnpacksToChunk(std::string_view stored, uint32_t skipped_filter
   if (deflate == applied.end()) {
     return stored.size() == expected;
   }
-  const size_t around = kFletcherBytes * static_cast<size_t>(std::count(
-                                             deflate, applied.end(), H5Z_FILTER_FLETCHER32));
+  const size_t around = kFletcherBytes * static_cast<size_t>(std::count(deflate, applied.end(),
+                                                                        H5Z_FILTER_FLETCHER32));
   return stored.size() > around &&
          InflatedBytes(stored.substr(0, stored.size() - around), expected) == expected;
 }

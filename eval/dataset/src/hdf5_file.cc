@@ -149,10 +149,9 @@ Status CheckStoredBytes(const Handle& dataset, const std::string& path, H5D_layo
   const uint64_t wanted = shape.rows * shape.columns * shape.element_bytes;
   const hsize_t stored = H5Dget_storage_size(dataset.get());
   const bool unwritten = layout == H5D_CONTIGUOUS && stored == 0;
-  return stored == wanted || unwritten
-             ? OkStatus()
-             : Bad("stored bytes do not fit the shape", path, "bytes", std::to_string(stored),
-                   std::to_string(wanted));
+  return stored == wanted || unwritten ? OkStatus()
+                                       : Bad("stored bytes do not fit the shape", path, "bytes",
+                                             std::to_string(stored), std::to_string(wanted));
 }
 
 Status CheckChunkSize(const Handle& plist, const std::string& path, uint64_t element_bytes) {
@@ -251,8 +250,7 @@ class Hdf5Rows final : public VectorSource {
                  std::to_string(file_size) + " bytes of file");
     }
     LEADLINE_ASSIGN_OR_RETURN(
-        chunks_,
-        CheckStorage(dataset_, path_, {rows_, dim_, H5Tget_size(type.get()), file_size}));
+        chunks_, CheckStorage(dataset_, path_, {rows_, dim_, H5Tget_size(type.get()), file_size}));
     return {};
   }
 

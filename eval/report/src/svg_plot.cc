@@ -134,8 +134,8 @@ std::string PercentileMarks(const ReportLatency& latency, const LogAxis& axis) {
                                               : "mark middle";
     out += Line("marker", x, kPlotTop - 4, x, kPlotBottom);
     const char* rough = name == "p99" && !latency.p99_reliable ? "~" : "";
-    out += Text(anchor, x, raised ? kPlotTop - 22 : kPlotTop - 8,
-                name + " " + rough + Micros(micros));
+    out +=
+        Text(anchor, x, raised ? kPlotTop - 22 : kPlotTop - 8, name + " " + rough + Micros(micros));
     last_x = x;
   }
   return out;

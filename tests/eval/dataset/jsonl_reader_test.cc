@@ -174,9 +174,9 @@ TEST_F(JsonlReader, NamedVectorsAreCapped) {
 }
 
 TEST_F(JsonlReader, ExpiryIsNoPayload) {
-  const ReadOutcome outcome =
-      Read("{\"id\":\"a\",\"expires_at_ms\":9223372036854775807,\"x\":1}\n{\"id\":\"b\"}\n"
-           "{\"id\":\"c\",\"payload\":{\"expires_at_ms\":5}}\n");
+  const ReadOutcome outcome = Read(
+      "{\"id\":\"a\",\"expires_at_ms\":9223372036854775807,\"x\":1}\n{\"id\":\"b\"}\n"
+      "{\"id\":\"c\",\"payload\":{\"expires_at_ms\":5}}\n");
   ASSERT_EQ(outcome.records.size(), 3U);
   EXPECT_EQ(outcome.records[0].expires_at_ms, INT64_MAX);
   EXPECT_EQ(outcome.records[0].payload_json, "{\"x\":1}");

@@ -26,10 +26,9 @@ ReportQuery MakeQuery(const std::string& id, std::optional<double> value) {
 ReportInput SmallInput() {
   ReportInput input;
   input.title = "scifact, dense, k = 100";
-  input.measures = {
-      {"ndcg_cut_10", 0.6421, "", ReportInterval{0.60, 0.69}, 300, 300},
-      {"recall_100", 0.91, "", ReportInterval{0.88, 0.94}, 300, 300},
-      {"judged_10", std::nullopt, "nothing_returned", std::nullopt, 0, 300}};
+  input.measures = {{"ndcg_cut_10", 0.6421, "", ReportInterval{0.60, 0.69}, 300, 300},
+                    {"recall_100", 0.91, "", ReportInterval{0.88, 0.94}, 300, 300},
+                    {"judged_10", std::nullopt, "nothing_returned", std::nullopt, 0, 300}};
   input.query_measures = {"ndcg_cut_10"};
   input.queries = {MakeQuery("good", 1.0), MakeQuery("bad", 0.0), MakeQuery("middle", 0.5),
                    MakeQuery("undefined", std::nullopt)};

@@ -38,7 +38,7 @@ inline constexpr size_t kMaxNamedVectors = 16;
 /// take at most; more is refused with kInvalidArgument. A small compressed file can hold far more
 /// than its size says.
 struct ReadLimits {
-  uint64_t rows = 50'000'000;         ///< queries, judged or returned documents, rows of neighbours
+  uint64_t rows = 50'000'000;  ///< queries, judged or returned documents, rows of neighbours
   uint64_t bytes = uint64_t{4} << 30;  ///< of memory for what is kept
 };
 

@@ -20,9 +20,9 @@ struct InputRecord {
   std::string id;             ///< 1-512 bytes of UTF-8
   std::vector<float> vector;  ///< finite; empty where the record has none
   std::vector<std::pair<std::string, std::vector<float>>> named_vectors;
-  std::string payload_json;  ///< one JSON object, "{}" where there is none
+  std::string payload_json;              ///< one JSON object, "{}" where there is none
   std::optional<int64_t> expires_at_ms;  ///< Unix milliseconds; JSONL only
-  uint64_t row = 0;          ///< data row from 1; the line number in text formats
+  uint64_t row = 0;                      ///< data row from 1; the line number in text formats
 };
 
 struct RecordReaderOptions {
@@ -72,8 +72,8 @@ class RecordReader {
 /// Opens `path`.
 ///
 /// JSONL: `id` or `_id` (string), `vector` (array), `vectors` (name -> array, at most
-///        kMaxNamedVectors), `payload` (object), `expires_at_ms` (whole number above 0); every other
-///        top-level field joins the payload. BEIR: the folder's corpus.jsonl.
+///        kMaxNamedVectors), `payload` (object), `expires_at_ms` (whole number above 0); every
+///        other top-level field joins the payload. BEIR: the folder's corpus.jsonl.
 /// CSV:   columns `id` or `_id` (else the row number), `vector` (numbers separated by commas,
 ///        semicolons or blanks, brackets allowed); every other column joins the payload, an
 ///        unquoted JSON number, true or false as such, an empty cell not at all, the rest as text.
