@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -142,7 +142,8 @@ void Exercise(uint8_t control, std::string_view edits) {
   entry.identity = {header.file_bytes, header.hash};
   const std::string path = "/" + SegmentFileName(entry.info.segment_id);
   WriteFileAtomically(&disk, path, file).IgnoreError();
-  const auto segment = SealedSegment::Open(&disk, "/", entry, {1, std::numeric_limits<uint64_t>::max()});
+  const auto segment =
+      SealedSegment::Open(&disk, "/", entry, {1, std::numeric_limits<uint64_t>::max()});
   if (const SegmentContents* contents = segment->Contents()) {
     Use(*segment, *contents);
   } else if (segment->damage().ok()) {

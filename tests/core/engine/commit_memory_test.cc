@@ -30,6 +30,10 @@ void* operator new(size_t size) {
   return memory;
 }
 
+// g++ sees that inlined memory comes from malloc, and not that this pair belongs together.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }
@@ -37,6 +41,8 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, size_t /*size*/) noexcept {
   std::free(memory);
 }
+
+#pragma GCC diagnostic pop
 
 // NOLINTEND(misc-definitions-in-headers)
 

@@ -11,8 +11,8 @@
 
 #include <gtest/gtest.h>
 
-#include "quiet_engine.h"
 #include "leadline/core/rng.h"
+#include "quiet_engine.h"
 #include "status_matchers.h"
 
 namespace leadline {

@@ -14,8 +14,8 @@
 
 #include <gtest/gtest.h>
 
-#include "quiet_engine.h"
 #include "leadline/core/rng.h"
+#include "quiet_engine.h"
 #include "reference_model.h"
 #include "status_matchers.h"
 #include "temp_dir.h"

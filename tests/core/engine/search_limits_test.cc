@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "quiet_engine.h"
 #include "leadline/core/rng.h"
+#include "quiet_engine.h"
 #include "status_matchers.h"
 
 namespace leadline {
@@ -25,7 +25,8 @@ struct Case {
   Metric metric;
 };
 
-class SearchLimitsTest : public testing::QuietEngineTest, public ::testing::WithParamInterface<Case> {
+class SearchLimitsTest : public testing::QuietEngineTest,
+                         public ::testing::WithParamInterface<Case> {
  protected:
   void SetUp() override {
     Create(kDim, GetParam().metric, GetParam().index);
