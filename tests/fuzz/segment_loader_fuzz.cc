@@ -78,7 +78,7 @@ void Reseal(std::string* file) {
   if (file->size() < sizeof header) {
     return;
   }
-  std::memcpy(&header, file->data(), sizeof header);
+  file->copy(reinterpret_cast<char*>(&header), sizeof header);
   if (header.table_offset > file->size() ||
       header.section_count > (file->size() - header.table_offset) / sizeof(SectionEntry)) {
     return;
