@@ -40,7 +40,8 @@ CrashBatch MakeBatch(Rng* rng, int stream, uint64_t index, bool load) {
       op.record.expires_at_ms = expiry == 0 ? kPastMs : kFarFutureMs;
     }
     batch.push_back(op);
-    if (op.kind == WriteBatch::Kind::kUpsert && rng->Uniform(6) == 0) {
+    // What has expired cannot be patched.
+    if (op.kind == WriteBatch::Kind::kUpsert && rng->Uniform(6) == 0 && expiry != 0) {
       op.kind = WriteBatch::Kind::kPatch;
       op.record.group = GroupOf(stream, rng->Next());
       batch.push_back(op);
