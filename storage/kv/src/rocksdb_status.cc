@@ -46,8 +46,11 @@ StatusCode CodeOf(const rocksdb::Status& status, std::string_view text) {
     case rocksdb::Status::Code::kNotSupported:
       return StatusCode::kUnimplemented;
     case rocksdb::Status::Code::kInvalidArgument:
-      // RocksDB also wraps a failed read of CURRENT so.
-      return EmbeddedCode(text, StatusCode::kInvalidArgument);
+      // RocksDB also wraps a failed read of CURRENT so. It explains one that succeeds when tried
+      // again with direct I/O, which is never asked for here.
+      return EmbeddedCode(text, text.find("Direct I/O is not supported") == std::string_view::npos
+                                    ? StatusCode::kInvalidArgument
+                                    : StatusCode::kUnavailable);
     case rocksdb::Status::Code::kIOError:
       return CodeOfIoError(status, text);
     case rocksdb::Status::Code::kIncomplete:
