@@ -76,6 +76,11 @@ Status CopySegments(const PinnedSnapshot& pinned, const std::string& to) {
     }
     for (const auto& group : *state->groups) {
       for (const auto& segment : group->segments) {
+        // A damaged file is rebuilt in the copy. One that cannot be read now would be missing
+        // there.
+        if (segment != nullptr && segment->Contents() == nullptr && !segment->damaged()) {
+          return segment->damage();
+        }
         if (segment != nullptr && segment->Contents() != nullptr) {
           LEADLINE_RETURN_IF_ERROR(
               CopyFile(core->fs, segment->path(),
