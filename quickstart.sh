@@ -47,15 +47,10 @@ run() {
 }
 paths() { awk -f scripts/json_paths.awk "$out/$1.json"; }
 lines() { awk -v lines=1 -f scripts/json_paths.awk "$out/$1.json"; }
-# value NAME PATH-REGEX...: the first scalar whose whole path matches the first regex that hits.
+# value NAME PATH: the scalar at that path.
 value() {
-  name=$1
-  shift
-  for pattern in "$@"; do
-    found=$(paths "$name" | awk -F '\t' -v p="^($pattern)\$" '$1 ~ p { print $2; exit }')
-    [ -n "$found" ] && { echo "$found"; return; }
-  done
-  fail "no $1 in $out/$name.json"
+  paths "$1" | awk -F '\t' -v p="$2" '$1 == p { print $2; found = 1; exit } END { exit !found }' ||
+    fail "no $2 in $out/$1.json"
 }
 number() { awk -v x="$1" -v d="$2" 'BEGIN { if (x == "" || x == "null") print "n/a"; else printf "%.*f\n", d, x }'; }
 now_ms() { date +%s%3N; }
@@ -88,31 +83,39 @@ lines search | awk -F '\t' '
   END { for (i = 0; i < 3; i++) if (i in score) printf "  %d. %.3f  %s\n", i + 1, score[i], title[i] }'
 
 # The point of the sweep with ef_search 64, the default.
-point=$(paths ann | awk -F '\t' '$1 ~ /^points\.[0-9]+\.ef_search$/ && $2 == 64 { split($1, p, "."); print p[2]; exit }')
+point=$(paths ann | awk -F '\t' '$1 ~ /^points\.[0-9]+\.ef_search$/ && $2 == 64 { sub(/\.ef_search$/, "", $1); print $1; exit }')
 [ -n "$point" ] || fail "no point with ef_search 64 in $out/ann.json"
-summary() { lines ground | awk -F '\t' -v p="^[0-9]+[.]summary[.]$1\$" '$1 ~ p { print $2; exit }'; }
+# The last line of ground's output is the summary of all.
+summary() { lines ground | awk -F '\t' -v p="summary[.]$1" '{ sub(/^[0-9]+[.]/, "", $1) } $1 ~ "^" p "$" { print $2; exit }'; }
+
+# Assigned before they are printed: a value that is missing ends the script.
+ndcg=$(value eval measures.ndcg_cut_10.value)
+recall=$(value eval measures.recall_100.value)
+ann_recall=$(value ann "$point.recall.id")
+p50=$(value ann "$point.latency_us.p50")
+p99=$(value ann "$point.latency_us.p99")
+reliable=$(value ann "$point.latency_us.p99_reliable")
+rough=
+[ "$reliable" = true ] || rough='~'
 
 row() { printf '  %-46s %s\n' "$1" "$2"; }
 echo
 row "Measure" "Value"
 row "---------------------------------------------" "-----"
 row "abstracts indexed" "$rows"
-measure() { value eval "measures[.]$1([.](mean|value))?" "measures[.]$2([.](mean|value))?" "(.*[.])?$1[.](mean|value)" "(.*[.])?$2[.](mean|value)"; }
-row "nDCG@10, 300 test claims" "$(number "$(measure ndcg@10 ndcg_cut_10)" 4)"
-row "recall@100" "$(number "$(measure recall@100 recall_100)" 4)"
-row "ANN recall@10 against exact search (ef 64)" "$(number "$(value ann "points[.]$point[.]recall[.]id([.]mean)?")" 4)"
+row "nDCG@10, 300 test claims" "$(number "$ndcg" 4)"
+row "recall@100" "$(number "$recall" 4)"
+row "ANN recall@10 against exact search (ef 64)" "$(number "$ann_recall" 4)"
 row "groundedness AUROC, $(summary n) claim-abstract pairs" "$(number "$(summary auroc)" 4)"
 lines ground | awk -F '\t' '
-  $1 ~ /^[0-9]+\.summary\.baselines\.[^.]+(\.auroc)?$/ {
-    name = $1; sub(/^[0-9]+\.summary\.baselines\./, "", name); sub(/\.auroc$/, "", name); gsub(/_/, " ", name)
+  $1 ~ /^[0-9]+\.summary\.baselines\.[^.]+$/ {
+    name = $1; sub(/^.*\./, "", name); gsub(/_/, " ", name)
     printf "  %-46s %.4f\n", "  baseline: " name, $2 }'
-rough=
-[ "$(value ann "points[.]$point[.]latency_us[.]p99_reliable")" = true ] || rough='~'
-row "search latency p50 / p99 (ef 64)" "$(number "$(value ann "points[.]$point[.]latency_us[.]p50")" 0) / $rough$(number "$(value ann "points[.]$point[.]latency_us[.]p99")" 0) us"
+row "search latency p50 / p99 (ef 64)" "$(number "$p50" 0) / $rough$(number "$p99" 0) us"
 row "ingest, embedded and synced" "$((rows * 1000 / (ingested - start + 1))) rows/s"
 row "ingest and index" "$((rows * 1000 / (indexed - start + 1))) rows/s"
 [ -z "$rough" ] || echo "  ~ too few samples for a percentile this high (n<1000)"
 echo
 [ -f "$out/report/report.html" ] || fail "no report was written to $out/report"
-echo "report: $PWD/$out/report/report.html"
+echo "report: $(cd "$out" && pwd)/report/report.html"
 step "built in $((built - begin)) s, everything in $(($(date +%s) - begin)) s"
