@@ -78,7 +78,7 @@ struct ColumnView {
                      uint64_t* position, ColumnView* view);
 
   std::string_view path;
-  std::array<std::string_view, kBlocks> blocks;
+  std::array<std::string_view, kBlocks> blocks{};
   NumberView numbers;
   DictionaryView texts;
 };

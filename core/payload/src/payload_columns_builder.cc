@@ -275,7 +275,7 @@ struct PayloadColumnsBuilder::Rep : public PayloadSink {
 
   /// Bytes of each block of the column.
   static std::array<std::string, kBlocks> Blocks(Column* column) {
-    std::array<std::string, kBlocks> blocks;
+    std::array<std::string, kBlocks> blocks{};
     const bool long_text = IsLongText(*column);
     for (size_t block = kPresent; block <= kFalse; ++block) {
       std::vector<uint32_t> rows;

@@ -20,9 +20,9 @@ struct SearchScratch {
   std::vector<Key> frontier;   ///< filtered search: min-heap of nodes to expand
   std::vector<Key> accepted;   ///< filtered search: max-heap of allowed nodes
   std::vector<Key> selection;  ///< building: candidates for a node's links
-  uint32_t fresh[2 * kMaxM];   ///< unvisited neighbours of the node being expanded
-  uint32_t fresh_rows[2 * kMaxM];
-  float distances[2 * kMaxM];
+  uint32_t fresh[2 * kMaxM]{};   ///< unvisited neighbours of the node being expanded
+  uint32_t fresh_rows[2 * kMaxM]{};
+  float distances[2 * kMaxM]{};
 
   /// The calling thread's own; its memory lives as long as the thread.
   static SearchScratch& OfThread();

@@ -150,8 +150,8 @@ class HnswIndex final : public SegmentIndex {
   /// Looks at every allowed row, one block of them for all queries before the next.
   Status Scan(MatrixView queries, const SearchParams& params, std::span<SearchOutcome> out) const {
     constexpr size_t kBlock = 64;
-    std::array<uint32_t, kBlock> rows;
-    std::array<float, kBlock> distances;
+    std::array<uint32_t, kBlock> rows{};
+    std::array<float, kBlock> distances{};
     std::vector<TopK> tops(queries.rows, TopK(params.k));
     uint64_t compared = 0;
     size_t unchecked = CallControl::kCheckInterval;

@@ -13,7 +13,7 @@ constexpr size_t kTogether = 4;
 /// True when one of the chosen rows is nearer to `row` than `limit`.
 bool IsCovered(const simd::MetricDistance& distance, const float* vectors, uint32_t row,
                float limit, const uint32_t* chosen, size_t count) {
-  std::array<float, kTogether> distances;
+  std::array<float, kTogether> distances{};
   const float* vector = vectors + row * distance.dim();
   for (size_t begin = 0; begin < count; begin += kTogether) {
     const size_t n = std::min(kTogether, count - begin);
@@ -31,7 +31,7 @@ bool IsCovered(const simd::MetricDistance& distance, const float* vectors, uint3
 
 void SelectNeighbors(const simd::MetricDistance& distance, const float* vectors,
                      const uint32_t* node_rows, size_t max_links, std::vector<Key>* candidates) {
-  std::array<uint32_t, 2 * kMaxM> chosen;
+  std::array<uint32_t, size_t{2} * kMaxM> chosen{};
   size_t count = 0;
   for (const Key key : *candidates) {
     if (count == max_links) {

@@ -20,7 +20,7 @@ size_t TileRows(size_t dim) {
 
 Status AssignBlock(MatrixView rows, MatrixView centroids, const simd::MetricDistance& distance,
                    const CallControl& control, std::span<Neighbor> nearest) {
-  std::array<float, kMaxTileRows> distances;
+  std::array<float, kMaxTileRows> distances{};
   std::fill(nearest.begin(), nearest.end(), Neighbor{std::numeric_limits<float>::infinity(), 0});
   size_t unchecked = CallControl::kCheckInterval;
   const size_t tile = TileRows(rows.dim);

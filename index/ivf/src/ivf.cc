@@ -46,7 +46,7 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] Result<std::vector<Neighbor>> NearestLists(const float* query, size_t nprobe,
                                                            const CallControl& control) const {
     const MatrixView& centroids = view_.centroids;
-    std::array<float, kCentroidRows> distances;
+    std::array<float, kCentroidRows> distances{};
     TopK top(nprobe);
     for (size_t begin = 0; begin < centroids.rows; begin += kCentroidRows) {
       LEADLINE_RETURN_IF_ERROR(control.Check());
@@ -103,8 +103,8 @@ class IvfIndex final : public SegmentIndex {
   /// distances of the search have passed `next_check`.
   Status VisitList(const float* query, uint32_t list, const SearchParams& params,
                    uint64_t* next_check, TopK* top, SearchStats* stats) const {
-    std::array<uint32_t, kGatherRows> rows;
-    std::array<float, kGatherRows> distances;
+    std::array<uint32_t, kGatherRows> rows{};
+    std::array<float, kGatherRows> distances{};
     const uint32_t end = view_.offsets[list + 1];
     for (uint32_t at = view_.offsets[list]; at < end;) {
       size_t count = 0;

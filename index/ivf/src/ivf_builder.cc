@@ -36,7 +36,7 @@ std::vector<float> Directions(MatrixView vectors) {
 
 TopK NearestRows(MatrixView vectors, uint32_t query, const simd::MetricDistance& distance) {
   TopK top(kTuningDepth + 1);
-  std::array<float, kCompareRows> distances;
+  std::array<float, kCompareRows> distances{};
   for (size_t begin = 0; begin < vectors.rows; begin += kCompareRows) {
     const size_t count = std::min(kCompareRows, vectors.rows - begin);
     distance.Rows(vectors.row(query).data(), vectors.row(begin).data(), count, distances.data());
