@@ -85,7 +85,8 @@ RefValue Object(Rng* rng, int depth) {
   value.type = Type::kObject;
   for (const std::string& key : kKeys) {
     if (rng->Uniform(2) == 0) {
-      value.members.emplace_back(key, Any(rng, depth - 1));
+      value.members.push_back(Any(rng, depth - 1));
+      value.members.back().key = key;
     }
   }
   return value;

@@ -52,8 +52,8 @@ void Reach(const RefValue& from, const std::vector<std::string>& path, size_t st
     return;
   }
   if (from.type == Type::kObject) {
-    for (const auto& [key, member] : from.members) {
-      if (key == path[step]) {
+    for (const RefValue& member : from.members) {
+      if (member.key == path[step]) {
         Reach(member, path, step + 1, found);
       }
     }
@@ -216,8 +216,8 @@ std::string RefJson(const RefValue& value) {
       }
       return out.empty() ? "[]" : out + "]";
     case Type::kObject:
-      for (const auto& [key, member] : value.members) {
-        out += (out.empty() ? "{\"" : ", \"") + key + "\": " + RefJson(member);
+      for (const RefValue& member : value.members) {
+        out += (out.empty() ? "{\"" : ", \"") + member.key + "\": " + RefJson(member);
       }
       return out.empty() ? "{}" : out + "}";
   }

@@ -4,7 +4,6 @@
 /// shares no code with the library.
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace leadline::testing {
@@ -17,7 +16,8 @@ struct RefValue {
   std::string number;  ///< as written
   std::string text;
   std::vector<RefValue> elements;
-  std::vector<std::pair<std::string, RefValue>> members;
+  std::string key;  ///< of a member
+  std::vector<RefValue> members;
 };
 
 /// JSON text of a value; strings as they are, with the escapes JSON needs.

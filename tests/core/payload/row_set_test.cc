@@ -139,7 +139,7 @@ TEST(RowSet, EqualsWhatCRoaringReads) {
 }
 
 TEST(RowBits, KeepsBitsPastTheEndZero) {
-  for (const size_t rows : {0, 1, 63, 64, 65, 128}) {
+  for (const size_t rows : std::vector<size_t>{0, 1, 63, 64, 65, 128}) {
     RowBits bits = RowBits::All(rows);
     size_t count = 0;
     for (const uint64_t word : bits.words()) {
