@@ -27,9 +27,9 @@ struct Sentence {
 
 /// Sentences with more words are cut, so that work per sentence is bounded.
 inline constexpr size_t kMaxSentenceWords = 256;
-/// Words of scripts with endings are compared by this many first code points: as good as a stemmer
-/// on the sets of docs/groundedness.md, and the same in every language.
-inline constexpr size_t kKeyRunes = 6;
+/// Words of scripts with endings are compared by this many first code points, which is the same in
+/// every language and was chosen as docs/groundedness.md says.
+inline constexpr size_t kKeyRunes = 5;
 
 /// A text cut into sentences and words. `text` is borrowed and must outlive the struct.
 struct AnalysedText {

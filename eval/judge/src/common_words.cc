@@ -95,44 +95,9 @@ constexpr Group kFunctionWords[] = {
      "る れ"},
 };
 
-constexpr Group kFrequentWords[] = {
-    // English
-    {4, "first known new one states two"},
-    {5,
-     "american based city company different english high including later made name north "
-     "population role show south state system three time united used using well west world "
-     "year years"},
-    {6,
-     "across act age along although area around association became began body british "
-     "called cause central century children china control controlled country county "
-     "created current currently data day death developed disease due early east education "
-     "england established expressed family five following form found four game german "
-     "government greater group health higher hit ii important include included increase "
-     "increased independent individuals james january john language large largest last "
-     "lead less life like long lower main major many members men model music named "
-     "national non novel number original part patients people play played popular positive "
-     "present previously process public published rate recorded region regulation related "
-     "report required school second series served several single small song st support "
-     "television test th total type uk university use various war white william women work"},
-    {7,
-     "action active addition additional air america among another assembly atlantic award "
-     "better black built business care career carolina case caused change christian church "
-     "class combination common considered culture cycle damage despite development died "
-     "difference direct directly division drugs effect end even events evidence father "
-     "featured features february final followed formed former formerly function functions "
-     "general germany global great held includes increasing individual influence injury "
-     "international killed king late least likely line local london low mass mean medical "
-     "member metal method million multiple network office often particularly patient "
-     "performed period place political possible presence president pressure primary prime "
-     "produced production program properties provide provides ratio received recent "
-     "referred release road roles science season secondary set seven short showed "
-     "significant site six size stage still story students study surface team term third "
-     "title took town tv unknown version video washington won works written"},
-};
-
 using Table = std::unordered_map<std::string_view, WordWeight>;
 
-void AddGroup(const Group& group, bool function, Table* table) {
+void AddGroup(const Group& group, Table* table) {
   size_t begin = 0;
   while (begin < group.words.size()) {
     size_t end = group.words.find(' ', begin);
@@ -140,7 +105,7 @@ void AddGroup(const Group& group, bool function, Table* table) {
       end = group.words.size();
     }
     table->emplace(group.words.substr(begin, end - begin),
-                   WordWeight{static_cast<float>(group.tenths) / 10.0F, function});
+                   WordWeight{static_cast<float>(group.tenths) / 10.0F, true});
     begin = end + 1;
   }
 }
@@ -148,10 +113,7 @@ void AddGroup(const Group& group, bool function, Table* table) {
 Table BuildTable() {
   Table table;
   for (const Group& group : kFunctionWords) {
-    AddGroup(group, true, &table);
-  }
-  for (const Group& group : kFrequentWords) {
-    AddGroup(group, false, &table);
+    AddGroup(group, &table);
   }
   return table;
 }

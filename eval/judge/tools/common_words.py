@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Prints the tables of src/common_words.cc.
+"""Prints the table of src/common_words.cc.
 
-English: words by the median of their sentence frequencies in the BEIR corpora named with --english,
-so that a word common in one subject only is not taken for a common word. Other languages: the most
-frequent words of --language CODE=FILE corpora. Weight of a word with sentence frequency f:
+English: function words by the median of their sentence frequencies in the BEIR corpora named with
+--english, so that a word common in one subject only is not taken for a common word. Other languages:
+the most frequent words of --language CODE=FILE corpora. Weight of a word with sentence frequency f:
 log(1/f) / log(1/RARE), in tenths; words not in the table weigh 1.
 
     common_words.py --english A/corpus.jsonl --english B/corpus.jsonl --language de=C/corpus.jsonl
@@ -17,7 +17,6 @@ import textwrap
 import unicodedata
 
 RARE = 4e-4          # sentence frequency from which on a word weighs 1
-ENGLISH_WORDS = 400
 LANGUAGE_WORDS = 40
 MIN_ENGLISH_CONTENT = 1e-4  # a foreign word that is also an English word this common stays out
 FUNCTION_WORDS = set("""a about above after again against all also am an and any are as at be because
@@ -69,17 +68,10 @@ def main():
         values = sorted(table.get(word, 0) for table in tables)
         english[word] = values[(len(values) - 1) // 2]
     chosen = set(FUNCTION_WORDS)
-    groups = {True: collections.defaultdict(set), False: collections.defaultdict(set)}
+    groups = collections.defaultdict(set)
     for word in FUNCTION_WORDS:
-        groups[True][min(6, weight_in_tenths(max(english.get(word, 0), 1e-6)))].add(word)
-    ranked = sorted((w for w in english if len(w) > 1), key=lambda w: (-english[w], w))
-    for word in ranked[:ENGLISH_WORDS]:
-        tenths = weight_in_tenths(english[word])
-        if word not in chosen and tenths < 10:
-            chosen.add(word)
-            groups[False][tenths].add(word)
-    print_groups("English function words", groups[True])
-    print_groups("English, frequent", groups[False])
+        groups[min(6, weight_in_tenths(max(english.get(word, 0), 1e-6)))].add(word)
+    print_groups("English", groups)
     for spec in args.language:
         code, path = spec.split("=", 1)
         table = frequencies(path)

@@ -239,6 +239,16 @@ TEST(GroundJudge, ScoresFallAsCopiedWordsAreReplaced) {
   EXPECT_LT(last, 0.05);
 }
 
+TEST(GroundJudge, ScoresAShuffledCopyLower) {
+  const double copied =
+      *Judge("The Harbour Bridge was opened on 19 March 1932 after eight years of work.", kBridge)
+           .score.value;
+  const double shuffled =
+      *Judge("Work of years opened the eight on Bridge after 19 March 1932 was Harbour.", kBridge)
+           .score.value;
+  EXPECT_LT(shuffled, copied - 0.01);
+}
+
 TEST(GroundJudge, IgnoresCaseAccentsAndInflection) {
   const GroundSentence sentence =
       Judge("THE CAFÉS OPENED AGAIN IN AUTUMN", {"The cafe opened again in autumn."})
