@@ -73,12 +73,13 @@ function(leadline_add_library)
 endfunction()
 
 # leadline_add_test(NAME status_test SOURCES status_test.cc DEPS leadline::core_base
-#   [LABELS fast] [TIMEOUT seconds] [PRIVATE_INCLUDES dirs...] [DEFINES ...])
+#   [LABELS fast] [TIMEOUT seconds] [PRIVATE_INCLUDES dirs...] [DEFINES ...] [FILTER cases])
 #
-# Test binaries link the whole library, so internal headers of any DEPS target can be used.
+# Test binaries link the whole library, so internal headers of any DEPS target can be used. FILTER is
+# a --gtest_filter: the other cases run by hand, or under the name of a leadline_add_test_run.
 # Labels: fast (default), slow, crash, golden, fuzz-regress, install, fresh, concurrency.
 function(leadline_add_test)
-  cmake_parse_arguments(A "NO_MAIN" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS;PRIVATE_INCLUDES;DEFINES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(A "NO_MAIN" "NAME;TIMEOUT;FILTER" "SOURCES;DEPS;LABELS;PRIVATE_INCLUDES;DEFINES;ENVIRONMENT" ${ARGN})
   if(A_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "leadline_add_test: unknown arguments: ${A_UNPARSED_ARGUMENTS}")
   endif()
@@ -88,13 +89,35 @@ function(leadline_add_test)
   target_include_directories(${A_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support ${A_PRIVATE_INCLUDES})
   leadline_use_internal(${A_NAME} ${A_DEPS})
   target_link_libraries(${A_NAME} PRIVATE GTest::gmock GTest::gtest_main)
+  leadline_add_test_run(NAME ${A_NAME} TEST ${A_NAME} FILTER "${A_FILTER}" LABELS ${A_LABELS}
+                        TIMEOUT ${A_TIMEOUT} ENVIRONMENT ${A_ENVIRONMENT})
+  foreach(source IN LISTS A_SOURCES)
+    cmake_path(ABSOLUTE_PATH source NORMALIZE OUTPUT_VARIABLE absolute)
+    set_property(GLOBAL APPEND PROPERTY LEADLINE_REGISTERED_TESTS ${absolute})
+  endforeach()
+endfunction()
+
+# leadline_add_test_run(NAME flat_test_scalar TEST flat_test [LABELS fast] [TIMEOUT seconds]
+#   [ENVIRONMENT variable=value...] [FILTER cases])
+#
+# Registers a run of the program of a test: another one than its own to see other cases, or all of
+# them in another environment.
+function(leadline_add_test_run)
+  cmake_parse_arguments(A "" "NAME;TEST;TIMEOUT;FILTER" "LABELS;ENVIRONMENT" ${ARGN})
+  if(A_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "leadline_add_test_run: unknown arguments: ${A_UNPARSED_ARGUMENTS}")
+  endif()
   if(NOT A_LABELS)
     set(A_LABELS fast)
   endif()
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 300)
   endif()
-  add_test(NAME ${A_NAME} COMMAND ${A_NAME})
+  set(cases "")
+  if(A_FILTER)
+    set(cases "--gtest_filter=${A_FILTER}")
+  endif()
+  add_test(NAME ${A_NAME} COMMAND ${A_TEST} ${cases})
   # A skipped case shows in ctest's summary. The expression wants the list of skipped tests at the end
   # of the output, where it stands only when no test failed: ctest would hide a failure otherwise.
   set_tests_properties(
@@ -107,11 +130,24 @@ function(leadline_add_test)
     if(NOT TARGET leadline_tests_${label})
       add_custom_target(leadline_tests_${label})
     endif()
-    add_dependencies(leadline_tests_${label} ${A_NAME})
+    add_dependencies(leadline_tests_${label} ${A_TEST})
   endforeach()
-  foreach(source IN LISTS A_SOURCES)
-    cmake_path(ABSOLUTE_PATH source NORMALIZE OUTPUT_VARIABLE absolute)
-    set_property(GLOBAL APPEND PROPERTY LEADLINE_REGISTERED_TESTS ${absolute})
+endfunction()
+
+# leadline_add_simd_runs(flat_test...): the tests again under each level of instructions below the one
+# that this machine picks, as NAME_LEVEL.
+function(leadline_add_simd_runs)
+  set(levels scalar)
+  if(EXISTS /proc/cpuinfo)
+    file(STRINGS /proc/cpuinfo wide REGEX "^flags.* avx512vl( |$)" LIMIT_COUNT 1)
+    if(wide)
+      list(APPEND levels avx2)
+    endif()
+  endif()
+  foreach(test IN LISTS ARGN)
+    foreach(level IN LISTS levels)
+      leadline_add_test_run(NAME ${test}_${level} TEST ${test} ENVIRONMENT LEADLINE_SIMD=${level})
+    endforeach()
   endforeach()
 endfunction()
 

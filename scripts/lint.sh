@@ -126,14 +126,14 @@ done
 #    that are made in loops; without one the CMake files tell most.
 registered=$({
   files tests | grep 'CMakeLists.txt$' | xargs cat | tr '\n' ' ' |
-    grep -oE '(leadline_add_test|leadline_add_fuzzer|add_test) *\( *NAME +[A-Za-z0-9_]+[^A-Za-z0-9_$]' |
+    grep -oE '(leadline_add_test|leadline_add_test_run|leadline_add_fuzzer|add_test) *\( *NAME +[A-Za-z0-9_]+[^A-Za-z0-9_$]' |
     sed 's/.* \([A-Za-z0-9_]*\).$/\1/; s/.* //; s/)$//'
   [ ! -f build/release/CTestTestfile.cmake ] ||
     ctest --test-dir build/release -N | sed -n 's/^ *Test *#[0-9]*: //p'
 } | sed 's/[[:space:]]//g' | sort -u)
 listed=$(sed -n 's/^| `\([a-z0-9_]*\)`.*/\1/p' tests/README.md)
 for t in $registered; do
-  case $t in distance_test_*) t=distance_test ;; esac
+  case $t in *_test_scalar | *_test_avx2 | *_test_sse9) t=${t%_*} ;; esac  # runs per SIMD level
   echo "$listed" | grep -qx "$t" || fail "tests/README.md: no line for $t (test-list)"
 done
 for t in $(echo "$listed" | sort | uniq -d); do

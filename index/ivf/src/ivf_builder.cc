@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "centroid_assignment.h"
 #include "ivf_layout.h"
 #include "kmeans.h"
+#include "leadline/core/executor.h"
 #include "leadline/core/rng.h"
 #include "leadline/index/call_checks.h"
 #include "leadline/index/top_k.h"
@@ -17,10 +22,12 @@ namespace leadline::index {
 namespace {
 
 constexpr size_t kCompareRows = 256;
-constexpr size_t kTuningQueries = 64;
+constexpr size_t kTuningQueries = 256;
+/// Queries that pass over the rows together.
+constexpr size_t kTuningBlock = 32;
 constexpr size_t kTuningDepth = 10;
-constexpr double kTuningRecall = 0.95;
-constexpr double kTuningMargin = 1.5;
+/// Aims at .95 for queries that are not rows: docs/decisions/0005-default-nprobe.md.
+constexpr double kTuningRecall = 0.98;
 
 /// Rows at unit length, for clustering by direction; a row without direction stays as it is.
 std::vector<float> Directions(MatrixView vectors) {
@@ -34,50 +41,90 @@ std::vector<float> Directions(MatrixView vectors) {
   return unit;
 }
 
-TopK NearestRows(MatrixView vectors, uint32_t query, const simd::MetricDistance& distance) {
-  TopK top(kTuningDepth + 1);
+/// The kTuningDepth + 1 rows nearest to each of the rows `queries`.
+Result<std::vector<TopK>> NearestRows(MatrixView vectors, std::span<const uint32_t> queries,
+                                      const simd::MetricDistance& distance,
+                                      const CallControl& control) {
+  std::vector<TopK> tops(queries.size(), TopK(kTuningDepth + 1));
   std::array<float, kCompareRows> distances{};
   for (size_t begin = 0; begin < vectors.rows; begin += kCompareRows) {
     const size_t count = std::min(kCompareRows, vectors.rows - begin);
-    distance.Rows(vectors.row(query).data(), vectors.row(begin).data(), count, distances.data());
-    for (size_t i = 0; i < count; ++i) {
-      top.Offer(distances[i], static_cast<uint32_t>(begin + i));
+    for (size_t q = 0; q < queries.size(); ++q) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+      distance.Rows(vectors.row(queries[q]).data(), vectors.row(begin).data(), count,
+                    distances.data());
+      for (size_t i = 0; i < count; ++i) {
+        tops[q].Offer(distances[i], static_cast<uint32_t>(begin + i));
+      }
     }
   }
-  return top;
+  return tops;
 }
 
-/// Smallest nprobe that finds kTuningRecall of the nearest neighbours of sampled rows, times the
-/// margin: a neighbour is found exactly when its list's rank among the query's lists is below it.
-Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
-                            const simd::MetricDistance& distance,
-                            const std::vector<uint32_t>& assignment, const BuildOptions& options) {
-  Rng rng(options.seed);
-  std::vector<size_t> needed;
+/// Appends to `needed`, for each neighbour of each of the rows `queries`, the nprobe that finds it:
+/// the rank of its list among the query's.
+Status RankLists(MatrixView vectors, MatrixView centroids, std::span<const uint32_t> assignment,
+                 std::span<const uint32_t> queries, const simd::MetricDistance& distance,
+                 const CallControl& control, std::vector<size_t>* needed) {
+  LEADLINE_ASSIGN_OR_RETURN(std::vector<TopK> tops,
+                            NearestRows(vectors, queries, distance, control));
   std::vector<float> to_centroids(centroids.rows);
-  for (size_t i = 0; i < std::min(kTuningQueries, vectors.rows); ++i) {
-    const auto query = static_cast<uint32_t>(rng.Uniform(vectors.rows));
-    LEADLINE_RETURN_IF_ERROR(options.control.Check());
-    TopK top = NearestRows(vectors, query, distance);
-    distance.Rows(vectors.row(query).data(), centroids.data, centroids.rows, to_centroids.data());
-    for (const Neighbor& neighbor : top.Take()) {
-      if (neighbor.row == query) {
+  for (size_t q = 0; q < queries.size(); ++q) {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    distance.Rows(vectors.row(queries[q]).data(), centroids.data, centroids.rows,
+                  to_centroids.data());
+    for (const Neighbor& neighbor : tops[q].Take()) {
+      if (neighbor.row == queries[q]) {
         continue;
       }
       const float own = to_centroids[assignment[neighbor.row]];
       const auto nearer = std::count_if(to_centroids.begin(), to_centroids.end(),
                                         [own](float other) { return other < own; });
-      needed.push_back(static_cast<size_t>(nearer) + 1);
+      needed->push_back(static_cast<size_t>(nearer) + 1);
     }
   }
+  return {};
+}
+
+/// Smallest nprobe that finds kTuningRecall of the nearest neighbours of sampled rows.
+Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
+                            const simd::MetricDistance& distance,
+                            const std::vector<uint32_t>& assignment, const BuildOptions& options) {
+  Rng rng(options.seed);
+  std::vector<uint32_t> queries(std::min(kTuningQueries, vectors.rows));
+  for (uint32_t& query : queries) {
+    query = static_cast<uint32_t>(rng.Uniform(vectors.rows));
+  }
+  const size_t blocks = (queries.size() + kTuningBlock - 1) / kTuningBlock;
+  std::vector<std::vector<size_t>> needed_by_block(blocks);
+  std::vector<Status> statuses(blocks);
+  ParallelFor(options.executor, blocks, [&](size_t b) {
+    const size_t begin = b * kTuningBlock;
+    const size_t count = std::min(kTuningBlock, queries.size() - begin);
+    try {
+      statuses[b] = RankLists(vectors, centroids, assignment, {queries.data() + begin, count},
+                              distance, options.control, &needed_by_block[b]);
+    } catch (const std::bad_alloc&) {
+      // No exception may reach a pool's thread.
+      statuses[b] = ResourceExhaustedError("not enough memory to tune nprobe");
+    }
+  });
+  Status failed;
+  std::vector<size_t> needed;
+  for (size_t b = 0; b < blocks; ++b) {
+    if (!statuses[b].ok() && failed.ok()) {
+      failed = std::move(statuses[b]);
+    }
+    needed.insert(needed.end(), needed_by_block[b].begin(), needed_by_block[b].end());
+  }
+  LEADLINE_RETURN_IF_ERROR(failed);
   if (needed.empty()) {
     return 1U;
   }
   std::sort(needed.begin(), needed.end());
   const auto position =
       static_cast<size_t>(std::ceil(kTuningRecall * static_cast<double>(needed.size())) - 1);
-  const double widened = std::ceil(kTuningMargin * static_cast<double>(needed[position]));
-  return static_cast<uint32_t>(std::min(widened, static_cast<double>(centroids.rows)));
+  return static_cast<uint32_t>(needed[position]);
 }
 
 }  // namespace

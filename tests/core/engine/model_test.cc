@@ -407,7 +407,7 @@ class ModelRun {
     if (!exact) {
       options.full_scan_threshold = 0;
       options.ef_search = 8 + rng_.Uniform(24);
-      options.nprobe = 4 + rng_.Uniform(12);
+      options.nprobe = rng_.Uniform(2) == 0 ? 0 : 4 + rng_.Uniform(12);
     }
     return options;
   }
@@ -619,8 +619,9 @@ TEST(Model, AgreesOverRandomOperationsWithAGraphAndLists) {
 }
 
 TEST(Model, AgreesOverRandomOperationsWithLists) {
-  // Vectors without structure, default nprobe, filters: .930 over 70,000 operations.
-  RunModel({{Metric::kL2, IndexKind::kIvf}}, 0.35, 0.9);
+  // Vectors without structure, filters; half of the searches with the default nprobe, half with 4
+  // to 15: .952 over 70,000 operations, .928 without the default.
+  RunModel({{Metric::kL2, IndexKind::kIvf}}, 0.35, 0.93);
 }
 
 TEST(Model, AgreesOverRandomOperationsWithAGraphOverInnerProducts) {

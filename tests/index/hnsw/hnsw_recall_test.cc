@@ -1,94 +1,124 @@
+// Recall of the graph on real vectors, beside that of a graph which FAISS built and searched with
+// the same parameters.
+
 #include <faiss/IndexHNSW.h>
 #include <gtest/gtest.h>
 
 #include "index_test_data.h"
 #include "leadline/index/flat.h"
 #include "leadline/index/hnsw.h"
+#include "real_vectors.h"
 #include "status_matchers.h"
 
 namespace leadline::index {
 namespace {
 
 using testing::Matrix;
+using testing::RealVectors;
 
-constexpr size_t kBaseRows = 6000;
-constexpr size_t kQueries = 200;
-constexpr size_t kEf = 40;
-
-/// Word vectors: a hard set, with hubs and no clusters to speak of.
-struct RealData {
-  Matrix base = testing::ReadFvecs(kFolder + "base.fvecs", kBaseRows);
-  Matrix queries = testing::ReadFvecs(kFolder + "query.fvecs", kQueries);
-
- private:
-  inline static const std::string kFolder =
-      std::string(LEADLINE_SOURCE_DIR) + "/../shared/data/glove-wink-100k/";
+struct Floor {
+  size_t ef;
+  double recall;
 };
 
-double MeanRecall(const std::vector<std::vector<Neighbor>>& found, const RealData& data,
-                  Metric metric) {
-  double recall = 0;
-  for (size_t q = 0; q < kQueries; ++q) {
-    recall += testing::Recall(
-        found[q], testing::BruteForce(data.base.view(), data.queries.row(q), metric, 10));
+struct Setting {
+  Metric metric;
+  std::vector<Floor> floors;
+};
+
+/// Our graph over `data`.
+class Graph {
+ public:
+  Graph(const RealVectors& data, Metric metric, uint32_t ef_construction) {
+    BuildOptions options;
+    options.metric = metric;
+    options.ef_construction = ef_construction;
+    const auto built = HnswIndexFactory().Build(data.base.view(), options);
+    EXPECT_OK(built);
+    mapped_ = std::make_unique<testing::MappedSections>(*built);
+    auto opened = HnswIndexFactory().Open(mapped_->views(), data.base.view(), metric);
+    EXPECT_OK(opened);
+    index_ = std::move(opened).value();
   }
-  return recall / kQueries;
+
+  [[nodiscard]] std::vector<SearchOutcome> Search(const Matrix& queries, size_t ef) const {
+    std::vector<SearchOutcome> out(queries.rows());
+    SearchParams params;
+    params.ef_search = ef;
+    EXPECT_OK(index_->Search(queries.view(), params, out));
+    return out;
+  }
+
+ private:
+  std::unique_ptr<testing::MappedSections> mapped_;
+  std::unique_ptr<SegmentIndex> index_;
+};
+
+/// The oracle's.
+class FaissGraph {
+ public:
+  FaissGraph(const RealVectors& data, Metric metric, int ef_construction)
+      : index_(static_cast<int>(data.base.dim), 16,
+               metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT) {
+    index_.hnsw.efConstruction = ef_construction;
+    index_.add(static_cast<faiss::Index::idx_t>(data.base.rows()), data.base.values.data());
+  }
+
+  std::vector<SearchOutcome> Search(const Matrix& queries, size_t ef) {
+    index_.hnsw.efSearch = static_cast<int>(ef);
+    std::vector<float> distances(queries.rows() * 10);
+    std::vector<faiss::Index::idx_t> labels(queries.rows() * 10);
+    index_.search(static_cast<faiss::Index::idx_t>(queries.rows()), queries.values.data(), 10,
+                  distances.data(), labels.data());
+    std::vector<SearchOutcome> out(queries.rows());
+    for (size_t i = 0; i < labels.size(); ++i) {
+      out[i / 10].neighbors.push_back({distances[i], static_cast<uint32_t>(labels[i])});
+    }
+    return out;
+  }
+
+ private:
+  faiss::IndexHNSWFlat index_;
+};
+
+class HnswRecallTest : public ::testing::TestWithParam<Setting> {};
+
+TEST_P(HnswRecallTest, ReachesItsFloorsAndFaissOnShippedVectors) {
+  const auto& [metric, floors] = GetParam();
+  RealVectors data = testing::ShippedWords();
+  ASSERT_GT(data.queries.rows(), 0U);
+  data.PrepareFor(metric);
+  const auto truth = testing::TrueNeighbors(data, metric);
+  const Graph ours(data, metric, 100);
+  FaissGraph oracle(data, metric, 100);
+  for (const Floor& floor : floors) {
+    const double recall = testing::MeanRecall(ours.Search(data.queries, floor.ef), truth);
+    const double by_faiss = testing::MeanRecall(oracle.Search(data.queries, floor.ef), truth);
+    std::printf("[ recall] ef %3zu: %.4f, FAISS %.4f\n", floor.ef, recall, by_faiss);
+    EXPECT_GE(recall, floor.recall) << "ef " << floor.ef;
+    EXPECT_GE(recall, by_faiss - 0.02) << "ef " << floor.ef;
+  }
 }
 
-double OurRecall(const RealData& data, Metric metric) {
-  BuildOptions options;
-  options.metric = metric;
-  options.ef_construction = 100;
-  const auto built = HnswIndexFactory().Build(data.base.view(), options);
-  EXPECT_OK(built);
-  const testing::MappedSections mapped(*built);
-  const auto index = HnswIndexFactory().Open(mapped.views(), data.base.view(), metric);
-  EXPECT_OK(index);
-  std::vector<SearchOutcome> out(kQueries);
-  SearchParams params;
-  params.ef_search = kEf;
-  EXPECT_OK((*index)->Search(data.queries.view(), params, out));
-  std::vector<std::vector<Neighbor>> found;
-  for (SearchOutcome& outcome : out) {
-    found.push_back(std::move(outcome.neighbors));
-  }
-  return MeanRecall(found, data, metric);
-}
+INSTANTIATE_TEST_SUITE_P(
+    Metrics, HnswRecallTest,
+    ::testing::Values(Setting{Metric::kL2, {{10, 0.65}, {20, 0.79}, {40, 0.90}, {100, 0.96}}},
+                      Setting{Metric::kCosine, {{10, 0.71}, {20, 0.82}, {40, 0.91}, {100, 0.97}}}),
+    [](const auto& tested) { return std::string(MetricName(tested.param.metric)); });
 
-/// The oracle: a graph built and searched by FAISS with the same parameters.
-double FaissRecall(const RealData& data, Metric metric) {
-  faiss::IndexHNSWFlat oracle(
-      100, 16, metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT);
-  oracle.hnsw.efConstruction = 100;
-  oracle.hnsw.efSearch = kEf;
-  oracle.add(kBaseRows, data.base.values.data());
-  std::vector<float> distances(kQueries * 10);
-  std::vector<faiss::Index::idx_t> labels(kQueries * 10);
-  oracle.search(kQueries, data.queries.values.data(), 10, distances.data(), labels.data());
-  std::vector<std::vector<Neighbor>> found(kQueries);
-  for (size_t i = 0; i < labels.size(); ++i) {
-    found[i / 10].push_back({distances[i], static_cast<uint32_t>(labels[i])});
-  }
-  return MeanRecall(found, data, metric);
-}
-
-TEST(HnswRecall, ReachesItsFloorAndThatOfFaissOnRealData) {
-  RealData data;
-  if (data.base.rows() < kBaseRows || data.queries.rows() < kQueries) {
+TEST(HnswRecall, ReachesItsFloorsOnAllVectors) {
+  RealVectors data = testing::AllWords();
+  if (data.base.rows() == 0) {
     GTEST_SKIP() << "../shared/data/glove-wink-100k is absent";
   }
-  const double l2 = OurRecall(data, Metric::kL2);
-  const double faiss_l2 = FaissRecall(data, Metric::kL2);
-  testing::NormalizeRows(&data.base);
-  testing::NormalizeRows(&data.queries);
-  const double cosine = OurRecall(data, Metric::kCosine);
-  const double faiss_cosine = FaissRecall(data, Metric::kInnerProduct);
-  std::printf("recall@10, ef %zu: l2 %.4f (FAISS %.4f), cosine %.4f (FAISS %.4f)\n", kEf, l2,
-              faiss_l2, cosine, faiss_cosine);
-  EXPECT_GE(l2, 0.93);
-  EXPECT_GE(cosine, 0.93);
-  EXPECT_GE(l2, faiss_l2 - 0.02);
-  EXPECT_GE(cosine, faiss_cosine - 0.02);
+  data.PrepareFor(Metric::kCosine);
+  const auto truth = testing::TrueNeighbors(data, Metric::kCosine);
+  const Graph graph(data, Metric::kCosine, 200);
+  for (const Floor& floor : std::vector<Floor>{{64, 0.95}, {128, 0.98}}) {
+    const double recall = testing::MeanRecall(graph.Search(data.queries, floor.ef), truth);
+    std::printf("[ recall] ef %3zu: %.4f\n", floor.ef, recall);
+    EXPECT_GE(recall, floor.recall) << "ef " << floor.ef;
+  }
 }
 
 }  // namespace
