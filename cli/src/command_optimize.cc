@@ -10,8 +10,6 @@
 namespace leadline::cli {
 namespace {
 
-constexpr uint64_t kMaxThreads = 64;
-
 struct OptimizeArguments {
   DatabaseArguments where;
   uint64_t threads = 1;
