@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "keys.h"
-#include "leadline/core/hash.h"
 #include "leadline/text/embedder.h"
 #include "prepared_batch.h"
 #include "record_access.h"
@@ -38,21 +37,6 @@ Result<uint64_t> ParseCursor(const std::string& cursor) {
                              "a next_cursor of an earlier page");
   }
   return ordinal;
-}
-
-/// Hash of what approximate answers depend on besides the rows.
-uint64_t IndexBuild(const ReadState& state) {
-  std::vector<uint64_t> parts = {state.TailRows()};
-  for (const auto& group : *state.groups) {
-    for (const auto& segment : group->segments) {
-      if (segment != nullptr) {
-        const FieldSegment& entry = segment->entry();
-        parts.insert(parts.end(),
-                     {entry.info.segment_id, entry.identity.size, entry.identity.hash});
-      }
-    }
-  }
-  return Hash64(parts.data(), parts.size() * sizeof(uint64_t));
 }
 
 /// Runs `read(snapshot)` on the newest state; on kAborted again, in the end on a pinned snapshot.
@@ -342,7 +326,6 @@ Result<CollectionStats> CollectionImpl::Stats() {
   CollectionStats stats;
   stats.rows = view.state->live_rows;
   stats.tail_rows = view.state->TailRows();
-  stats.index_build = IndexBuild(*view.state);
   for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
     stats.resident_bytes += chunk->resident_bytes();
   }

@@ -52,9 +52,6 @@ struct CollectionStats {
   /// Newest failure of sealing, merging or rebuilding that no success has followed; empty without
   /// one. It is tried again with growing pauses.
   std::string last_build_error;
-  /// Changes whenever a segment is built, merged or rebuilt, or the tail grows: hash of segment
-  /// identities and tail rows. Equal builds answer approximate searches alike.
-  uint64_t index_build = 0;
 };
 
 /// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
