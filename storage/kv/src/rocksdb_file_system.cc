@@ -466,7 +466,7 @@ IOStatus RocksDbFileSystem::LinkFile(const std::string& from, const std::string&
     case StatusCode::kResourceExhausted:
       return ToRocks(linked);
     default:
-      // Another file system, or one without links: a checkpoint copies instead.
+      // Another file system, or one without links: RocksDB copies instead.
       return IOStatus::NotSupported(linked.ToString());
   }
 }

@@ -37,7 +37,6 @@ class StoreImpl final : public Store {
   std::shared_ptr<const StoreSnapshot> NewSnapshot() override;
   Status Flush() override;
   Status Compact(Table table) override;
-  Status Checkpoint(const std::string& directory) override;
   Status VerifyChecksums() override;
   Status AdvanceLowWater(uint64_t sequence) override;
   Result<StoreStats> Stats() override;

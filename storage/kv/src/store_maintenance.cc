@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <rocksdb/utilities/checkpoint.h>
-
 #include "log_scan.h"
 #include "low_water.h"
 #include "rocksdb_status.h"
@@ -47,38 +45,6 @@ Status StoreImpl::Compact(Table table) {
   const rocksdb::Status compacted =
       core_->db->CompactRange(options, core_->table(table), nullptr, nullptr);
   return FromRocks(compacted, "cannot compact the store");
-}
-
-Status StoreImpl::Checkpoint(const std::string& directory) {
-  LEADLINE_RETURN_IF_ERROR(fork_.Check());
-  const ReaderLock lock(&mutex_);
-  LEADLINE_RETURN_IF_ERROR(CheckWritable());
-  FileSystem* fs = options_.fs;
-  LEADLINE_ASSIGN_OR_RETURN(const std::string target, fs->AbsolutePath(directory));
-  if (fs->FileExists(target).ok()) {
-    return AlreadyExistsError("checkpoint directory exists: directory=" + target);
-  }
-  // Under another name until it is whole: a directory with the final name can be opened.
-  const std::string partial = target + ".partial";
-  LEADLINE_RETURN_IF_ERROR(DeleteRecursively(fs, partial));
-  rocksdb::Checkpoint* raw = nullptr;
-  LEADLINE_RETURN_IF_ERROR(
-      FromRocks(rocksdb::Checkpoint::Create(core_->db.get(), &raw), "cannot start a checkpoint"));
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  Status done = FromRocks(checkpoint->CreateCheckpoint(partial), "cannot write the checkpoint");
-  if (done.ok()) {
-    done = LowWater::Write(fs, partial, low_water_.sequence());
-  }
-  if (done.ok()) {
-    done = fs->RenameFile(partial, target);
-  }
-  if (!done.ok()) {
-    DeleteRecursively(fs, partial).IgnoreError();
-    return done;
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> parent,
-                            fs->OpenDirectory(DirectoryName(target)));
-  return parent->Sync();
 }
 
 Status StoreImpl::VerifyChecksums() {

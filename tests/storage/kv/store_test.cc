@@ -189,28 +189,6 @@ TEST(Store, FlushEmptiesTheLogAndCompactReleasesDeletedRows) {
   EXPECT_GE(empty.log_syncs, 1u);
 }
 
-TEST(Store, CheckpointIsAnEqualStoreAndRefusesAnExistingTarget) {
-  const TempDir dir;
-  const auto store = OpenOrDie(dir.file("db"), Creating());
-  WriteBatch batch;
-  batch.Put(Table::kMeta, "seq", Fixed64(3));
-  batch.Put(Table::kVectors, "v", std::string(300, 'x'));
-  ASSERT_OK(store->Write(batch, false));
-  ASSERT_OK(store->AdvanceLowWater(3));
-  ASSERT_OK(store->Checkpoint(dir.file("copy")));
-  EXPECT_THAT(store->Checkpoint(dir.file("copy")), StatusIs(StatusCode::kAlreadyExists));
-  batch.Clear();
-  batch.Put(Table::kVectors, "v2", "later");
-  ASSERT_OK(store->Write(batch, false));
-
-  StoreOptions options = Creating();
-  options.create_if_missing = false;
-  const auto copy = OpenOrDie(dir.file("copy"), options);
-  EXPECT_EQ(Contents(copy.get(), Table::kVectors).size(), 1u);
-  EXPECT_EQ(Contents(copy.get(), Table::kMeta), Contents(store.get(), Table::kMeta));
-  EXPECT_OK(copy->VerifyChecksums());
-}
-
 TEST(Store, SequenceBelowTheLowWaterMarkIsDataLoss) {
   const TempDir dir;
   {

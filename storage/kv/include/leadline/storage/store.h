@@ -145,10 +145,9 @@ class Store {
 
   /// Moves memtables to table files; the log becomes empty.
   virtual Status Flush() = 0;
-  /// Rewrites one table so that deleted data leaves the disk.
+  /// Rewrites one table so that deleted data leaves the disk. RocksDB does this by itself in time;
+  /// tests make it happen at the moment that they are about.
   virtual Status Compact(Table table) = 0;
-  /// Writes a consistent copy of the newest state into `directory` (must not exist), online.
-  virtual Status Checkpoint(const std::string& directory) = 0;
   /// Reads everything and compares all checksums; kDataLoss names the first bad file.
   virtual Status VerifyChecksums() = 0;
   /// Records `sequence` durably as a floor for the next open (called after seal, flush, close).
