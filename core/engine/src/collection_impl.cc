@@ -130,8 +130,10 @@ Result<WriteResult> CollectionImpl::Delete(const std::vector<std::string>& ids) 
   return Write(batch);
 }
 
-Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
+Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter,
+                                                const DeleteOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database_->WritableCore());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(core));
   LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(pinned, filter));
@@ -139,25 +141,29 @@ Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
   total.sequence = pinned->sequence();
   std::vector<PreparedOp> ops;
   const auto flush = [&]() -> Status {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_ASSIGN_OR_RETURN(const WriteResult done, Commit(std::move(ops)));
     ops.clear();
     total.sequence = done.sequence;
     total.deleted += done.deleted;
+    if (options.progress) {
+      options.progress(total);
+    }
     return {};
   };
-  LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
-      core.get(), *view.collection, 1, kLastOrdinal, view.visibility, CallControl{},
-      [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
-        PreparedOp op;
-        op.kind = WriteBatch::Kind::kDelete;
-        op.record.id = record.id;
-        op.expected_ordinal = ordinal;
-        ops.push_back(std::move(op));
-        if (ops.size() == kDeleteBatch) {
-          LEADLINE_RETURN_IF_ERROR(flush());
-        }
-        return true;
-      }));
+  LEADLINE_RETURN_IF_ERROR(
+      VisitStoreRecords(core.get(), *view.collection, 1, kLastOrdinal, view.visibility, control,
+                        [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
+                          PreparedOp op;
+                          op.kind = WriteBatch::Kind::kDelete;
+                          op.record.id = record.id;
+                          op.expected_ordinal = ordinal;
+                          ops.push_back(std::move(op));
+                          if (ops.size() == kDeleteBatch) {
+                            LEADLINE_RETURN_IF_ERROR(flush());
+                          }
+                          return true;
+                        }));
   if (!ops.empty()) {
     LEADLINE_RETURN_IF_ERROR(flush());
   }
@@ -350,11 +356,11 @@ Result<CollectionStats> CollectionImpl::Stats() {
   return stats;
 }
 
-Status CollectionImpl::Optimize(const std::function<void(std::string_view, double)>& progress,
-                                const CancelToken* cancel) {
+Status CollectionImpl::Optimize(const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
-  return database_->maintenance().Optimize(state, progress, cancel);
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
+  return database_->maintenance().Optimize(state, options.progress, control);
 }
 
 }  // namespace leadline::engine

@@ -47,7 +47,7 @@ Status StoreImpl::Compact(Table table) {
   return FromRocks(compacted, "cannot compact the store");
 }
 
-Status StoreImpl::VerifyChecksums() {
+Status StoreImpl::VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch) {
   LEADLINE_RETURN_IF_ERROR(fork_.Check());
   const ReaderLock lock(&mutex_);
   LEADLINE_RETURN_IF_ERROR(CheckReadable());
@@ -55,13 +55,17 @@ Status StoreImpl::VerifyChecksums() {
   read.verify_checksums = true;
   read.fill_cache = false;
   read.readahead_size = size_t{1} << 20;
-  LEADLINE_RETURN_IF_ERROR(
-      FromRocks(core_->db->VerifyFileChecksums(read), "store file is damaged"));
-  LEADLINE_RETURN_IF_ERROR(FromRocks(core_->db->VerifyChecksum(read), "store file is damaged"));
-  return VerifyLogs();
+  ReadWatch reads(watch);
+  const rocksdb::Status files = core_->db->VerifyFileChecksums(read);
+  LEADLINE_RETURN_IF_ERROR(reads.stopped());
+  LEADLINE_RETURN_IF_ERROR(FromRocks(files, "store file is damaged"));
+  const rocksdb::Status blocks = core_->db->VerifyChecksum(read);
+  LEADLINE_RETURN_IF_ERROR(reads.stopped());
+  LEADLINE_RETURN_IF_ERROR(FromRocks(blocks, "store file is damaged"));
+  return VerifyLogs(&reads);
 }
 
-Status StoreImpl::VerifyLogs() {
+Status StoreImpl::VerifyLogs(ReadWatch* watch) {
   const SyncedFiles synced =
       options_.read_only ? SyncMark::Read(options_.fs, directory_).files : core_->files->synced();
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
@@ -71,6 +75,7 @@ Status StoreImpl::VerifyLogs() {
     if (!name) {
       continue;
     }
+    LEADLINE_RETURN_IF_ERROR(watch->Before(0));
     const std::string path = JoinPath(directory_, file);
     const Result<LogScan> scan = ScanLog(options_.fs, path, name->kind, 0);
     if (scan.status().code() == StatusCode::kNotFound) {

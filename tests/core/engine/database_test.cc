@@ -429,7 +429,7 @@ TEST_F(DatabaseTest, CancelledAndLateCallsFailWithoutPartialResults) {
   ReadOptions read;
   read.cancel = &token;
   EXPECT_THAT(collection_->Count(std::nullopt, read), StatusIs(StatusCode::kCancelled));
-  EXPECT_THAT(collection_->Optimize({}, &token), StatusIs(StatusCode::kCancelled));
+  EXPECT_THAT(collection_->Optimize({.cancel = &token}), StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(collection_->Count(std::nullopt).value(), 100U);
 }
 

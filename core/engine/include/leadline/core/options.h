@@ -1,9 +1,11 @@
 #pragma once
 
-/// What can be chosen when a database or a collection is opened or created.
+/// What can be chosen when a database or a collection is opened or created, or a long call is made.
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "leadline/core/types.h"
@@ -72,6 +74,16 @@ struct DatabaseOptions {
   /// Everything read and written goes through this; null means the system's files.
   FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
+};
+
+/// Ends and watches one call that may take long. Such calls look at the token and the time at least
+/// once in 1,024 rows or 1 MiB of a file, and between the files that they verify as a whole.
+struct CallOptions {
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none; past it the call fails with kDeadlineExceeded
+  const CancelToken* cancel = nullptr;
+  /// Told what is being done and the share of that which is done, in [0, 1]; it must not close the
+  /// database.
+  std::function<void(std::string_view, double)> progress = {};
 };
 
 }  // namespace leadline
