@@ -99,9 +99,10 @@ Status BuildDatabase(const AnnBenchOptions& options, const std::string& path,
     result->ingest_s = SecondsSince(ingest_started);
     const int64_t build_started = Clock::System()->MonotonicNanos();
     ProgressBar bar(console, "build", 0, "");
-    LEADLINE_RETURN_IF_ERROR(collection->Optimize(
-        [&bar](std::string_view stage, double share) { bar.UpdateStage(stage, share); },
-        stop.token()));
+    CallOptions call;
+    call.cancel = stop.token();
+    call.progress = [&bar](std::string_view stage, double share) { bar.UpdateStage(stage, share); };
+    LEADLINE_RETURN_IF_ERROR(collection->Optimize(call));
     result->build_s = SecondsSince(build_started);
   }
   return database->Close();

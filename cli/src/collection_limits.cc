@@ -8,11 +8,6 @@
 namespace leadline::cli {
 namespace {
 
-constexpr size_t kMaxVectorFields = 16;
-constexpr size_t kMaxTextFields = 256;
-constexpr size_t kMaxTextFieldBytes = 512;
-constexpr size_t kMaxLanguageBytes = 64;
-
 Status CheckRange(std::string_view what, std::string_view flag, size_t value, size_t min,
                   size_t max) {
   return value >= min && value <= max

@@ -14,10 +14,11 @@ struct BackupArguments {
 };
 
 Result<ExitCode> RunBackup(const BackupArguments& args, Console& console) {
+  LongStep step(console, "backup");
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                             OpenForReading(args.where.database));
-  LongStep step(console, "backup");
-  LEADLINE_RETURN_IF_ERROR(database->Backup(args.to));
+  LEADLINE_RETURN_IF_ERROR(
+      step.Explain(database->Backup(args.to, step.options()), "no backup was left"));
   const ExitCode code = step.Finish(ExitCode::kDone);
   if (console.json()) {
     WriteJsonLine(console, {{"backup", args.to}});
@@ -40,7 +41,8 @@ Command BackupCommand() {
   return {
       "backup", "Copy one consistent state into a new directory, while writes go on",
       "Copies records, collections and indexes. Runs kept by `eval run --save` (the folder runs in "
-      "DB)\nare files of their own and not in it: copy that folder too.\n"
+      "DB)\nare files of their own and not in it: copy that folder too. Stopped by Ctrl-C, it "
+      "leaves nothing.\n"
       "--json: {\"backup\":TO}.",
       DeclareBackup};
 }

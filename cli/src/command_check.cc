@@ -9,9 +9,9 @@
 namespace leadline::cli {
 namespace {
 
-Result<CheckReport> Check(const std::string& path) {
+Result<CheckReport> Check(const std::string& path, const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenForReading(path));
-  return database->Check();
+  return database->Check(options);
 }
 
 void PrintJson(const CheckReport& report, Console& console) {
@@ -38,7 +38,7 @@ void PrintTable(const CheckReport& report, Console& console) {
 
 Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
   LongStep step(console, "check");
-  Result<CheckReport> checked = Check(args.database);
+  Result<CheckReport> checked = Check(args.database, step.options());
   CheckReport report;
   if (checked.ok()) {
     report = *std::move(checked);
@@ -46,7 +46,7 @@ Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
     // Too damaged to open is a finding, not a failure to look.
     report.problems.push_back({"IO", args.database, checked.status().message()});
   } else {
-    return checked.status();
+    return step.Explain(checked.status(), "nothing was found out");
   }
   const ExitCode code = step.Finish(report.ok() ? ExitCode::kDone : ExitCode::kNegativeVerdict);
   if (console.json()) {
@@ -67,7 +67,8 @@ CommandBody DeclareCheck(Arguments& arguments) {
 
 Command CheckCommand() {
   return {"check", "Prove that indexes, locations and counters agree with the store",
-          "Writes nothing and works beside a writer. Exit code 1 when damage was found.\n"
+          "Writes nothing and works beside a writer. Exit code 1 when damage was found, 130 when "
+          "Ctrl-C stopped it.\n"
           "--json: {\"ok\":bool,\"rows\":N,\"problems\":[{\"invariant\",\"where\",\"detail\"}]}.",
           DeclareCheck};
 }

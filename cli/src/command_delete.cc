@@ -10,8 +10,6 @@
 namespace leadline::cli {
 namespace {
 
-constexpr size_t kPageRecords = 1000;
-
 struct DeleteArguments {
   DatabaseArguments where;
   std::vector<std::string> ids;
@@ -32,38 +30,27 @@ Status DeleteIds(Collection& collection, const std::vector<std::string>& ids, Wr
   return OkStatus();
 }
 
-std::vector<std::string> IdsOf(const std::vector<Record>& records) {
-  std::vector<std::string> ids;
-  ids.reserve(records.size());
-  for (const Record& record : records) {
-    ids.push_back(record.id);
-  }
-  return ids;
-}
-
-/// Deletes what matches now, page after page, so that it can be stopped in between.
-Result<WriteResult> DeleteMatching(const OpenedCollection& opened, const Filter& filter,
+/// Deletes what matches now; stopped in between, the error tells how much that was.
+Result<WriteResult> DeleteMatching(Collection& collection, const Filter& filter,
                                    const SignalStop& stop, Console& console) {
-  ScrollOptions scrolling;
-  scrolling.filter = filter;
-  scrolling.limit = kPageRecords;
-  scrolling.read.with_vectors = false;
-  scrolling.read.with_payload = false;
-  scrolling.read.cancel = stop.token();
-  LEADLINE_ASSIGN_OR_RETURN(scrolling.read.snapshot, opened.database->TakeSnapshot());
-  WriteResult total;
-  total.sequence = scrolling.read.snapshot->sequence();
+  uint64_t deleted = 0;
   ProgressBar bar(console, "delete", 0, "records");
-  do {
-    LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, opened.collection->Scroll(scrolling));
-    LEADLINE_RETURN_IF_ERROR(DeleteIds(*opened.collection, IdsOf(page.records), &total));
-    bar.Update(total.deleted);
-    scrolling.cursor = page.next_cursor;
-    if (stop.requested()) {
-      return CancelledError("stopped by a signal: deleted=" + std::to_string(total.deleted));
-    }
-  } while (!scrolling.cursor.empty());
-  return total;
+  DeleteOptions options;
+  options.cancel = stop.token();
+  options.progress = [&](const WriteResult& so_far) {
+    deleted = so_far.deleted;
+    bar.Update(deleted);
+  };
+  const Result<WriteResult> done = collection.DeleteWhere(filter, options);
+  if (done.ok()) {
+    return done;
+  }
+  const std::string so_far = "deleted=" + std::to_string(deleted);
+  Status failed = done.status();
+  if (failed.code() == StatusCode::kCancelled) {
+    return CancelledError("stopped by a signal: " + so_far);
+  }
+  return deleted > 0 ? failed.WithContext("not all was deleted, " + so_far) : failed;
 }
 
 Result<ExitCode> RunDelete(const DeleteArguments& args, Console& console) {
@@ -75,7 +62,7 @@ Result<ExitCode> RunDelete(const DeleteArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(OpenedCollection opened, OpenForWriting(args.where));
   WriteResult done;
   if (filter) {
-    LEADLINE_ASSIGN_OR_RETURN(done, DeleteMatching(opened, *filter, stop, console));
+    LEADLINE_ASSIGN_OR_RETURN(done, DeleteMatching(*opened.collection, *filter, stop, console));
   } else {
     LEADLINE_RETURN_IF_ERROR(DeleteIds(*opened.collection, args.ids, &done));
   }
@@ -100,8 +87,8 @@ CommandBody DeclareDelete(Arguments& arguments) {
 
 Command DeleteCommand() {
   return {"delete", "Delete records by id or by filter",
-          "Unknown ids are no error and are not counted. Ctrl-C stops --filter between pages; what "
-          "was\n"
+          "Unknown ids are no error and are not counted. Ctrl-C stops --filter between batches; "
+          "what was\n"
           "deleted stays deleted.\n"
           "--json: {\"deleted\":N,\"sequence\":S}.",
           DeclareDelete};

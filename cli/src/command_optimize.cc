@@ -10,8 +10,6 @@
 namespace leadline::cli {
 namespace {
 
-constexpr uint64_t kMaxThreads = 64;
-
 struct OptimizeArguments {
   DatabaseArguments where;
   uint64_t threads = 1;
@@ -23,9 +21,10 @@ Status OptimizeOne(Database& database, const std::string& name, const SignalStop
                             database.OpenCollection(name));
   {
     ProgressBar bar(console, name, 0, "");
-    LEADLINE_RETURN_IF_ERROR(collection->Optimize(
-        [&bar](std::string_view stage, double share) { bar.UpdateStage(stage, share); },
-        stop.token()));
+    CallOptions call;
+    call.cancel = stop.token();
+    call.progress = [&bar](std::string_view stage, double share) { bar.UpdateStage(stage, share); };
+    LEADLINE_RETURN_IF_ERROR(collection->Optimize(call));
   }
   LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection->Stats());
   if (console.json()) {

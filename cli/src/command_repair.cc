@@ -15,8 +15,11 @@ struct RepairArguments {
 
 Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
   LongStep step(console, "repair");
-  LEADLINE_ASSIGN_OR_RETURN(const RepairReport report,
-                            Database::Repair(args.where.database, args.accept_loss));
+  const Result<RepairReport> repaired =
+      Database::Repair(args.where.database, args.accept_loss, step.options());
+  LEADLINE_RETURN_IF_ERROR(
+      step.Explain(repaired.status(), "what was mended stays, the next repair goes on"));
+  const RepairReport& report = *repaired;
   const ExitCode code = step.Finish(ExitCode::kDone);
   if (console.json()) {
     WriteJsonLine(console, {{"actions", report.actions}, {"lost_data", report.lost_data}});
@@ -46,7 +49,8 @@ CommandBody DeclareRepair(Arguments& arguments) {
 Command RepairCommand() {
   return {"repair", "Fix what check finds in a closed database",
           "Everything but the record store is derived and rebuilt. Nothing is given up without "
-          "--accept-loss.\n--json: {\"actions\":[..],\"lost_data\":bool}.",
+          "--accept-loss.\nStopped by Ctrl-C, what was mended stays; the next repair goes "
+          "on.\n--json: {\"actions\":[..],\"lost_data\":bool}.",
           DeclareRepair};
 }
 

@@ -15,7 +15,8 @@ struct RestoreArguments {
 
 Result<ExitCode> RunRestore(const RestoreArguments& args, Console& console) {
   LongStep step(console, "restore");
-  LEADLINE_RETURN_IF_ERROR(Database::Restore(args.from, args.database));
+  LEADLINE_RETURN_IF_ERROR(step.Explain(Database::Restore(args.from, args.database, step.options()),
+                                        "no database was left"));
   const ExitCode code = step.Finish(ExitCode::kDone);
   if (console.json()) {
     WriteJsonLine(console, {{"restored", args.database}});
@@ -36,7 +37,7 @@ CommandBody DeclareRestore(Arguments& arguments) {
 
 Command RestoreCommand() {
   return {"restore", "Make a database from a backup and check every file on the way",
-          "--json: {\"restored\":DB}.", DeclareRestore};
+          "Stopped by Ctrl-C, it leaves nothing.\n--json: {\"restored\":DB}.", DeclareRestore};
 }
 
 }  // namespace leadline::cli

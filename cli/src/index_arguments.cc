@@ -8,11 +8,11 @@ void DeclareIndex(Arguments& arguments, IndexArguments* target) {
   arguments.Choice(
       &target->codes, "--codes", {"auto", "f32"},
       "what the index searches on; bf16, sq8, sq4 and pq4 do not exist in this version");
-  arguments.Number(&target->m, "--M", "links of a node in hnsw", 2, 256);
+  arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
-                   1, 10000);
+                   1, kMaxEfConstruction);
   arguments.Number(&target->nlist, "--nlist", "lists of ivf; 0 chooses from the row count", 0,
-                   65536);
+                   kMaxNlist);
 }
 
 Result<VectorField> MakeIndexField(const IndexArguments& arguments) {

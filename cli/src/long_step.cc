@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "table_printer.h"
+
 namespace leadline::cli {
 namespace {
 
@@ -20,6 +22,25 @@ LongStep::~LongStep() {
   StopShowing();
 }
 
+CallOptions LongStep::options() {
+  CallOptions options;
+  options.cancel = stop_.token();
+  options.progress = [this](std::string_view stage, double share) {
+    MutexLock lock(&mutex_);
+    doing_ = stage;
+    if (share > 0) {
+      doing_ += " " + FormatFixed(100 * share, 0) + "%";
+    }
+  };
+  return options;
+}
+
+Status LongStep::Explain(const Status& status, std::string_view what_is_left) const {
+  return status.code() == StatusCode::kCancelled
+             ? CancelledError("stopped by a signal: " + std::string(what_is_left))
+             : status;
+}
+
 ExitCode LongStep::Finish(ExitCode code) {
   StopShowing();
   if (!stop_.requested()) {
@@ -32,7 +53,7 @@ ExitCode LongStep::Finish(ExitCode code) {
 void LongStep::Show() {
   MutexLock lock(&mutex_);
   while (!done_) {
-    bar_.UpdateTime(stop_.requested() ? "stopping when it is done, Ctrl-C again ends it now" : "");
+    bar_.UpdateTime(stop_.requested() ? "stopping, Ctrl-C again ends it now" : doing_);
     wake_.WaitFor(&mutex_, kRedrawMillis);
   }
 }

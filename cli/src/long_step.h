@@ -1,18 +1,20 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "console.h"
 #include "exit_code.h"
 #include "leadline/core/mutex.h"
+#include "leadline/core/options.h"
 #include "progress_bar.h"
 #include "signal_stop.h"
 
 namespace leadline::cli {
 
-/// Surrounds one call of the library that takes long and tells nothing on the way. While alive, a
-/// terminal shows the name and the time passed, and a signal lets the call finish; a second one
+/// Surrounds one call of the library that takes long. While alive, a terminal shows the name, the
+/// time passed and what is being done, and a signal ends the call made with options(); a second one
 /// ends the program at once. Externally synchronised.
 class LongStep {
  public:
@@ -21,7 +23,14 @@ class LongStep {
   LongStep(const LongStep&) = delete;
   LongStep& operator=(const LongStep&) = delete;
 
-  /// Takes the line off the terminal. Returns `code`, or kInterrupted where a signal came.
+  /// For the call: the signal's token and the line on the terminal. Borrows this.
+  [[nodiscard]] CallOptions options();
+
+  /// `status` of the call; where the signal ended it, an error that says so and `what_is_left`.
+  [[nodiscard]] Status Explain(const Status& status, std::string_view what_is_left) const;
+
+  /// Takes the line off the terminal. Returns `code`, or kInterrupted where a signal came too late
+  /// to end the call.
   ExitCode Finish(ExitCode code);
 
  private:
@@ -35,6 +44,7 @@ class LongStep {
   Mutex mutex_;
   CondVar wake_;
   bool done_ LEADLINE_GUARDED_BY(mutex_) = false;
+  std::string doing_ LEADLINE_GUARDED_BY(mutex_);
   std::thread shower_;  // last: it uses the members above
 };
 

@@ -1,4 +1,8 @@
+#include <chrono>
+#include <filesystem>
+#include <functional>
 #include <string>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -198,7 +202,7 @@ TEST_F(DatabaseCommands, ExpiryTimesSurviveScrollAndIngest) {
   EXPECT_EQ(Leadline({"scroll", db_, "again", "--with-vectors", "--json"}).out, scroll.out);
 }
 
-TEST_F(DatabaseCommands, SignalStopsDeletingByFilterBetweenPages) {
+TEST_F(DatabaseCommands, SignalStopsDeletingByFilterBetweenBatches) {
   std::string rows;
   for (int i = 0; i < 60'000; ++i) {
     rows += "{\"id\":\"m" + std::to_string(i) + "\",\"vector\":[1,2,3,4],\"m\":1}\n";
@@ -228,6 +232,59 @@ TEST_F(DatabaseCommands, SignalStopsDeletingByFilterBetweenPages) {
   EXPECT_EQ(Leadline({"delete", db_, "c", "--filter", "m = 1", "--json"}).OneJson()["deleted"],
             left - 100);
   EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+}
+
+/// Runs the program until a signal ends it in the middle of its work; `prepare` comes before each
+/// run.
+ProgramOutput StopInTheMiddle(const std::vector<std::string>& words,
+                              const std::function<void()>& prepare) {
+  prepare();
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(Leadline(words).exit_code, 0);
+  const auto whole = std::chrono::steady_clock::now() - started;
+  ProgramOutput stopped;
+  // The signal must come after the program listens and before it is done: look for that moment.
+  for (const int percent : {50, 30, 70, 40, 60, 20, 80, 50, 30, 70}) {
+    prepare();
+    RunningProgram running(words);
+    std::this_thread::sleep_for(whole * percent / 100);
+    running.Signal(SIGINT);
+    stopped = running.Wait();
+    if (stopped.err.find("stopped by a signal: ") != std::string::npos) {
+      break;
+    }
+  }
+  EXPECT_EQ(stopped.exit_code, 130) << stopped.out << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("stopped by a signal: "));
+  EXPECT_TRUE(stopped.out.empty()) << stopped.out;
+  return stopped;
+}
+
+TEST_F(DatabaseCommands, SignalStopsCheckBackupRestoreAndRepair) {
+  std::string rows;
+  for (int i = 0; i < 60'000; ++i) {
+    rows += "{\"id\":\"m" + std::to_string(i) + "\",\"vector\":[1,2,3,4],\"m\":1}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  ASSERT_EQ(Leadline({"ingest", db_, "c", dir_.file("many.jsonl"), "--batch", "20000"}).exit_code,
+            0);
+  ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  const auto nothing_of = [](const std::string& directory) {
+    EXPECT_FALSE(std::filesystem::exists(directory));
+    EXPECT_FALSE(std::filesystem::exists(directory + ".partial"));
+  };
+  StopInTheMiddle({"check", db_}, [] {});
+  const std::string to = dir_.file("to");
+  StopInTheMiddle({"backup", db_, to}, [&] { std::filesystem::remove_all(to); });
+  nothing_of(to);
+  const std::string backup = dir_.file("backup");
+  ASSERT_EQ(Leadline({"backup", db_, backup}).exit_code, 0);
+  StopInTheMiddle({"restore", backup, to}, [&] { std::filesystem::remove_all(to); });
+  nothing_of(to);
+  StopInTheMiddle({"repair", db_}, [&] { std::filesystem::remove_all(db_ + "/segments"); });
+  EXPECT_EQ(Leadline({"repair", db_}).exit_code, 0);
+  EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+  EXPECT_EQ(Count(), 60'100U);
 }
 
 TEST_F(DatabaseCommands, ListStatsAndDropSpeakOfCollections) {

@@ -218,7 +218,7 @@ class Scenario {
     if (!backup_.has_value()) {
       return std::nullopt;
     }
-    return Note(Database::Restore(kBackup, kRestored, fs_), "restore") ? backup_ : std::nullopt;
+    return Note(Database::Restore(kBackup, kRestored, {}, fs_), "restore") ? backup_ : std::nullopt;
   }
 
   bool Reopen() {
@@ -238,7 +238,7 @@ class Scenario {
       Note(database_->Close(), "close");
       database_.reset();
     }
-    Note(Database::Repair(kPath, /*accept_loss=*/false, fs_).status(), "repair");
+    Note(Database::Repair(kPath, /*accept_loss=*/false, {}, fs_).status(), "repair");
   }
 
   FileSystem* const fs_;

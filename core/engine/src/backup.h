@@ -4,6 +4,7 @@
 #include <string>
 
 #include "database_core.h"
+#include "long_call.h"
 
 namespace leadline::engine {
 
@@ -12,10 +13,12 @@ namespace leadline::engine {
 /// copy is made beside `to` and renamed at the end, so `to` is whole or absent. Damaged segments
 /// are left out; they are rebuilt where the copy is opened.
 /// Errors: kAlreadyExists (`to`, or `to`.partial that no earlier backup left), kResourceExhausted,
-/// store and I/O faults; then nothing is left.
-Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to);
+/// store and I/O faults, what stops `call`; then nothing is left.
+Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to,
+                      LongCall* call);
 
 /// Opens `from` read-only, verifies it and copies it to `to` as BackupDatabase does.
-Status RestoreDatabase(const std::string& from, const std::string& to, FileSystem* file_system);
+Status RestoreDatabase(const std::string& from, const std::string& to, const CallOptions& call,
+                       FileSystem* file_system);
 
 }  // namespace leadline::engine

@@ -11,11 +11,6 @@ namespace leadline::engine {
 namespace {
 
 constexpr size_t kMaxNameBytes = 4096;
-constexpr uint32_t kMaxFields = 16;
-constexpr uint32_t kMaxTextFields = 256;
-constexpr uint32_t kMaxM = 256;
-constexpr uint32_t kMaxEfConstruction = 10'000;
-constexpr uint32_t kMaxNlist = 65'536;
 constexpr uint64_t kMaxSegmentRows = 0xFFFF'FFFE;
 
 void PutByte(std::string* out, uint8_t value) {
@@ -79,7 +74,7 @@ Status GetVectorField(Decoder* decoder, VectorField* field) {
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->ef_construction));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->nlist));
   LEADLINE_RETURN_IF_ERROR(CheckRange("dim", field->dim, 1, kMaxDim));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("m", field->m, 2, kMaxM));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("m", field->m, kMinM, kMaxM));
   LEADLINE_RETURN_IF_ERROR(
       CheckRange("ef_construction", field->ef_construction, 1, kMaxEfConstruction));
   return CheckRange("nlist", field->nlist, 0, kMaxNlist);
@@ -186,8 +181,8 @@ Result<CollectionEntry> DecodeCollectionEntry(std::string_view bytes) {
   uint32_t count = 0;
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed32(&entry.id));
   LEADLINE_RETURN_IF_ERROR(GetText(&decoder, &entry.name));
-  LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxFields, &count));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors", count, 1, kMaxFields));
+  LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxVectorFields, &count));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors", count, 1, kMaxVectorFields));
   LEADLINE_RETURN_IF_ERROR(CheckRange("number", entry.id, 1, UINT32_MAX));
   entry.options.vectors.resize(count);
   for (VectorField& field : entry.options.vectors) {
@@ -260,7 +255,7 @@ Result<GroupEntry> DecodeGroupEntry(std::string_view bytes) {
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed64(&entry.last_ordinal));
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed64(&entry.build_sequence));
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed64(&entry.rows));
-  LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxFields, &count));
+  LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxVectorFields, &count));
   entry.fields.resize(count);
   LEADLINE_RETURN_IF_ERROR(CheckRange("first_ordinal", entry.first_ordinal, 1, UINT64_MAX - 1));
   LEADLINE_RETURN_IF_ERROR(

@@ -34,11 +34,12 @@ struct IndexedRow {
 class CollectionChecker {
  public:
   CollectionChecker(const PinnedSnapshot& pinned, const CollectionState& collection,
-                    std::shared_ptr<const ReadState> state, CheckReport* report)
+                    std::shared_ptr<const ReadState> state, LongCall* call, CheckReport* report)
       : core_(pinned.core().get()),
         pinned_(pinned),
         collection_(collection),
         state_(std::move(state)),
+        call_(call),
         report_(report) {}
 
   Status Run() {
@@ -46,7 +47,7 @@ class CollectionChecker {
     LEADLINE_RETURN_IF_ERROR(CheckLocations());
     LEADLINE_RETURN_IF_ERROR(CheckOrphanVectors());
     CheckRanges();
-    CheckFiles();
+    LEADLINE_RETURN_IF_ERROR(CheckFiles());
     LEADLINE_RETURN_IF_ERROR(CheckCounters());
     for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
       LEADLINE_RETURN_IF_ERROR(CheckRows(f));
@@ -60,6 +61,12 @@ class CollectionChecker {
   }
 
  private:
+  /// Every stage goes once over the rows of one field, or of all.
+  Status Begin(std::string_view what) {
+    return call_->Begin("checking " + std::string(what) + " of " + collection_.entry().name,
+                        state_->live_rows);
+  }
+
   void Report(std::string invariant, std::string where, std::string detail) {
     rows_wrong_ = rows_wrong_ || (invariant != "I2" && invariant != "I5" && invariant != "I7");
     if (report_->problems.size() < kMaxProblems) {
@@ -81,9 +88,11 @@ class CollectionChecker {
   }
 
   Status CheckRecords() {
+    LEADLINE_RETURN_IF_ERROR(Begin("records"));
     const auto it = core_->store->NewIterator(kv::Table::kRecords,
                                               CollectionPrefix(collection_.id()), pinned_.store());
     for (; it->Valid(); it->Next()) {
+      LEADLINE_RETURN_IF_ERROR(call_->Before(it->value().size()));
       const uint64_t ordinal = OrdinalOfKey(it->key());
       const std::string where = "record " + std::to_string(ordinal);
       Result<StoredRecord> record = DecodeRecord(it->value());
@@ -116,9 +125,11 @@ class CollectionChecker {
   }
 
   Status CheckLocations() {
+    LEADLINE_RETURN_IF_ERROR(Begin("locations"));
     const auto it = core_->store->NewIterator(kv::Table::kLocations,
                                               CollectionPrefix(collection_.id()), pinned_.store());
     for (; it->Valid(); it->Next()) {
+      LEADLINE_RETURN_IF_ERROR(call_->Before(it->key().size()));
       const std::string id(it->key().substr(sizeof(uint32_t)));
       const uint64_t ordinal =
           it->value().size() == sizeof(uint64_t) ? DecodeFixed64(it->value().data()) : 0;
@@ -143,9 +154,11 @@ class CollectionChecker {
 
   Status CheckOrphanVectors() {
     for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
+      LEADLINE_RETURN_IF_ERROR(Begin("vectors"));
       const auto it = core_->store->NewIterator(kv::Table::kVectors,
                                                 VectorPrefix(collection_.id(), f), pinned_.store());
       for (; it->Valid(); it->Next()) {
+        LEADLINE_RETURN_IF_ERROR(call_->Before(it->value().size()));
         const LiveRecord* record = FindLive(OrdinalOfKey(it->key()));
         if (record == nullptr || ((record->fields >> f) & 1U) == 0) {
           Report("I1", "vector " + std::to_string(OrdinalOfKey(it->key())),
@@ -216,14 +229,16 @@ class CollectionChecker {
     return false;
   }
 
-  void CheckFiles() {
+  Status CheckFiles() {
     for (const auto& group : *state_->groups) {
       for (const auto& segment : group->segments) {
+        LEADLINE_RETURN_IF_ERROR(Begin("segment files"));
         if (segment != nullptr && segment->Contents() == nullptr) {
           Report(segment->damaged() ? "I5" : "IO", segment->path(), segment->damage().message());
         }
       }
     }
+    return {};
   }
 
   Status CheckCounters() {
@@ -282,9 +297,11 @@ class CollectionChecker {
 
   Status CheckRows(uint32_t f) {
     const VectorField& field = collection_.fields()[f];
+    LEADLINE_RETURN_IF_ERROR(Begin("search rows"));
     std::vector<std::pair<uint64_t, uint64_t>> damaged;
     std::vector<bool> seen(live_.size(), false);
     LEADLINE_RETURN_IF_ERROR(VisitRows(f, &damaged, [&](const IndexedRow& row) -> Status {
+      LEADLINE_RETURN_IF_ERROR(call_->Before(2 * field.dim * sizeof(float)));
       const std::string what = row.where + " ordinal " + std::to_string(row.ordinal);
       const LiveRecord* record = FindLive(row.ordinal);
       if (record == nullptr || ((record->fields >> f) & 1U) == 0) {
@@ -343,8 +360,8 @@ class CollectionChecker {
     visibility.sequence = pinned_.sequence();
     visibility.now_ms = pinned_.now_ms();
     visibility.snapshot = pinned_.store();
-    const CallControl control;
-    Searcher searcher(core_, collection_, state_, f, visibility, control);
+    LEADLINE_RETURN_IF_ERROR(Begin("exact search"));
+    Searcher searcher(core_, collection_, state_, f, visibility, call_->control());
     LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> queries, SampleQueries(f));
     std::vector<std::vector<Candidate>> expected(queries.size());
@@ -389,8 +406,9 @@ class CollectionChecker {
     const VectorField& field = collection_.fields()[f];
     const simd::MetricDistance distance(field.metric, field.dim);
     return VisitStoreRecords(
-        core_, collection_, 1, UINT64_MAX - 1, visibility, CallControl{},
+        core_, collection_, 1, UINT64_MAX - 1, visibility, call_->control(),
         [&](uint64_t ordinal, const StoredRecord& /*record*/) -> Result<bool> {
+          LEADLINE_RETURN_IF_ERROR(call_->Before(queries.size() * field.dim * sizeof(float)));
           LEADLINE_ASSIGN_OR_RETURN(
               const std::optional<std::string> bytes,
               Read(kv::Table::kVectors, VectorKey(collection_.id(), f, ordinal)));
@@ -416,6 +434,7 @@ class CollectionChecker {
   const PinnedSnapshot& pinned_;
   const CollectionState& collection_;
   const std::shared_ptr<const ReadState> state_;
+  LongCall* const call_;
   CheckReport* const report_;
   std::vector<LiveRecord> live_;
   bool rows_wrong_ = false;
@@ -423,9 +442,18 @@ class CollectionChecker {
 
 }  // namespace
 
-Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned) {
+Status VerifyStore(kv::Store* store, LongCall* call) {
+  LEADLINE_ASSIGN_OR_RETURN(const kv::StoreStats stats, store->Stats());
+  LEADLINE_RETURN_IF_ERROR(call->Begin("verifying the store", stats.disk_bytes));
+  return store->VerifyChecksums([call](uint64_t done_bytes) { return call->At(done_bytes); });
+}
+
+Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call) {
   CheckReport report;
-  const Status sums = pinned.core()->store->VerifyChecksums();
+  const Status sums = VerifyStore(pinned.core()->store.get(), call);
+  if (IsStop(sums)) {
+    return sums;
+  }
   if (!sums.ok()) {
     report.problems.push_back({"IO", "store", sums.message()});
   }
@@ -434,7 +462,11 @@ Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned) {
     if (state == nullptr) {
       continue;
     }
-    const Status checked = CollectionChecker(pinned, *collection, std::move(state), &report).Run();
+    const Status checked =
+        CollectionChecker(pinned, *collection, std::move(state), call, &report).Run();
+    if (IsStop(checked)) {
+      return checked;
+    }
     if (!checked.ok()) {
       report.problems.push_back({"IO", collection->entry().name, checked.message()});
     }

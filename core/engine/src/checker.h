@@ -1,6 +1,7 @@
 #pragma once
 
 #include "leadline/core/database.h"
+#include "long_call.h"
 #include "read_view.h"
 
 namespace leadline::engine {
@@ -15,7 +16,11 @@ namespace leadline::engine {
 ///   I7 counters equal recounts
 ///   I8 vectors in segments and tail equal the stored ones, and exact search over them equals a
 ///      scan of the store (compared where the rows themselves are right)
+/// What could not be read is a problem "IO"; an error is only what stopped `call`.
 /// Cost: reads everything once; memory 16 bytes a record.
-Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned);
+Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call);
+
+/// Compares all checksums of the store, as a stage of `call`.
+Status VerifyStore(kv::Store* store, LongCall* call);
 
 }  // namespace leadline::engine

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "keys.h"
-#include "leadline/core/hash.h"
 #include "leadline/text/embedder.h"
 #include "prepared_batch.h"
 #include "record_access.h"
@@ -38,21 +37,6 @@ Result<uint64_t> ParseCursor(const std::string& cursor) {
                              "a next_cursor of an earlier page");
   }
   return ordinal;
-}
-
-/// Hash of what approximate answers depend on besides the rows.
-uint64_t IndexBuild(const ReadState& state) {
-  std::vector<uint64_t> parts = {state.TailRows()};
-  for (const auto& group : *state.groups) {
-    for (const auto& segment : group->segments) {
-      if (segment != nullptr) {
-        const FieldSegment& entry = segment->entry();
-        parts.insert(parts.end(),
-                     {entry.info.segment_id, entry.identity.size, entry.identity.hash});
-      }
-    }
-  }
-  return Hash64(parts.data(), parts.size() * sizeof(uint64_t));
 }
 
 /// Runs `read(snapshot)` on the newest state; on kAborted again, in the end on a pinned snapshot.
@@ -146,8 +130,10 @@ Result<WriteResult> CollectionImpl::Delete(const std::vector<std::string>& ids) 
   return Write(batch);
 }
 
-Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
+Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter,
+                                                const DeleteOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database_->WritableCore());
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(core));
   LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(pinned, filter));
@@ -155,25 +141,29 @@ Result<WriteResult> CollectionImpl::DeleteWhere(const Filter& filter) {
   total.sequence = pinned->sequence();
   std::vector<PreparedOp> ops;
   const auto flush = [&]() -> Status {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_ASSIGN_OR_RETURN(const WriteResult done, Commit(std::move(ops)));
     ops.clear();
     total.sequence = done.sequence;
     total.deleted += done.deleted;
+    if (options.progress) {
+      options.progress(total);
+    }
     return {};
   };
-  LEADLINE_RETURN_IF_ERROR(VisitStoreRecords(
-      core.get(), *view.collection, 1, kLastOrdinal, view.visibility, CallControl{},
-      [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
-        PreparedOp op;
-        op.kind = WriteBatch::Kind::kDelete;
-        op.record.id = record.id;
-        op.expected_ordinal = ordinal;
-        ops.push_back(std::move(op));
-        if (ops.size() == kDeleteBatch) {
-          LEADLINE_RETURN_IF_ERROR(flush());
-        }
-        return true;
-      }));
+  LEADLINE_RETURN_IF_ERROR(
+      VisitStoreRecords(core.get(), *view.collection, 1, kLastOrdinal, view.visibility, control,
+                        [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
+                          PreparedOp op;
+                          op.kind = WriteBatch::Kind::kDelete;
+                          op.record.id = record.id;
+                          op.expected_ordinal = ordinal;
+                          ops.push_back(std::move(op));
+                          if (ops.size() == kDeleteBatch) {
+                            LEADLINE_RETURN_IF_ERROR(flush());
+                          }
+                          return true;
+                        }));
   if (!ops.empty()) {
     LEADLINE_RETURN_IF_ERROR(flush());
   }
@@ -342,7 +332,6 @@ Result<CollectionStats> CollectionImpl::Stats() {
   CollectionStats stats;
   stats.rows = view.state->live_rows;
   stats.tail_rows = view.state->TailRows();
-  stats.index_build = IndexBuild(*view.state);
   for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
     stats.resident_bytes += chunk->resident_bytes();
   }
@@ -367,11 +356,11 @@ Result<CollectionStats> CollectionImpl::Stats() {
   return stats;
 }
 
-Status CollectionImpl::Optimize(const std::function<void(std::string_view, double)>& progress,
-                                const CancelToken* cancel) {
+Status CollectionImpl::Optimize(const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
-  return database_->maintenance().Optimize(state, progress, cancel);
+  LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
+  return database_->maintenance().Optimize(state, options.progress, control);
 }
 
 }  // namespace leadline::engine

@@ -24,7 +24,7 @@ class CollectionImpl final : public Collection {
   Result<WriteResult> Write(const WriteBatch& batch) override;
   Result<WriteResult> Upsert(std::vector<Record> records) override;
   Result<WriteResult> Delete(const std::vector<std::string>& ids) override;
-  Result<WriteResult> DeleteWhere(const Filter& filter) override;
+  Result<WriteResult> DeleteWhere(const Filter& filter, const DeleteOptions& options) override;
 
   Result<std::vector<std::optional<Record>>> Get(const std::vector<std::string>& ids,
                                                  const ReadOptions& options) override;
@@ -40,8 +40,7 @@ class CollectionImpl final : public Collection {
   [[nodiscard]] Result<std::shared_ptr<const Embedder>> OpenEmbedder() override;
 
   Result<CollectionStats> Stats() override;
-  Status Optimize(const std::function<void(std::string_view, double)>& progress,
-                  const CancelToken* cancel) override;
+  Status Optimize(const CallOptions& options) override;
 
  private:
   /// State of this very collection in `core`; kNotFound once it was dropped.

@@ -30,8 +30,8 @@ class DatabaseImpl final : public Database {
 
   Status Flush() override;
   Result<DatabaseStats> Stats() override;
-  Status Backup(const std::string& to) override;
-  Result<CheckReport> Check() override;
+  Status Backup(const std::string& to, const CallOptions& options) override;
+  Result<CheckReport> Check(const CallOptions& options) override;
 
   Status Close() override { return handle_->Close(); }
 
@@ -178,16 +178,18 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
   return stats;
 }
 
-Status DatabaseImpl::Backup(const std::string& to) {
+Status DatabaseImpl::Backup(const std::string& to, const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
-  return BackupDatabase(core, to);
+  LEADLINE_ASSIGN_OR_RETURN(LongCall call, LongCall::Start(core->clock, options));
+  return BackupDatabase(core, to, &call);
 }
 
-Result<CheckReport> DatabaseImpl::Check() {
+Result<CheckReport> DatabaseImpl::Check(const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, handle_->Core());
+  LEADLINE_ASSIGN_OR_RETURN(LongCall call, LongCall::Start(core->clock, options));
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(std::move(core)));
-  return CheckDatabase(*pinned);
+  return CheckDatabase(*pinned, &call);
 }
 
 }  // namespace
@@ -200,8 +202,9 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
   return std::unique_ptr<Database>(std::make_unique<engine::DatabaseImpl>(std::move(handle)));
 }
 
-Status Database::Restore(const std::string& from, const std::string& to, FileSystem* file_system) {
-  return engine::RestoreDatabase(from, to, file_system);
+Status Database::Restore(const std::string& from, const std::string& to, const CallOptions& options,
+                         FileSystem* file_system) {
+  return engine::RestoreDatabase(from, to, options, file_system);
 }
 
 }  // namespace leadline

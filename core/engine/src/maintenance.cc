@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "group_builder.h"
+#include "long_call.h"
 
 namespace leadline::engine {
 namespace {
@@ -227,7 +228,7 @@ Status Maintenance::Build(Job job, const std::shared_ptr<CollectionState>& colle
     if (status.ok()) {
       status = BuildAndPublish(collection.get(), pick, progress, control, &lane, built);
     }
-    if (!status.ok() && status.code() != StatusCode::kCancelled && !collection->dropped()) {
+    if (!status.ok() && !IsStop(status) && !collection->dropped()) {
       collection->backoff.Failed(lane, status, core_->clock->MonotonicNanos());
     }
   }
@@ -267,9 +268,7 @@ Status Maintenance::BuildAndPublish(CollectionState* collection, const PickBuild
 }
 
 Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
-                             const Progress& progress, const CancelToken* cancel) {
-  CallControl control;
-  control.cancel = cancel;
+                             const Progress& progress, CallControl control) {
   control.owner_cancel = &stop_;
   LEADLINE_RETURN_IF_ERROR(control.Check());
   // What is written from now on is the business of a later call.

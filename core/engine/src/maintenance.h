@@ -36,9 +36,9 @@ class Maintenance {
   /// at once when sealing fails (the message says why), and after kThrottleLimitMs anyway.
   Status ThrottleWriter(const CollectionState& collection);
   /// Seals what was written before the call and builds until PickOptimizeBuild has nothing more.
-  /// kCancelled by its token or by Stop, also while it waits for its turn.
+  /// Stopped by `control` or by Stop, also while it waits for its turn.
   Status Optimize(const std::shared_ptr<CollectionState>& collection, const Progress& progress,
-                  const CancelToken* cancel);
+                  CallControl control);
   /// Cancels running builds, those of Optimize too, and waits for them.
   void Stop();
 

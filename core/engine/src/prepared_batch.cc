@@ -10,7 +10,6 @@
 namespace leadline::engine {
 namespace {
 
-constexpr size_t kMaxVectorFields = 16;
 constexpr size_t kMaxShownBytes = 64;
 // Squared norms must stay finite in f32, also when two such vectors are subtracted.
 constexpr float kMaxAbsValue = 1e15F;
@@ -177,9 +176,10 @@ Status ValidateCollectionOptions(const CollectionOptions& options) {
       return InvalidFieldError("vector field named twice", "vectors", field.name, "unique names");
     }
     LEADLINE_RETURN_IF_ERROR(InRange("dim", field.dim, 1, kMaxDim));
-    LEADLINE_RETURN_IF_ERROR(InRange("m", field.m, 2, 256));
-    LEADLINE_RETURN_IF_ERROR(InRange("ef_construction", field.ef_construction, 1, 10'000));
-    LEADLINE_RETURN_IF_ERROR(InRange("nlist", field.nlist, 0, 65'536));
+    LEADLINE_RETURN_IF_ERROR(InRange("m", field.m, kMinM, kMaxM));
+    LEADLINE_RETURN_IF_ERROR(
+        InRange("ef_construction", field.ef_construction, 1, kMaxEfConstruction));
+    LEADLINE_RETURN_IF_ERROR(InRange("nlist", field.nlist, 0, kMaxNlist));
     if (field.codes != CodeType::kAuto && field.codes != CodeType::kF32) {
       return UnimplementedError("codes are not available: vector=" + field.name +
                                 " field=codes value=" + std::string(CodeTypeName(field.codes)) +
@@ -187,18 +187,19 @@ Status ValidateCollectionOptions(const CollectionOptions& options) {
           .WithField("codes", "auto|f32");
     }
   }
-  LEADLINE_RETURN_IF_ERROR(InRange("text_fields", options.text_fields.size(), 0, 256));
+  LEADLINE_RETURN_IF_ERROR(InRange("text_fields", options.text_fields.size(), 0, kMaxTextFields));
   for (const std::string& field : options.text_fields) {
-    LEADLINE_RETURN_IF_ERROR(InRange("text field name bytes", field.size(), 1, 512));
+    LEADLINE_RETURN_IF_ERROR(InRange("text field name bytes", field.size(), 1, kMaxTextFieldBytes));
   }
   LEADLINE_RETURN_IF_ERROR(InRange("embedder name bytes", options.embedder.size(), 0, 128));
-  return InRange("language code bytes", options.language.size(), 0, 64);
+  return InRange("language code bytes", options.language.size(), 0, kMaxLanguageBytes);
 }
 
 Status ValidateDatabaseOptions(const DatabaseOptions& options) {
   LEADLINE_RETURN_IF_ERROR(InRange("interval_ms", options.interval_ms, 1, 60'000));
-  LEADLINE_RETURN_IF_ERROR(InRange("background_threads", options.background_threads, 1, 64));
-  LEADLINE_RETURN_IF_ERROR(InRange("search_threads", options.search_threads, 1, 64));
+  LEADLINE_RETURN_IF_ERROR(
+      InRange("background_threads", options.background_threads, 1, kMaxThreads));
+  LEADLINE_RETURN_IF_ERROR(InRange("search_threads", options.search_threads, 1, kMaxThreads));
   LEADLINE_RETURN_IF_ERROR(InRange("seal_rows", options.seal_rows, 16, 10'000'000));
   return InRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30);
 }

@@ -9,6 +9,7 @@
 #include "keys.h"
 #include "leadline/core/database.h"
 #include "leadline/storage/store.h"
+#include "long_call.h"
 #include "prepared_batch.h"
 #include "stored_record.h"
 
@@ -22,12 +23,19 @@ constexpr size_t kRepairBatchBytes = size_t{4} << 20;
 /// forgetting the published groups, the segments. Works on the store alone.
 class CollectionRepair {
  public:
-  CollectionRepair(kv::Store* store, CollectionEntry entry, bool accept_loss, RepairReport* report)
-      : store_(store), entry_(std::move(entry)), accept_loss_(accept_loss), report_(report) {}
+  CollectionRepair(kv::Store* store, CollectionEntry entry, bool accept_loss, LongCall* call,
+                   RepairReport* report)
+      : store_(store),
+        entry_(std::move(entry)),
+        accept_loss_(accept_loss),
+        call_(call),
+        report_(report) {}
 
   Status Run() {
     LEADLINE_RETURN_IF_ERROR(ScanRecords());
     LEADLINE_RETURN_IF_ERROR(RemoveOrphanVectors());
+    // The last place to stop: from here on less is found than before, until the end.
+    LEADLINE_RETURN_IF_ERROR(call_->Begin("writing locations of " + entry_.name, 0));
     const std::string begin = CollectionPrefix(entry_.id);
     const std::string end = CollectionPrefix(entry_.id + 1);
     batch_.DeleteRange(kv::Table::kLocations, begin, end);
@@ -51,8 +59,10 @@ class CollectionRepair {
 
  private:
   Status ScanRecords() {
+    LEADLINE_RETURN_IF_ERROR(call_->Begin("reading records of " + entry_.name, 0));
     const auto it = store_->NewIterator(kv::Table::kRecords, CollectionPrefix(entry_.id));
     for (; it->Valid(); it->Next()) {
+      LEADLINE_RETURN_IF_ERROR(call_->Before(it->value().size()));
       const uint64_t ordinal = OrdinalOfKey(it->key());
       highest_ = std::max(highest_, ordinal);
       Result<StoredRecord> record = DecodeRecord(it->value());
@@ -113,9 +123,11 @@ class CollectionRepair {
   }
 
   Status RemoveOrphanVectors() {
+    LEADLINE_RETURN_IF_ERROR(call_->Begin("reading vectors of " + entry_.name, 0));
     for (uint32_t f = 0; f < entry_.options.vectors.size(); ++f) {
       const auto it = store_->NewIterator(kv::Table::kVectors, VectorPrefix(entry_.id, f));
       for (; it->Valid(); it->Next()) {
+        LEADLINE_RETURN_IF_ERROR(call_->Before(it->value().size()));
         LEADLINE_ASSIGN_OR_RETURN(
             const std::optional<std::string> record,
             store_->Get(kv::Table::kRecords, OrdinalKey(entry_.id, OrdinalOfKey(it->key()))));
@@ -143,10 +155,20 @@ class CollectionRepair {
   kv::Store* const store_;
   const CollectionEntry entry_;
   const bool accept_loss_;
+  LongCall* const call_;
   RepairReport* const report_;
   kv::WriteBatch batch_;
   std::map<std::string, uint64_t> newest_;
   uint64_t highest_ = 0;
+};
+
+/// What one repair is given and tells.
+struct RepairRun {
+  std::string path;
+  bool accept_loss = false;
+  DatabaseOptions options;
+  LongCall* call = nullptr;
+  RepairReport report;
 };
 
 /// What has to be done to a database, going by its check.
@@ -160,14 +182,13 @@ struct Diagnosis {
 /// Collections to repair, by name; nothing means all of them.
 using Wanted = std::optional<std::set<std::string>>;
 
-Status RepairStore(const std::string& path, bool accept_loss, FileSystem* fs, const Wanted& wanted,
-                   RepairReport* report) {
+Status RepairStore(RepairRun* run, const Wanted& wanted) {
   kv::StoreOptions options;
-  options.fs = fs;
+  options.fs = run->options.file_system;
   options.sequence_key = std::string(kSequenceKey);
-  options.accept_log_loss = accept_loss;
+  options.accept_log_loss = run->accept_loss;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<kv::Store> store,
-                            kv::Store::Open(JoinPath(path, "store"), options));
+                            kv::Store::Open(JoinPath(run->path, "store"), options));
   std::vector<CollectionEntry> entries;
   {
     const auto it = store->NewIterator(kv::Table::kMeta, kCatalogPrefix);
@@ -180,25 +201,27 @@ Status RepairStore(const std::string& path, bool accept_loss, FileSystem* fs, co
   for (CollectionEntry& entry : entries) {
     if (!wanted.has_value() || wanted->count(entry.name) > 0) {
       LEADLINE_RETURN_IF_ERROR(
-          CollectionRepair(store.get(), std::move(entry), accept_loss, report).Run());
+          CollectionRepair(store.get(), std::move(entry), run->accept_loss, run->call, &run->report)
+              .Run());
     }
   }
   LEADLINE_RETURN_IF_ERROR(store->Flush());
   return store->Close();
 }
 
-Result<Diagnosis> Diagnose(const std::string& path, const DatabaseOptions& options,
-                           RepairReport* report) {
+Result<Diagnosis> Diagnose(RepairRun* run) {
   Diagnosis diagnosis;
-  const Result<std::unique_ptr<Database>> database = Database::Open(path, options);
+  LEADLINE_RETURN_IF_ERROR(run->call->Begin("opening the database", 0));
+  const Result<std::unique_ptr<Database>> database = Database::Open(run->path, run->options);
   if (!database.ok()) {
     if (database.status().code() != StatusCode::kDataLoss) {
       return database.status();
     }
-    report->actions.emplace_back("did not open: " + database.status().message());
+    run->report.actions.emplace_back("did not open: " + database.status().message());
     return diagnosis;
   }
-  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, (*database)->Check());
+  LEADLINE_ASSIGN_OR_RETURN(const CallOptions rest, run->call->Rest());
+  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, (*database)->Check(rest));
   LEADLINE_RETURN_IF_ERROR((*database)->Close());
   diagnosis.opens = true;
   diagnosis.sound = check.ok();
@@ -214,47 +237,46 @@ Result<Diagnosis> Diagnose(const std::string& path, const DatabaseOptions& optio
 }
 
 /// Mends the store as far as the diagnosis asks for it; what is derived from it follows later.
-Status MendStore(const std::string& path, bool accept_loss, const DatabaseOptions& options,
-                 Diagnosis diagnosis, RepairReport* report) {
-  FileSystem* fs = options.file_system;
-  if (!diagnosis.opens && accept_loss) {
+Status MendStore(RepairRun* run, Diagnosis diagnosis) {
+  if (!diagnosis.opens && run->accept_loss) {
     // Cut the log first: with that alone everything else is often sound.
-    report->lost_data = true;
-    LEADLINE_RETURN_IF_ERROR(RepairStore(path, true, fs, std::set<std::string>(), report));
-    LEADLINE_ASSIGN_OR_RETURN(diagnosis, Diagnose(path, options, report));
+    run->report.lost_data = true;
+    LEADLINE_RETURN_IF_ERROR(RepairStore(run, std::set<std::string>()));
+    LEADLINE_ASSIGN_OR_RETURN(diagnosis, Diagnose(run));
   }
   if (!diagnosis.opens || diagnosis.all_collections) {
-    return RepairStore(path, accept_loss, fs, std::nullopt, report);
+    return RepairStore(run, std::nullopt);
   }
-  return diagnosis.collections.empty()
-             ? OkStatus()
-             : RepairStore(path, accept_loss, fs, diagnosis.collections, report);
+  return diagnosis.collections.empty() ? OkStatus() : RepairStore(run, diagnosis.collections);
 }
 
 /// Rebuilds every damaged segment and everything that was forgotten.
-Status RebuildDerived(const std::string& path, const DatabaseOptions& options,
-                      RepairReport* report) {
+Status RebuildDerived(RepairRun* run) {
+  LEADLINE_RETURN_IF_ERROR(run->call->Begin("opening the database", 0));
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            Database::Open(path, options));
+                            Database::Open(run->path, run->options));
+  LEADLINE_ASSIGN_OR_RETURN(CallOptions rest, run->call->Rest());
   // Reads every segment file, which is how a damaged body shows.
-  LEADLINE_RETURN_IF_ERROR(database->Check().status());
+  LEADLINE_RETURN_IF_ERROR(database->Check(rest).status());
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names, database->ListCollections());
   for (const std::string& name : names) {
     LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
                               database->OpenCollection(name));
     LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection->Stats());
     if (stats.degraded) {
-      report->actions.push_back("collection " + name + ": rebuilt " +
-                                std::to_string(stats.damaged_segments) + " segment files");
+      run->report.actions.push_back("collection " + name + ": rebuilt " +
+                                    std::to_string(stats.damaged_segments) + " segment files");
     }
-    LEADLINE_RETURN_IF_ERROR(collection->Optimize());
+    LEADLINE_ASSIGN_OR_RETURN(rest, run->call->Rest());
+    LEADLINE_RETURN_IF_ERROR(collection->Optimize(rest));
   }
-  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, database->Check());
+  LEADLINE_ASSIGN_OR_RETURN(rest, run->call->Rest());
+  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, database->Check(rest));
   if (!check.ok()) {
     const CheckProblem& first = check.problems.front();
-    report->actions.push_back("not repaired: " + std::to_string(check.problems.size()) +
-                              " problems, the first: " + first.invariant + " " + first.where +
-                              ": " + first.detail);
+    run->report.actions.push_back("not repaired: " + std::to_string(check.problems.size()) +
+                                  " problems, the first: " + first.invariant + " " + first.where +
+                                  ": " + first.detail);
   }
   return database->Close();
 }
@@ -263,20 +285,23 @@ Status RebuildDerived(const std::string& path, const DatabaseOptions& options,
 }  // namespace engine
 
 Result<RepairReport> Database::Repair(const std::string& path, bool accept_loss,
-                                      FileSystem* file_system) {
-  RepairReport report;
-  DatabaseOptions options;
-  options.file_system = file_system != nullptr ? file_system : FileSystem::Posix();
-  options.background_maintenance = false;
-  LEADLINE_ASSIGN_OR_RETURN(engine::Diagnosis diagnosis, engine::Diagnose(path, options, &report));
+                                      const CallOptions& options, FileSystem* file_system) {
+  LEADLINE_ASSIGN_OR_RETURN(engine::LongCall call,
+                            engine::LongCall::Start(Clock::System(), options));
+  engine::RepairRun run;
+  run.path = path;
+  run.accept_loss = accept_loss;
+  run.options.file_system = file_system != nullptr ? file_system : FileSystem::Posix();
+  run.options.background_maintenance = false;
+  run.call = &call;
+  LEADLINE_ASSIGN_OR_RETURN(engine::Diagnosis diagnosis, engine::Diagnose(&run));
   if (diagnosis.sound) {
-    report.actions.emplace_back("nothing to do: every invariant holds");
-    return report;
+    run.report.actions.emplace_back("nothing to do: every invariant holds");
+    return std::move(run.report);
   }
-  LEADLINE_RETURN_IF_ERROR(
-      engine::MendStore(path, accept_loss, options, std::move(diagnosis), &report));
-  LEADLINE_RETURN_IF_ERROR(engine::RebuildDerived(path, options, &report));
-  return report;
+  LEADLINE_RETURN_IF_ERROR(engine::MendStore(&run, std::move(diagnosis)));
+  LEADLINE_RETURN_IF_ERROR(engine::RebuildDerived(&run));
+  return std::move(run.report);
 }
 
 }  // namespace leadline

@@ -15,6 +15,8 @@ using rocksdb::Slice;
 constexpr std::string_view kCurrent = "/CURRENT";
 constexpr std::string_view kLogArchive = "/archive";
 
+thread_local ReadWatch* current_watch = nullptr;
+
 bool HasSuffix(std::string_view path, std::string_view suffix) {
   return path.size() >= suffix.size() && path.substr(path.size() - suffix.size()) == suffix;
 }
@@ -71,6 +73,13 @@ class RandomAccessAdapter final : public rocksdb::FSRandomAccessFile {
 
   IOStatus Read(uint64_t offset, size_t n, const IOOptions&, Slice* result, char* scratch,
                 IODebugContext*) const override {
+    if (ReadWatch* watch = ReadWatch::Current(); watch != nullptr) {
+      const Status wanted = watch->Before(n);
+      if (!wanted.ok()) {
+        *result = Slice();
+        return ToRocks(wanted);
+      }
+    }
     return Deliver(target_->Read(offset, n, scratch), result);
   }
 
@@ -208,6 +217,27 @@ std::optional<LogName> ParseLogName(std::string_view path) {
     name.number = name.number * 10 + static_cast<uint64_t>(c - '0');
   }
   return name;
+}
+
+ReadWatch::ReadWatch(const Watch& watch) : watch_(watch) {
+  current_watch = this;
+}
+
+ReadWatch::~ReadWatch() {
+  stopped_.IgnoreError();  // whoever read was told
+  current_watch = nullptr;
+}
+
+ReadWatch* ReadWatch::Current() {
+  return current_watch;
+}
+
+Status ReadWatch::Before(uint64_t bytes) {
+  if (stopped_.ok() && watch_) {
+    stopped_ = watch_(done_bytes_);
+    done_bytes_ += bytes;
+  }
+  return stopped_;
 }
 
 RocksDbFileSystem::RocksDbFileSystem(leadline::FileSystem* target, bool read_only)
@@ -466,7 +496,7 @@ IOStatus RocksDbFileSystem::LinkFile(const std::string& from, const std::string&
     case StatusCode::kResourceExhausted:
       return ToRocks(linked);
     default:
-      // Another file system, or one without links: a checkpoint copies instead.
+      // Another file system, or one without links: RocksDB copies instead.
       return IOStatus::NotSupported(linked.ToString());
   }
 }

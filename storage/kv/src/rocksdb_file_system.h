@@ -59,6 +59,33 @@ struct SyncedFiles {
   LogPosition manifest;
 };
 
+/// While alive, `watch` (may be empty) is told how much RocksDB has read so far from tables and
+/// blobs on this thread. Its first error fails that read and every later one, which ends a long
+/// call of RocksDB. At most one on a thread; not for calls that remember a failed read.
+class ReadWatch {
+ public:
+  using Watch = std::function<Status(uint64_t done_bytes)>;
+
+  explicit ReadWatch(const Watch& watch);
+  ReadWatch(const ReadWatch&) = delete;
+  ReadWatch& operator=(const ReadWatch&) = delete;
+  ~ReadWatch();
+
+  /// The one that is alive on this thread, or null.
+  static ReadWatch* Current();
+
+  /// Asks before a read of `bytes`.
+  Status Before(uint64_t bytes);
+
+  /// The error of the watch, or OK.
+  [[nodiscard]] const Status& stopped() const { return stopped_; }
+
+ private:
+  const Watch& watch_;
+  uint64_t done_bytes_ = 0;
+  Status stopped_;
+};
+
 /// Thread-safe, except where a comment says otherwise.
 class RocksDbFileSystem final : public rocksdb::FileSystem {
  public:

@@ -37,8 +37,7 @@ class StoreImpl final : public Store {
   std::shared_ptr<const StoreSnapshot> NewSnapshot() override;
   Status Flush() override;
   Status Compact(Table table) override;
-  Status Checkpoint(const std::string& directory) override;
-  Status VerifyChecksums() override;
+  Status VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch) override;
   Status AdvanceLowWater(uint64_t sequence) override;
   Result<StoreStats> Stats() override;
   [[nodiscard]] Status Health() const override;
@@ -55,7 +54,7 @@ class StoreImpl final : public Store {
   Status CheckReadable() const LEADLINE_REQUIRES_SHARED(mutex_);
   Status CheckWritable() const LEADLINE_REQUIRES_SHARED(mutex_);
   Status FlushTables() LEADLINE_REQUIRES_SHARED(mutex_);
-  Status VerifyLogs() LEADLINE_REQUIRES_SHARED(mutex_);
+  Status VerifyLogs(ReadWatch* watch) LEADLINE_REQUIRES_SHARED(mutex_);
   Status SyncLogLocked() LEADLINE_REQUIRES_SHARED(mutex_);
   Status AdvanceLowWaterLocked(uint64_t sequence) LEADLINE_REQUIRES_SHARED(mutex_);
   Result<uint64_t> StoredSequenceLocked() LEADLINE_REQUIRES_SHARED(mutex_);

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <rocksdb/utilities/checkpoint.h>
-
 #include "log_scan.h"
 #include "low_water.h"
 #include "rocksdb_status.h"
@@ -49,39 +47,7 @@ Status StoreImpl::Compact(Table table) {
   return FromRocks(compacted, "cannot compact the store");
 }
 
-Status StoreImpl::Checkpoint(const std::string& directory) {
-  LEADLINE_RETURN_IF_ERROR(fork_.Check());
-  const ReaderLock lock(&mutex_);
-  LEADLINE_RETURN_IF_ERROR(CheckWritable());
-  FileSystem* fs = options_.fs;
-  LEADLINE_ASSIGN_OR_RETURN(const std::string target, fs->AbsolutePath(directory));
-  if (fs->FileExists(target).ok()) {
-    return AlreadyExistsError("checkpoint directory exists: directory=" + target);
-  }
-  // Under another name until it is whole: a directory with the final name can be opened.
-  const std::string partial = target + ".partial";
-  LEADLINE_RETURN_IF_ERROR(DeleteRecursively(fs, partial));
-  rocksdb::Checkpoint* raw = nullptr;
-  LEADLINE_RETURN_IF_ERROR(
-      FromRocks(rocksdb::Checkpoint::Create(core_->db.get(), &raw), "cannot start a checkpoint"));
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  Status done = FromRocks(checkpoint->CreateCheckpoint(partial), "cannot write the checkpoint");
-  if (done.ok()) {
-    done = LowWater::Write(fs, partial, low_water_.sequence());
-  }
-  if (done.ok()) {
-    done = fs->RenameFile(partial, target);
-  }
-  if (!done.ok()) {
-    DeleteRecursively(fs, partial).IgnoreError();
-    return done;
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Directory> parent,
-                            fs->OpenDirectory(DirectoryName(target)));
-  return parent->Sync();
-}
-
-Status StoreImpl::VerifyChecksums() {
+Status StoreImpl::VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch) {
   LEADLINE_RETURN_IF_ERROR(fork_.Check());
   const ReaderLock lock(&mutex_);
   LEADLINE_RETURN_IF_ERROR(CheckReadable());
@@ -89,13 +55,17 @@ Status StoreImpl::VerifyChecksums() {
   read.verify_checksums = true;
   read.fill_cache = false;
   read.readahead_size = size_t{1} << 20;
-  LEADLINE_RETURN_IF_ERROR(
-      FromRocks(core_->db->VerifyFileChecksums(read), "store file is damaged"));
-  LEADLINE_RETURN_IF_ERROR(FromRocks(core_->db->VerifyChecksum(read), "store file is damaged"));
-  return VerifyLogs();
+  ReadWatch reads(watch);
+  const rocksdb::Status files = core_->db->VerifyFileChecksums(read);
+  LEADLINE_RETURN_IF_ERROR(reads.stopped());
+  LEADLINE_RETURN_IF_ERROR(FromRocks(files, "store file is damaged"));
+  const rocksdb::Status blocks = core_->db->VerifyChecksum(read);
+  LEADLINE_RETURN_IF_ERROR(reads.stopped());
+  LEADLINE_RETURN_IF_ERROR(FromRocks(blocks, "store file is damaged"));
+  return VerifyLogs(&reads);
 }
 
-Status StoreImpl::VerifyLogs() {
+Status StoreImpl::VerifyLogs(ReadWatch* watch) {
   const SyncedFiles synced =
       options_.read_only ? SyncMark::Read(options_.fs, directory_).files : core_->files->synced();
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
@@ -105,6 +75,7 @@ Status StoreImpl::VerifyLogs() {
     if (!name) {
       continue;
     }
+    LEADLINE_RETURN_IF_ERROR(watch->Before(0));
     const std::string path = JoinPath(directory_, file);
     const Result<LogScan> scan = ScanLog(options_.fs, path, name->kind, 0);
     if (scan.status().code() == StatusCode::kNotFound) {

@@ -4,9 +4,12 @@
 #include "leadline/core/call_control.h"
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -98,6 +101,43 @@ class CallControlTest : public testing::QuietEngineTest {
           << "at look " << at << " of " << looks << ": " << status.ToString();
       clock_.monotonic_nanos = 1;
     }
+  }
+
+  /// Ends `call` at the first thing it tells, then at the second, and so on. What it is told at the
+  /// very end comes too late.
+  void EndAtEveryReport(const std::function<Status(const CallOptions&)>& call) {
+    size_t reports = 0;
+    CallOptions options;
+    options.progress = [&](std::string_view what, double share) {
+      EXPECT_FALSE(what.empty());
+      EXPECT_GE(share, 0);
+      EXPECT_LE(share, 1);
+      ++reports;
+    };
+    EXPECT_OK(call(options));
+    const size_t all = reports;
+    EXPECT_GE(all, 4U);
+    for (size_t at = 1; at < all; at += 1 + all / 20) {
+      CancelToken token;
+      options.cancel = &token;
+      reports = 0;
+      options.progress = [&](std::string_view /*what*/, double /*share*/) {
+        if (++reports == at) {
+          token.Cancel();
+        }
+      };
+      EXPECT_THAT(call(options), StatusIs(StatusCode::kCancelled)) << at << " of " << all;
+      EXPECT_EQ(reports, at) << "it went on";
+    }
+    CallOptions late;
+    late.timeout_ms = 1;
+    late.progress = [&](std::string_view /*what*/, double /*share*/) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      clock_.monotonic_nanos.fetch_add(5'000'000);
+    };
+    EXPECT_THAT(call(late), StatusIs(StatusCode::kDeadlineExceeded));
+    late.timeout_ms = -1;
+    EXPECT_THAT(call(late), StatusIs(StatusCode::kInvalidArgument, "field=timeout_ms value=-1"));
   }
 
   const std::vector<float> queries_ = std::vector<float>(64 * kDim, 0.0F);
@@ -233,6 +273,108 @@ TEST_F(CallControlTest, ScanOfADamagedSegmentLooksByDistances) {
   EndAtEveryLook([&](const CancelToken* token) {
     options.cancel = token;
     return Search(options, 32);
+  });
+}
+
+TEST_F(CallControlTest, ChecksEndAtWhateverTheyTell) {
+  FillTexts(kRows, 300);
+  ASSERT_OK(collection_->Optimize());
+  FillTexts(10, 300);
+  EndAtEveryReport([&](const CallOptions& options) { return database_->Check(options).status(); });
+  EndAtEveryLook([&](const CancelToken* token) {
+    CallOptions options;
+    options.timeout_ms = kForeverMs;
+    options.cancel = token;
+    return database_->Check(options).status();
+  });
+}
+
+TEST_F(CallControlTest, BackupsAndRestoresEndAtWhateverTheyTellAndLeaveNothing) {
+  FillTexts(kRows, 3000);
+  ASSERT_OK(collection_->Optimize());
+  FillTexts(10, 300);
+  int copies = 0;
+  const auto copy = [&](const std::function<Status(const std::string& to)>& make) {
+    const std::string to = dir_.file("copy" + std::to_string(++copies));
+    Status made = make(to);
+    EXPECT_EQ(std::filesystem::exists(to), made.ok());
+    EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
+    return made;
+  };
+  EndAtEveryReport([&](const CallOptions& options) {
+    return copy([&](const std::string& to) { return database_->Backup(to, options); });
+  });
+  const std::string backup = dir_.file("backup");
+  ASSERT_OK(database_->Backup(backup));
+  EndAtEveryReport([&](const CallOptions& options) {
+    return copy([&](const std::string& to) { return Database::Restore(backup, to, options); });
+  });
+  Close();
+  options_.create_if_missing = false;
+  for (const char* whole : {"db", "backup", "copy1"}) {
+    ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_.file(whole), options_));
+    ASSERT_OK_AND_ASSIGN(const CheckReport report, database_->Check());
+    EXPECT_TRUE(report.ok()) << whole;
+    EXPECT_EQ(report.rows, kRows) << whole;
+  }
+}
+
+TEST_F(CallControlTest, OptimizeEndsAtItsDeadlineAndCountsAsNoFailedBuild) {
+  FillTexts(kRows, 10);
+  CallOptions options;
+  options.timeout_ms = 1000;
+  options.progress = [&](std::string_view /*what*/, double /*share*/) {
+    clock_.monotonic_nanos.fetch_add(2'000'000'000);
+  };
+  EXPECT_THAT(collection_->Optimize(options), StatusIs(StatusCode::kDeadlineExceeded));
+  EXPECT_EQ(collection_->Stats()->last_build_error, "");
+  EXPECT_OK(collection_->Optimize());
+}
+
+TEST_F(CallControlTest, DeletingByFilterEndsBetweenBatchesAndTellsHowFarItCame) {
+  constexpr uint64_t kMany = 2500;
+  FillTexts(kMany, 10);
+  const Filter all = Filter::Parse("n >= 0").value();
+  CancelToken token;
+  uint64_t told = 0;
+  DeleteOptions options;
+  options.cancel = &token;
+  options.progress = [&](const WriteResult& so_far) {
+    EXPECT_GT(so_far.deleted, told);
+    told = so_far.deleted;
+    token.Cancel();
+  };
+  EXPECT_THAT(collection_->DeleteWhere(all, options), StatusIs(StatusCode::kCancelled));
+  EXPECT_GT(told, 0U);
+  EXPECT_LT(told, kMany / 2);
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), kMany - told);
+  const uint64_t first = told;
+  EXPECT_THAT(collection_->DeleteWhere(all, options), StatusIs(StatusCode::kCancelled));
+  EXPECT_EQ(told, first) << "it had been told before it began";
+  options.cancel = nullptr;
+  options.timeout_ms = 1000;
+  told = 0;
+  options.progress = [&](const WriteResult& so_far) {
+    told = so_far.deleted;
+    clock_.monotonic_nanos.fetch_add(2'000'000'000);
+  };
+  EXPECT_THAT(collection_->DeleteWhere(all, options), StatusIs(StatusCode::kDeadlineExceeded));
+  EXPECT_GT(told, 0U);
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), kMany - first - told);
+  options.timeout_ms = -1;
+  EXPECT_THAT(collection_->DeleteWhere(all, options), StatusIs(StatusCode::kInvalidArgument));
+  ASSERT_OK_AND_ASSIGN(const WriteResult rest, collection_->DeleteWhere(all));
+  EXPECT_EQ(rest.deleted, kMany - first - told);
+}
+
+TEST_F(CallControlTest, DeletingByFilterEndsWhileItLooksForMatches) {
+  FillTexts(60, 100'000);  // 6 MB
+  const Filter none = Filter::Parse("text LIKE 'nobody%'").value();
+  EndAtEveryLook([&](const CancelToken* token) {
+    DeleteOptions options;
+    options.timeout_ms = kForeverMs;
+    options.cancel = token;
+    return collection_->DeleteWhere(none, options).status();
   });
 }
 

@@ -123,6 +123,50 @@ TEST_F(CheckTest, I2RecordWithoutLocation) {
   ExpectRepaired();
 }
 
+TEST_F(CheckTest, RepairThatIsStoppedAnywhereIsMendedByTheNext) {
+  const auto damage = [&] {
+    Damage([](StoreForge* forge) {
+      forge->Delete(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"));
+      forge->Put(Table::kVectors, engine::VectorKey(StoreForge::kCollection, 0, 6),
+                 std::string(16, '\0'));
+    });
+  };
+  damage();
+  size_t reports = 0;
+  CallOptions options;
+  options.progress = [&](std::string_view /*what*/, double /*share*/) { ++reports; };
+  ASSERT_OK(Database::Repair(path(), false, options));
+  const size_t all = reports;
+  ASSERT_GT(all, 20U);
+  for (size_t at = 1; at < all; at += 1 + all / 20) {
+    SCOPED_TRACE(std::to_string(at) + " of " + std::to_string(all));
+    damage();
+    CancelToken token;
+    options.cancel = &token;
+    reports = 0;
+    options.progress = [&](std::string_view /*what*/, double /*share*/) {
+      if (++reports == at) {
+        token.Cancel();
+      }
+    };
+    EXPECT_THAT(Database::Repair(path(), false, options), StatusIs(StatusCode::kCancelled));
+    Open();
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+    EXPECT_EQ(Everything(), expected_) << "less is there than before";
+    Close();
+    ExpectRepaired();
+    Close();
+  }
+  damage();
+  options = {};
+  options.timeout_ms = 1;
+  options.progress = [](std::string_view /*what*/, double /*share*/) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  };
+  EXPECT_THAT(Database::Repair(path(), false, options), StatusIs(StatusCode::kDeadlineExceeded));
+  ExpectRepaired();
+}
+
 TEST_F(CheckTest, I1AndI2LocationThatPointsElsewhere) {
   Damage([](StoreForge* forge) {
     forge->Put(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"),

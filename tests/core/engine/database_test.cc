@@ -395,29 +395,6 @@ TEST_F(DatabaseTest, EmbedderOfAnotherVersionIsRefused) {
   EXPECT_THAT(collection_->SearchText("heart"), StatusIs(StatusCode::kFailedPrecondition));
 }
 
-TEST_F(DatabaseTest, IndexBuildChangesWithEveryBuildAndWithTheTail) {
-  options_.background_maintenance = false;
-  ASSERT_OK(database_->Close());
-  database_.reset();
-  Open();
-  Create(OneField(2));
-  std::set<uint64_t> seen;
-  const auto is_new = [&] { return seen.insert(collection_->Stats()->index_build).second; };
-  EXPECT_TRUE(is_new());
-  EXPECT_FALSE(is_new()) << "nothing changed";
-  Fill(100);
-  EXPECT_TRUE(is_new()) << "tail";
-  ASSERT_OK(collection_->Optimize());
-  EXPECT_TRUE(is_new()) << "sealed";
-  const uint64_t sealed = collection_->Stats()->index_build;
-  Reopen();
-  EXPECT_EQ(collection_->Stats()->index_build, sealed);
-  Fill(60, 2);
-  EXPECT_TRUE(is_new()) << "tail again";
-  ASSERT_OK(collection_->Optimize());
-  EXPECT_TRUE(is_new()) << "merged";
-}
-
 TEST_F(DatabaseTest, ExplainNamesSourcesAndStrategies) {
   Create(OneField(4, Metric::kL2, IndexKind::kHnsw));
   Fill(5000);
@@ -452,7 +429,7 @@ TEST_F(DatabaseTest, CancelledAndLateCallsFailWithoutPartialResults) {
   ReadOptions read;
   read.cancel = &token;
   EXPECT_THAT(collection_->Count(std::nullopt, read), StatusIs(StatusCode::kCancelled));
-  EXPECT_THAT(collection_->Optimize({}, &token), StatusIs(StatusCode::kCancelled));
+  EXPECT_THAT(collection_->Optimize({.cancel = &token}), StatusIs(StatusCode::kCancelled));
   EXPECT_EQ(collection_->Count(std::nullopt).value(), 100U);
 }
 

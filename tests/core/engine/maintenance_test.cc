@@ -93,7 +93,7 @@ TEST_F(MaintenanceTest, ABuildOfADroppedCollectionLeavesNoFiles) {
       EXPECT_OK(database_->DropCollection("c"));
     }
   };
-  EXPECT_THAT(collection_->Optimize(drop), StatusIs(StatusCode::kNotFound));
+  EXPECT_THAT(collection_->Optimize({.progress = drop}), StatusIs(StatusCode::kNotFound));
   EXPECT_TRUE(SegmentFiles().empty());
 }
 
@@ -233,14 +233,14 @@ TEST_F(MaintenanceTest, SealingGoesOnBesideALongBuild) {
   std::atomic<bool> building{false};
   std::atomic<bool> release{false};
   std::thread optimizer([&] {
-    EXPECT_OK(collection_->Optimize([&](std::string_view what, double /*share*/) {
+    EXPECT_OK(collection_->Optimize({.progress = [&](std::string_view what, double /*share*/) {
       if (what == "indexing a segment") {
         building = true;
         while (!release) {
           std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
       }
-    }));
+    }}));
   });
   ASSERT_TRUE(Eventually([&] { return building.load(); }));
   // Far more rows than a writer may be ahead of sealing.
@@ -268,13 +268,13 @@ TEST_F(MaintenanceTest, DeletesDuringASealAndAMergeAreReapplied) {
   Fill(50, 100);
   int reports = 0;
   // One row of the sealed part and one of the tail at each report of seal and merge.
-  ASSERT_OK(collection_->Optimize([&](std::string_view /*what*/, double /*share*/) {
+  ASSERT_OK(collection_->Optimize({.progress = [&](std::string_view /*what*/, double /*share*/) {
     if (reports < 20) {
       EXPECT_OK(
           collection_->Delete({"r" + std::to_string(reports), "r" + std::to_string(50 + reports)}));
       ++reports;
     }
-  }));
+  }}));
   EXPECT_GT(reports, 3);
   EXPECT_EQ(collection_->Count(std::nullopt).value(), 100U - 2 * static_cast<uint64_t>(reports));
   EXPECT_EQ(Everything().size(), 100U - 2 * static_cast<size_t>(reports));
@@ -291,14 +291,15 @@ TEST_F(MaintenanceTest, OptimizeEndsAlthoughWritersGoOn) {
   Fill(0, 100);
   CancelToken give_up;
   size_t next = 100;
-  ASSERT_OK(collection_->Optimize(
-      [&](std::string_view /*what*/, double /*share*/) {
-        Fill(next, next + 1);
-        if (++next > 300) {
-          give_up.Cancel();
-        }
-      },
-      &give_up));
+  CallOptions options;
+  options.cancel = &give_up;
+  options.progress = [&](std::string_view /*what*/, double /*share*/) {
+    Fill(next, next + 1);
+    if (++next > 300) {
+      give_up.Cancel();
+    }
+  };
+  ASSERT_OK(collection_->Optimize(options));
   EXPECT_EQ(collection_->Stats()->tail_rows, next - 100);
   ExpectSound();
 }
@@ -311,12 +312,12 @@ TEST_F(MaintenanceTest, OptimizeHearsItsTokenWhileItWaitsForItsTurn) {
   std::atomic<bool> building{false};
   std::atomic<bool> release{false};
   std::thread first([&] {
-    EXPECT_OK(collection_->Optimize([&](std::string_view /*what*/, double /*share*/) {
+    EXPECT_OK(collection_->Optimize({.progress = [&](std::string_view /*what*/, double /*share*/) {
       building = true;
       while (!release) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
       }
-    }));
+    }}));
   });
   ASSERT_TRUE(Eventually([&] { return building.load(); }));
   CancelToken token;
@@ -324,7 +325,7 @@ TEST_F(MaintenanceTest, OptimizeHearsItsTokenWhileItWaitsForItsTurn) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     token.Cancel();
   });
-  EXPECT_THAT(collection_->Optimize({}, &token), StatusIs(StatusCode::kCancelled));
+  EXPECT_THAT(collection_->Optimize({.cancel = &token}), StatusIs(StatusCode::kCancelled));
   canceller.join();
   release = true;
   first.join();
@@ -340,14 +341,15 @@ TEST_F(MaintenanceTest, CloseEndsARunningOptimize) {
   CancelToken unused;
   Status ended;
   std::thread optimizer([&] {
-    ended = collection_->Optimize(
-        [&](std::string_view /*what*/, double /*share*/) {
-          building = true;
-          while (!release) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-          }
-        },
-        &unused);
+    CallOptions options;
+    options.cancel = &unused;
+    options.progress = [&](std::string_view /*what*/, double /*share*/) {
+      building = true;
+      while (!release) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    };
+    ended = collection_->Optimize(options);
   });
   ASSERT_TRUE(Eventually([&] { return building.load(); }));
   std::thread closer([&] { EXPECT_OK(database_->Close()); });
@@ -534,12 +536,12 @@ TEST_F(MaintenanceTest, AGraphThatFailsItsAuditIsRebuiltOnceAndServes) {
   const auto count = [&](std::string_view what, double /*share*/) {
     wider += what == "rebuilding a segment that failed its audit" ? 1 : 0;
   };
-  ASSERT_OK(collection_->Optimize(count));
+  ASSERT_OK(collection_->Optimize({.progress = count}));
   ASSERT_LT(collection_->Stats()->min_self_recall, engine::kSelfRecallFloor)
       << "the test needs a graph that fails";
   EXPECT_EQ(wider, 1);
   for (int again = 0; again < 2; ++again) {
-    ASSERT_OK(collection_->Optimize(count));
+    ASSERT_OK(collection_->Optimize({.progress = count}));
     EXPECT_EQ(wider, 1);
     Reopen();
   }

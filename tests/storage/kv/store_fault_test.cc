@@ -83,9 +83,6 @@ Promises Live(FileSystem* fs, uint64_t first) {
         break;
       }
     }
-    if (store->Health().ok()) {
-      store->Checkpoint("/db/copy" + std::to_string(life)).IgnoreError();
-    }
     store->Close().IgnoreError();
     if (promises.acknowledged != promises.started) {
       return promises;

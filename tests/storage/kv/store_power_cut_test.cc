@@ -35,7 +35,7 @@ struct Image {
   uint64_t started = 0;   ///< batches whose write had begun
 };
 
-/// Runs numbered batches with flushes, checkpoints and reopens; cuts the power at a random sync.
+/// Runs numbered batches with flushes, compactions and reopens; cuts the power at a random sync.
 class Run {
  public:
   Run(Durability durability, uint64_t seed) : durability_(durability), rng_(seed) {}

@@ -169,7 +169,6 @@ TEST(StoreProcesses, HandlesAnswerAnErrorInAForkedChild) {
     check(poisoned(store->SyncLog()));
     check(poisoned(store->Flush()));
     check(poisoned(store->Compact(Table::kRecords)));
-    check(poisoned(store->Checkpoint(dir.file("copy"))));
     check(poisoned(store->VerifyChecksums()));
     check(poisoned(store->AdvanceLowWater(1)));
     check(poisoned(store->Stats().status()));

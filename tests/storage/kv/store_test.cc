@@ -1,5 +1,7 @@
 #include "leadline/storage/store.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -189,26 +191,32 @@ TEST(Store, FlushEmptiesTheLogAndCompactReleasesDeletedRows) {
   EXPECT_GE(empty.log_syncs, 1u);
 }
 
-TEST(Store, CheckpointIsAnEqualStoreAndRefusesAnExistingTarget) {
+TEST(Store, VerifyChecksumsEndsWhereItsWatchSaysSo) {
   const TempDir dir;
   const auto store = OpenOrDie(dir.file("db"), Creating());
   WriteBatch batch;
   batch.Put(Table::kMeta, "seq", Fixed64(3));
-  batch.Put(Table::kVectors, "v", std::string(300, 'x'));
+  batch.Put(Table::kVectors, "v", std::string(3 << 20, 'x'));
   ASSERT_OK(store->Write(batch, false));
-  ASSERT_OK(store->AdvanceLowWater(3));
-  ASSERT_OK(store->Checkpoint(dir.file("copy")));
-  EXPECT_THAT(store->Checkpoint(dir.file("copy")), StatusIs(StatusCode::kAlreadyExists));
-  batch.Clear();
-  batch.Put(Table::kVectors, "v2", "later");
-  ASSERT_OK(store->Write(batch, false));
-
-  StoreOptions options = Creating();
-  options.create_if_missing = false;
-  const auto copy = OpenOrDie(dir.file("copy"), options);
-  EXPECT_EQ(Contents(copy.get(), Table::kVectors).size(), 1u);
-  EXPECT_EQ(Contents(copy.get(), Table::kMeta), Contents(store.get(), Table::kMeta));
-  EXPECT_OK(copy->VerifyChecksums());
+  ASSERT_OK(store->Flush());
+  std::vector<uint64_t> told;
+  ASSERT_OK(store->VerifyChecksums([&](uint64_t done_bytes) {
+    told.push_back(done_bytes);
+    return OkStatus();
+  }));
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  ASSERT_GT(told.size(), 5U);
+  EXPECT_GE(told.back(), uint64_t{3} << 20);
+  for (size_t end = 0; end < told.size(); ++end) {
+    size_t asked = 0;
+    const Status stopped = store->VerifyChecksums(
+        [&](uint64_t) { return asked++ == end ? CancelledError("enough") : OkStatus(); });
+    EXPECT_THAT(stopped, StatusIs(StatusCode::kCancelled, "enough")) << end;
+    EXPECT_EQ(asked, end + 1) << "nothing is read after the answer";
+  }
+  EXPECT_OK(store->Health());
+  EXPECT_OK(store->Write(batch, true));
+  EXPECT_OK(store->VerifyChecksums());
 }
 
 TEST(Store, SequenceBelowTheLowWaterMarkIsDataLoss) {

@@ -38,6 +38,13 @@ struct ScrollPage {
   std::string next_cursor;      ///< empty after the last page; stays valid after reopening
 };
 
+struct DeleteOptions {
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none
+  const CancelToken* cancel = nullptr;
+  /// Told after each batch what was deleted so far, for callers that lose the result to an error.
+  std::function<void(const WriteResult& so_far)> progress = {};
+};
+
 struct CollectionStats {
   uint64_t rows = 0;       ///< live records
   uint64_t tail_rows = 0;  ///< rows in memory, scanned exactly, dead ones included
@@ -52,9 +59,6 @@ struct CollectionStats {
   /// Newest failure of sealing, merging or rebuilding that no success has followed; empty without
   /// one. It is tried again with growing pauses.
   std::string last_build_error;
-  /// Changes whenever a segment is built, merged or rebuilt, or the tail grows: hash of segment
-  /// identities and tail rows. Equal builds answer approximate searches alike.
-  uint64_t index_build = 0;
 };
 
 /// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
@@ -80,8 +84,11 @@ class Collection {
   /// Unknown and expired ids are no error and do not count. No ids: nothing happens.
   virtual Result<WriteResult> Delete(const std::vector<std::string>& ids) = 0;
   /// Deletes every record that matches at the moment of the call, in batches of bounded size;
-  /// returns the last sequence and the total count. Cannot be cancelled.
-  virtual Result<WriteResult> DeleteWhere(const Filter& filter) = 0;
+  /// returns the last sequence and the total count. Stopped between batches, it fails with
+  /// kCancelled or kDeadlineExceeded; what was deleted by then stays deleted, here as after any
+  /// other failure.
+  virtual Result<WriteResult> DeleteWhere(const Filter& filter,
+                                          const DeleteOptions& options = {}) = 0;
 
   /// One entry per id, in order; nullopt where no visible record has it.
   virtual Result<std::vector<std::optional<Record>>> Get(const std::vector<std::string>& ids,
@@ -114,10 +121,9 @@ class Collection {
 
   virtual Result<CollectionStats> Stats() = 0;
   /// Returns when every row written before the call is in sealed, indexed segments and compaction
-  /// has nothing to do there. `progress` (may be empty) is told what is being done and the share
-  /// done in [0, 1]; it must not close the database. kCancelled by `cancel` or Database::Close.
-  virtual Status Optimize(const std::function<void(std::string_view, double)>& progress = {},
-                          const CancelToken* cancel = nullptr) = 0;
+  /// has nothing to do there. kDeadlineExceeded, kCancelled (by the token or Database::Close): what
+  /// was built by then stays.
+  virtual Status Optimize(const CallOptions& options = {}) = 0;
 };
 
 }  // namespace leadline

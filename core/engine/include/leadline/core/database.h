@@ -78,17 +78,24 @@ class Database {
   /// Makes everything acknowledged so far durable, whatever the mode.
   virtual Status Flush() = 0;
   virtual Result<DatabaseStats> Stats() = 0;
-  /// Copies one consistent state into the new directory `to`, while writes go on.
-  virtual Status Backup(const std::string& to) = 0;
-  /// Copies a backup into the new directory `to` and checks every file on the way.
+  /// Copies one consistent state into the new directory `to`, while writes go on. The copy is made
+  /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a
+  /// crash left there does not open as a database, and the next backup to `to` replaces it.
+  /// kAlreadyExists, kResourceExhausted, kCancelled, kDeadlineExceeded.
+  virtual Status Backup(const std::string& to, const CallOptions& options = {}) = 0;
+  /// Copies a backup into the new directory `to` and checks every file on the way. `to` appears
+  /// when it is whole, as with Backup. Opening `from` is not interrupted.
   static Status Restore(const std::string& from, const std::string& to,
-                        FileSystem* file_system = nullptr);
+                        const CallOptions& options = {}, FileSystem* file_system = nullptr);
   /// Proves that indexes, locations and counters agree with the store, at one snapshot. Writes
-  /// nothing; works beside writers.
-  virtual Result<CheckReport> Check() = 0;
+  /// nothing; works beside writers. Stopped, it fails with kCancelled or kDeadlineExceeded and
+  /// tells nothing of what it has found.
+  virtual Result<CheckReport> Check(const CallOptions& options = {}) = 0;
   /// Fixes what Check finds in a closed database. Everything but the record store is derived and
-  /// rebuilt; with `accept_loss` a damaged log is cut at the damage.
+  /// rebuilt; with `accept_loss` a damaged log is cut at the damage. Stopped, it fails with
+  /// kCancelled or kDeadlineExceeded: what was mended (or cut) stays so, and another call goes on.
   static Result<RepairReport> Repair(const std::string& path, bool accept_loss,
+                                     const CallOptions& options = {},
                                      FileSystem* file_system = nullptr);
   /// Finishes writes, stops background work, closes. The destructor closes too, dropping errors.
   virtual Status Close() = 0;

@@ -1,9 +1,11 @@
 #pragma once
 
-/// What can be chosen when a database or a collection is opened or created.
+/// What can be chosen when a database or a collection is opened or created, or a long call is made.
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "leadline/core/types.h"
@@ -13,6 +15,17 @@ namespace leadline {
 class Clock;
 class FileSystem;
 
+/// Limits of what is chosen below. Beyond them a collection is refused with kInvalidArgument.
+inline constexpr size_t kMaxVectorFields = 16;
+inline constexpr size_t kMaxTextFields = 256;
+inline constexpr size_t kMaxTextFieldBytes = 512;
+inline constexpr size_t kMaxLanguageBytes = 64;
+inline constexpr uint32_t kMinM = 2;
+inline constexpr uint32_t kMaxM = 256;
+inline constexpr uint32_t kMaxEfConstruction = 10'000;
+inline constexpr uint32_t kMaxNlist = 65'536;
+inline constexpr uint32_t kMaxThreads = 64;
+
 /// One named dense vector of a collection. Fixed at creation.
 struct VectorField {
   std::string name = "vector";  ///< `[A-Za-z0-9_-]{1,128}`, unique within the collection
@@ -20,20 +33,22 @@ struct VectorField {
   Metric metric = Metric::kCosine;
   IndexKind index = IndexKind::kAuto;
   CodeType codes = CodeType::kAuto;
-  uint32_t m = 16;                 ///< hnsw: [2, 256]
-  uint32_t ef_construction = 200;  ///< hnsw: [1, 10000]
-  uint32_t nlist = 0;              ///< ivf: [0, 65536]; 0 picks from the row count
+  uint32_t m = 16;                 ///< hnsw: [kMinM, kMaxM]
+  uint32_t ef_construction = 200;  ///< hnsw: [1, kMaxEfConstruction]
+  uint32_t nlist = 0;              ///< ivf: [0, kMaxNlist]; 0 picks from the row count
 };
 
 struct CollectionOptions {
-  std::vector<VectorField> vectors;      ///< 1 to 16; the first is the default of every call
-  std::vector<std::string> text_fields;  ///< payload fields that are embedded, in this order
+  std::vector<VectorField> vectors;  ///< 1 to kMaxVectorFields; the first is the default
+  /// Payload fields that are embedded, in this order: at most kMaxTextFields of up to
+  /// kMaxTextFieldBytes.
+  std::vector<std::string> text_fields;
   /// Name of the embedder of the default vector ("static"), or empty. The library embeds the query
   /// of SearchText with it, nothing else: the vectors of records come from whoever writes them,
   /// made from the text fields by the same embedder (`leadline ingest` does so). Its version is
   /// recorded, and SearchText refuses another.
   std::string embedder;
-  std::string language;  ///< BCP 47 code of the texts, informational
+  std::string language;  ///< BCP 47 code of the texts, informational; up to kMaxLanguageBytes
 };
 
 struct DatabaseOptions {
@@ -43,9 +58,9 @@ struct DatabaseOptions {
   Durability durability = Durability::kSync;
   /// kInterval: the log is synced at least this often; [1, 60000] ms.
   uint32_t interval_ms = 100;
-  /// Threads of background index builds; [1, 64].
+  /// Threads of background index builds; [1, kMaxThreads].
   uint32_t background_threads = 1;
-  /// Threads one SearchBatch may use; [1, 64]. Results do not depend on it.
+  /// Threads one SearchBatch may use; [1, kMaxThreads]. Results do not depend on it.
   uint32_t search_threads = 1;
   /// Rows of the in-memory tail past which it is sealed into a segment; [16, 10^7].
   uint32_t seal_rows = 16384;
@@ -59,6 +74,16 @@ struct DatabaseOptions {
   /// Everything read and written goes through this; null means the system's files.
   FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
+};
+
+/// Ends and watches one call that may take long. Such calls look at the token and the time at least
+/// once in 1,024 rows or 1 MiB of a file, and between the files that they verify as a whole.
+struct CallOptions {
+  int64_t timeout_ms = 0;  ///< >= 0; 0 means none; past it the call fails with kDeadlineExceeded
+  const CancelToken* cancel = nullptr;
+  /// Told what is being done and the share of that which is done, in [0, 1]; it must not close the
+  /// database.
+  std::function<void(std::string_view, double)> progress = {};
 };
 
 }  // namespace leadline

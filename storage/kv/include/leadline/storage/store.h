@@ -145,12 +145,13 @@ class Store {
 
   /// Moves memtables to table files; the log becomes empty.
   virtual Status Flush() = 0;
-  /// Rewrites one table so that deleted data leaves the disk.
+  /// Rewrites one table so that deleted data leaves the disk. RocksDB does this by itself in time;
+  /// tests make it happen at the moment that they are about.
   virtual Status Compact(Table table) = 0;
-  /// Writes a consistent copy of the newest state into `directory` (must not exist), online.
-  virtual Status Checkpoint(const std::string& directory) = 0;
-  /// Reads everything and compares all checksums; kDataLoss names the first bad file.
-  virtual Status VerifyChecksums() = 0;
+  /// Reads everything and compares all checksums; kDataLoss names the first bad file. `watch` (may
+  /// be empty) is told the bytes read so far, before each read of a table or blob file (1 MiB or
+  /// so) and before each log; an error that it gives ends the call and is its answer.
+  virtual Status VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch = {}) = 0;
   /// Records `sequence` durably as a floor for the next open (called after seal, flush, close).
   virtual Status AdvanceLowWater(uint64_t sequence) = 0;
   virtual Result<StoreStats> Stats() = 0;
