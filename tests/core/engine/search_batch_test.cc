@@ -37,11 +37,16 @@ class SearchBatchTest : public testing::QuietEngineTest,
 
   [[nodiscard]] MatrixView queries() const { return {queries_.data(), kQueries, kDim}; }
 
-  static std::string Shown(const SearchResponse& response) {
+  static std::string ShownHits(const SearchResponse& response) {
     std::string text;
     for (const Hit& hit : response.hits) {
       text += hit.id + "=" + std::to_string(hit.score) + hit.payload + " ";
     }
+    return text;
+  }
+
+  static std::string Shown(const SearchResponse& response) {
+    std::string text = ShownHits(response);
     for (const PlanStep& step : response.plan->steps) {
       text += step.source + ":" + step.strategy + ":" + std::to_string(step.matches) + ":" +
               std::to_string(step.distances) + (step.fallback ? ":fallback " : " ");
@@ -127,6 +132,35 @@ TEST_P(SearchBatchTest, GroupedBatchEqualsSingleCalls) {
     ASSERT_OK_AND_ASSIGN(const SearchResponse response,
                          collection_->Search(queries().row(q), options));
     EXPECT_EQ(batch[q], Shown(response)) << q;
+  }
+}
+
+TEST_P(SearchBatchTest, DamagedSegmentsAnswerLikeAScanOfSoundOnes) {
+  Create(kDim, Metric::kL2, GetParam());
+  const auto make = [this](size_t i) { return MakeRecord(i); };
+  Fill(0, kRows, make);
+  ASSERT_OK(collection_->Optimize());
+  Fill(kRows, kRows + 100, make);
+  // Far fewer hits than rows, so a scan of the store drops candidates again and again.
+  std::vector<SearchOptions> calls(3);
+  calls[1].filter = Filter::Parse("n < 50").value();
+  calls[2].limit = 1;
+  std::vector<std::vector<SearchResponse>> sound;
+  for (SearchOptions& options : calls) {
+    options.exact = true;
+    options.with_payload = true;
+    ASSERT_OK_AND_ASSIGN(sound.emplace_back(), collection_->SearchBatch(queries(), options));
+  }
+  DamageSegmentsAndReopen();
+  for (size_t c = 0; c < calls.size(); ++c) {
+    ASSERT_OK_AND_ASSIGN(const std::vector<SearchResponse> damaged,
+                         collection_->SearchBatch(queries(), calls[c]));
+    ASSERT_EQ(damaged.size(), kQueries);
+    for (size_t q = 0; q < kQueries; ++q) {
+      EXPECT_TRUE(damaged[q].degraded);
+      EXPECT_EQ(damaged[q].hits.size(), calls[c].limit);
+      EXPECT_EQ(ShownHits(damaged[q]), ShownHits(sound[c][q])) << "call " << c << ", query " << q;
+    }
   }
 }
 
