@@ -196,7 +196,10 @@ int Read(const std::string& path, int64_t expected) {
   int rounds = 0;
   int result = 0;
   std::set<SequenceNumber> sequences;
-  while (!stop.load() && result == 0) {
+  bool last = false;
+  while (!last && result == 0) {
+    // One more round once the input has ended: it sees all that was written before.
+    last = stop.load();
     const Status refreshed = database->Refresh();
     if (!refreshed.ok()) {
       Fail("refresh", refreshed);
