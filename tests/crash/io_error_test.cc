@@ -117,11 +117,7 @@ class Scenario {
       return true;
     }
     ++failures_;
-    // RocksDB's checksum pass calls every failed read a corruption and drops the reason.
-    const bool failed_read = what == "restore" && status.code() == StatusCode::kDataLoss &&
-                             status.message().find("file read failed") != std::string::npos;
-    EXPECT_TRUE(failed_read || codes_.count(status.code()) > 0)
-        << what << ": " << status.ToString();
+    EXPECT_TRUE(codes_.count(status.code()) > 0) << what << ": " << status.ToString();
     return false;
   }
 

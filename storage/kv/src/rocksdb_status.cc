@@ -35,6 +35,19 @@ StatusCode CodeOfIoError(const rocksdb::Status& status, std::string_view text) {
              : code;
 }
 
+/// RocksDB also calls it corruption when it could not look at a file that its manifest names. That
+/// is damage only where something is missing or wrong as well. Of a read that failed in its
+/// checksum pass it drops the reason.
+StatusCode CodeOfCorruption(std::string_view text) {
+  if (text.find("file read failed") != std::string_view::npos) {
+    return StatusCode::kUnavailable;
+  }
+  const StatusCode code = EmbeddedCode(text, StatusCode::kDataLoss);
+  const bool passing = code == StatusCode::kUnavailable || code == StatusCode::kResourceExhausted ||
+                       code == StatusCode::kPermissionDenied;
+  return passing && text.find("mismatch") == std::string_view::npos ? code : StatusCode::kDataLoss;
+}
+
 StatusCode CodeOf(const rocksdb::Status& status, std::string_view text) {
   switch (status.code()) {
     case rocksdb::Status::Code::kOk:
@@ -42,7 +55,7 @@ StatusCode CodeOf(const rocksdb::Status& status, std::string_view text) {
     case rocksdb::Status::Code::kNotFound:
       return StatusCode::kNotFound;
     case rocksdb::Status::Code::kCorruption:
-      return StatusCode::kDataLoss;
+      return CodeOfCorruption(text);
     case rocksdb::Status::Code::kNotSupported:
       return StatusCode::kUnimplemented;
     case rocksdb::Status::Code::kInvalidArgument:

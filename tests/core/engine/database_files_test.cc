@@ -287,6 +287,52 @@ TEST_F(DatabaseFilesTest, AFailedBackupLeavesNothing) {
   EXPECT_FALSE(std::filesystem::exists(dir_.file("backup.partial")));
 }
 
+TEST_F(DatabaseFilesTest, ReadsThatFailOnceAreNoDamageToARestore) {
+  SealSixtyRows();
+  Fill(60, 80);
+  const std::string backup = dir_.file("backup");
+  ASSERT_OK(database_->Backup(backup));
+  Close();
+  FaultPlan plan;
+  plan.ops = FileOp::kOpenRead | FileOp::kRead | FileOp::kLookup;
+  plan.path_contains = backup + "/";
+  uint64_t failed = 0;
+  for (plan.nth = 1;; ++plan.nth) {
+    const std::string to = dir_.file("restored");
+    faults_.Arm(plan);
+    const Status restored = Database::Restore(backup, to, {}, &faults_);
+    if (faults_.Disarm() == 0) {
+      EXPECT_OK(restored);
+      break;
+    }
+    failed += restored.ok() ? 0 : 1;
+    EXPECT_TRUE(restored.ok() || restored.code() == StatusCode::kUnavailable)
+        << "read " << plan.nth << ": " << restored.ToString();
+    EXPECT_EQ(std::filesystem::exists(to), restored.ok());
+    std::filesystem::remove_all(to);
+  }
+  EXPECT_GT(failed, 10U);
+  // A file that is gone or wrong is damage.
+  for (const bool gone : {true, false}) {
+    SCOPED_TRACE(gone);
+    const std::string broken = dir_.file("broken");
+    std::filesystem::copy(backup, broken, std::filesystem::copy_options::recursive);
+    for (const auto& entry : std::filesystem::directory_iterator(broken + "/store")) {
+      if (entry.path().extension() == ".sst" && gone) {
+        std::filesystem::remove(entry.path());
+        break;
+      }
+      if (entry.path().extension() == ".sst") {
+        std::filesystem::resize_file(entry.path(), entry.file_size() - 1);
+        break;
+      }
+    }
+    EXPECT_THAT(Database::Restore(broken, dir_.file("never")), StatusIs(StatusCode::kDataLoss));
+    EXPECT_FALSE(std::filesystem::exists(dir_.file("never")));
+    std::filesystem::remove_all(broken);
+  }
+}
+
 TEST_F(DatabaseFilesTest, CloseReportsWhatWasNotWritten) {
   options_.file_system = &faults_;
   SealSixtyRows();
