@@ -10,6 +10,8 @@ namespace leadline::eval {
 namespace {
 
 constexpr size_t kFletcherBytes = 4;
+/// The library looks a chunk up by walking over those before it.
+constexpr hsize_t kMaxPlainChunks = 20'000;
 
 /// The library unpacks any order; the ones that writers use leave shuffled data below deflate.
 bool IsUsualOrder(const std::vector<H5Z_filter_t>& filters) {
@@ -43,6 +45,11 @@ Result<Hdf5Chunks> Hdf5Chunks::Create(hid_t dataset, hid_t plist, std::string pa
     return InvalidFieldError("filters in an order that is not supported: file=" + chunks.path_,
                              "filter", "other", "shuffle, then deflate once");
   }
+  hsize_t count = 0;
+  if (filters == 0 && H5Dget_num_chunks(dataset, H5S_ALL, &count) >= 0 && count > kMaxPlainChunks) {
+    return InvalidFieldError("too many chunks without a filter: file=" + chunks.path_, "chunks",
+                             std::to_string(count), std::to_string(kMaxPlainChunks));
+  }
   return chunks;
 }
 
@@ -57,6 +64,9 @@ Status Hdf5Chunks::CheckRowsBelow(uint64_t end) {
 
 Status Hdf5Chunks::CheckChunk(hsize_t row, hsize_t column) {
   const hsize_t offset[2] = {row, column};
+  if (filters_.empty()) {
+    return CheckPlainChunk(offset);
+  }
   hsize_t stored = 0;
   if (H5Dget_chunk_storage_size(dataset_, offset, &stored) < 0 || stored == 0) {
     return {};  // never written: the library fills it, or fails
@@ -79,6 +89,20 @@ Status Hdf5Chunks::CheckChunk(hsize_t row, hsize_t column) {
                     path_, "row", row + 1);
   }
   return {};
+}
+
+Status Hdf5Chunks::CheckPlainChunk(const hsize_t* offset) const {
+  // H5Dget_chunk_storage_size would answer from the layout and not from the file.
+  unsigned skipped_filters = 0;
+  haddr_t address = 0;
+  hsize_t stored = 0;
+  if (H5Dget_chunk_info_by_coord(dataset_, offset, &skipped_filters, &address, &stored) < 0 ||
+      stored == 0 || stored == chunk_bytes_) {
+    return {};  // whole, or never written: the library fills it, or fails
+  }
+  return RowError({"chunk is not as long as its layout says", "chunk bytes", std::to_string(stored),
+                   std::to_string(chunk_bytes_)},
+                  path_, "row", offset[0] + 1);
 }
 
 bool Hdf5Chunks::UnpacksToChunk(std::string_view stored, uint32_t skipped_filters) const {

@@ -20,7 +20,7 @@ class Hdf5Chunks {
 
   /// Learns layout and filters of a chunked dataset, which must outlive this object. Filters are
   /// deflate, shuffle and Fletcher-32. kInvalidArgument for an order of filters other than shuffle
-  /// before deflate, or deflate twice.
+  /// before deflate, for deflate twice, and for more than 20,000 chunks without any filter.
   static Result<Hdf5Chunks> Create(hid_t dataset, hid_t plist, std::string path, uint64_t columns,
                                    uint64_t element_bytes, uint64_t file_bytes);
 
@@ -30,6 +30,8 @@ class Hdf5Chunks {
 
  private:
   Status CheckChunk(hsize_t row, hsize_t column);
+  /// The same for a chunk without filters.
+  Status CheckPlainChunk(const hsize_t* offset) const;
   /// Bytes the stored ones unpack to; false where they do not unpack.
   [[nodiscard]] bool UnpacksToChunk(std::string_view stored, uint32_t skipped_filters) const;
 
