@@ -6,14 +6,13 @@
 #include "command.h"
 #include "index_arguments.h"
 #include "json_lines.h"
+#include "leadline/core/options.h"
 #include "leadline/simd/distance.h"
 #include "signal_stop.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
 namespace {
-
-constexpr uint64_t kMaxThreads = 64;
 
 struct BenchArguments {
   std::string base;

@@ -8,6 +8,7 @@
 #include "eval_input.h"
 #include "exit_code.h"
 #include "leadline/core/file_system.h"
+#include "leadline/core/options.h"
 #include "leadline/simd/distance.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
@@ -16,7 +17,6 @@
 namespace leadline::cli {
 namespace {
 
-constexpr uint64_t kMaxThreads = 64;
 constexpr size_t kWarmupQueries = 100;
 
 struct EvalAnnArguments {

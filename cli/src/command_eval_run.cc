@@ -10,6 +10,7 @@
 #include "evaluated_run.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/file_system.h"
+#include "leadline/core/options.h"
 #include "progress_bar.h"
 #include "run_files.h"
 #include "run_source.h"
@@ -21,7 +22,6 @@ namespace leadline::cli {
 namespace {
 
 constexpr uint64_t kDefaultDepth = 100;
-constexpr uint64_t kMaxThreads = 64;
 constexpr size_t kSnippetBytes = 220;
 /// The report's recall against exact search: neighbours, queries, and distances spent on them.
 constexpr size_t kAnnNeighbours = 10;

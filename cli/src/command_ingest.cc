@@ -7,14 +7,13 @@
 #include "database_opening.h"
 #include "json_lines.h"
 #include "leadline/core/clock.h"
+#include "leadline/core/options.h"
 #include "progress_bar.h"
 #include "signal_stop.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
 namespace {
-
-constexpr uint64_t kMaxThreads = 64;
 
 struct IngestArguments {
   DatabaseArguments where;

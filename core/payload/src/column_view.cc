@@ -8,10 +8,6 @@
 namespace leadline {
 namespace {
 
-Status Damaged(std::string_view rule) {
-  return DataLossError("payload columns are damaged: " + std::string(rule));
-}
-
 /// First index of [0, n) for which `below` is false.
 template <typename Below>
 size_t PartitionPoint(size_t n, const Below& below) {
@@ -31,11 +27,11 @@ size_t PartitionPoint(size_t n, const Below& below) {
 /// Offsets start at 0, never fall, and leave no string of the file out.
 Status CheckOffsets(const char* offsets, size_t n) {
   if (DecodeFixed32(offsets) != 0) {
-    return Damaged("dictionary offsets do not start at 0");
+    return DamagedColumns("dictionary offsets do not start at 0");
   }
   for (size_t i = 0; i < n; ++i) {
     if (DecodeFixed32(offsets + i * 4) > DecodeFixed32(offsets + i * 4 + 4)) {
-      return Damaged("dictionary offsets fall");
+      return DamagedColumns("dictionary offsets fall");
     }
   }
   return {};
@@ -49,12 +45,12 @@ Status NumberView::Open(std::string_view block, uint32_t row_bound, NumberView* 
     return {};
   }
   if (block.size() < 8) {
-    return Damaged("number block cut short");
+    return DamagedColumns("number block cut short");
   }
   const uint64_t n = DecodeFixed64(block.data());
   if (n == 0 || n > (block.size() - 8) / kNumberPairBytes ||
       block.size() - 8 != n * kNumberPairBytes) {
-    return Damaged("number block differs from its count");
+    return DamagedColumns("number block differs from its count");
   }
   view->size_ = n;
   view->bits_ = block.data() + 8;
@@ -65,15 +61,15 @@ Status NumberView::Open(std::string_view block, uint32_t row_bound, NumberView* 
     ExactNumber number;
     if (!ExactNumber::FromBits(static_cast<uint8_t>(view->kinds_[i]),
                                DecodeFixed64(view->bits_ + i * 8), &number)) {
-      return Damaged("number is not canonical");
+      return DamagedColumns("number is not canonical");
     }
     if (view->row(i) >= row_bound) {
-      return Damaged("row number is beyond the segment");
+      return DamagedColumns("row number is beyond the segment");
     }
     const bool ascends =
         i == 0 || previous < number || (previous == number && view->row(i - 1) < view->row(i));
     if (!ascends) {
-      return Damaged("numbers are out of order");
+      return DamagedColumns("numbers are out of order");
     }
     previous = number;
   }
@@ -100,12 +96,12 @@ Status DictionaryView::Open(std::string_view block, uint32_t row_bound, Dictiona
     return {};
   }
   if (block.size() < 8) {
-    return Damaged("dictionary cut short");
+    return DamagedColumns("dictionary cut short");
   }
   const uint64_t n = DecodeFixed32(block.data());
   const uint64_t frame = 8 + (n + 1) * 8;
   if (n == 0 || DecodeFixed32(block.data() + 4) != 0 || frame > block.size()) {
-    return Damaged("dictionary differs from its count");
+    return DamagedColumns("dictionary differs from its count");
   }
   view->size_ = n;
   view->text_offsets_ = block.data() + 8;
@@ -115,17 +111,17 @@ Status DictionaryView::Open(std::string_view block, uint32_t row_bound, Dictiona
   const uint64_t text_bytes = DecodeFixed32(view->text_offsets_ + n * 4);
   const uint64_t posting_bytes = DecodeFixed32(view->posting_offsets_ + n * 4);
   if (block.size() - frame != text_bytes + posting_bytes) {
-    return Damaged("dictionary differs from its offsets");
+    return DamagedColumns("dictionary differs from its offsets");
   }
   view->texts_ = block.data() + frame;
   view->postings_ = view->texts_ + text_bytes;
   for (size_t i = 0; i < n; ++i) {
     if (i > 0 && view->text(i - 1) >= view->text(i)) {
-      return Damaged("dictionary strings are out of order");
+      return DamagedColumns("dictionary strings are out of order");
     }
     const std::string_view rows = Slice(view->posting_offsets_, view->postings_, i);
     if (rows.empty()) {
-      return Damaged("dictionary string has no rows");
+      return DamagedColumns("dictionary string has no rows");
     }
     LEADLINE_RETURN_IF_ERROR(CheckRowSet(rows, row_bound));
   }
@@ -152,7 +148,7 @@ Status ColumnView::Open(std::string_view bytes, std::string_view entry, uint32_t
     const uint64_t offset = DecodeFixed64(entry.data() + block * 16);
     const uint64_t size = DecodeFixed64(entry.data() + block * 16 + 8);
     if (offset != *position || size > bytes.size() - offset) {
-      return Damaged("block is not where the one before it ends, or does not fit");
+      return DamagedColumns("block is not where the one before it ends, or does not fit");
     }
     view->blocks[block] = bytes.substr(offset, size);
     *position += size;

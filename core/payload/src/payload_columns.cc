@@ -14,10 +14,6 @@
 namespace leadline {
 namespace {
 
-Status Damaged(std::string_view rule) {
-  return DataLossError("payload columns are damaged: " + std::string(rule));
-}
-
 constexpr size_t kNoParent = static_cast<size_t>(-1);
 
 /// Index of each node's connective, kNoParent for the root.
@@ -114,7 +110,7 @@ Result<std::unique_ptr<PayloadColumns>> PayloadColumns::Open(std::string_view by
                              std::to_string(std::numeric_limits<uint32_t>::max() - 1));
   }
   if (bytes.size() < kColumnsHeaderBytes || DecodeFixed32(bytes.data()) != kColumnsMagic) {
-    return Damaged("header is missing");
+    return DamagedColumns("header is missing");
   }
   if (const uint32_t version = DecodeFixed32(bytes.data() + 4); version != kColumnsVersion) {
     return UnimplementedError(
@@ -125,15 +121,15 @@ Result<std::unique_ptr<PayloadColumns>> PayloadColumns::Open(std::string_view by
   const uint32_t paths = DecodeFixed32(bytes.data() + 12);
   const uint32_t flags = DecodeFixed32(bytes.data() + 16);
   if (row_bound > rows) {
-    return Damaged("row bound is beyond the segment");
+    return DamagedColumns("row bound is beyond the segment");
   }
   if (flags > kColumnsIncomplete || DecodeFixed32(bytes.data() + 20) != 0 ||
       DecodeFixed64(bytes.data() + 24) != bytes.size()) {
-    return Damaged("header contradicts the section");
+    return DamagedColumns("header contradicts the section");
   }
   if (paths > kMaxColumnPaths ||
       paths > (bytes.size() - kColumnsHeaderBytes) / kDirectoryEntryBytes) {
-    return Damaged("directory does not fit");
+    return DamagedColumns("directory does not fit");
   }
   auto rep = std::make_unique<Rep>();
   rep->rows = rows;
@@ -146,11 +142,11 @@ Result<std::unique_ptr<PayloadColumns>> PayloadColumns::Open(std::string_view by
     LEADLINE_RETURN_IF_ERROR(
         ColumnView::Open(bytes, entry, row_bound, &position, &rep->columns[i]));
     if (i > 0 && rep->columns[i - 1].path >= rep->columns[i].path) {
-      return Damaged("paths are out of order");
+      return DamagedColumns("paths are out of order");
     }
   }
   if (position != bytes.size()) {
-    return Damaged("bytes behind the last block");
+    return DamagedColumns("bytes behind the last block");
   }
   return std::unique_ptr<PayloadColumns>(new PayloadColumns(std::move(rep)));
 }

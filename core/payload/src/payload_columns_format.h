@@ -29,10 +29,9 @@
 ///   kNumbers           u64 n; n x u64 bits; n x u32 row; n x u8 kind (ExactNumber), ascending by
 ///                      (value, row), no pair twice
 ///   kDictionary        u32 d, at least 1; u32 zero; (d + 1) x u32 text offset; (d + 1) x u32
-///   posting
-///                      offset; texts; postings. Texts ascend by bytes; posting i is the row set of
-///                      text i; offsets count from the first text (posting), the last one is the
-///                      end
+///                      posting offset; texts; postings. Texts ascend by bytes; posting i is the
+///                      row set of text i; offsets count from the first text (posting), the last
+///                      one is the end
 ///
 ///   Row set: u32 count, at least 1; then, for a count up to 8, count x u32 row, ascending; else
 ///   the portable serialisation of a Roaring bitmap of that many rows
@@ -40,6 +39,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "leadline/core/status.h"
 
 namespace leadline {
 
@@ -68,5 +71,10 @@ enum Block : size_t {
 };
 
 inline constexpr size_t kDirectoryEntryBytes = kBlocks * 16;
+
+/// The error of bytes that break `rule`.
+inline Status DamagedColumns(std::string_view rule) {
+  return DataLossError("payload columns are damaged: " + std::string(rule));
+}
 
 }  // namespace leadline

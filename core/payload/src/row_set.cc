@@ -27,10 +27,6 @@ uint16_t Load16(const char* p) {
   return value;
 }
 
-Status Damaged(std::string_view rule) {
-  return DataLossError("payload columns are damaged: " + std::string(rule));
-}
-
 enum class Shape { kArray, kBitset, kRuns };
 
 struct Container {
@@ -65,7 +61,7 @@ class ContainerReader {
 Status ContainerReader::Start(std::string_view bytes) {
   bytes_ = bytes;
   if (bytes.size() < 8) {
-    return Damaged("bitmap cut short");
+    return DamagedColumns("bitmap cut short");
   }
   const uint32_t cookie = DecodeFixed32(bytes.data());
   position_ = 4;
@@ -77,16 +73,16 @@ Status ContainerReader::Start(std::string_view bytes) {
     runs_ = bytes.data() + position_;
     position_ += (containers_ + 7) / 8;
   } else {
-    return Damaged("bitmap has an unknown cookie");
+    return DamagedColumns("bitmap has an unknown cookie");
   }
   if (containers_ == 0 || containers_ > 65536) {
-    return Damaged("bitmap has an impossible number of containers");
+    return DamagedColumns("bitmap has an impossible number of containers");
   }
   const bool has_offsets = runs_ == nullptr || containers_ >= kFewContainers;
   const size_t keys = position_;
   position_ += size_t{containers_} * (has_offsets ? 8 : 4);
   if (position_ > bytes.size()) {
-    return Damaged("bitmap cut short");
+    return DamagedColumns("bitmap cut short");
   }
   keys_ = bytes.data() + keys;
   offsets_ = has_offsets ? keys_ + size_t{containers_} * 4 : nullptr;
@@ -98,7 +94,7 @@ Status ContainerReader::Next(Container* container) {
   container->base = uint32_t{Load16(keys_ + size_t{i} * 4)} << 16;
   container->cardinality = uint32_t{Load16(keys_ + size_t{i} * 4 + 2)} + 1;
   if (offsets_ != nullptr && DecodeFixed32(offsets_ + size_t{i} * 4) != position_) {
-    return Damaged("bitmap container is not where its offset says");
+    return DamagedColumns("bitmap container is not where its offset says");
   }
   size_t size = 0;
   const bool is_run =
@@ -106,7 +102,7 @@ Status ContainerReader::Next(Container* container) {
   if (is_run) {
     container->shape = Shape::kRuns;
     if (bytes_.size() - position_ < 2) {
-      return Damaged("bitmap cut short");
+      return DamagedColumns("bitmap cut short");
     }
     size = 2 + size_t{Load16(bytes_.data() + position_)} * 4;
   } else {
@@ -115,7 +111,7 @@ Status ContainerReader::Next(Container* container) {
         container->shape == Shape::kBitset ? kBitsetWords * 8 : size_t{container->cardinality} * 2;
   }
   if (bytes_.size() - position_ < size) {
-    return Damaged("bitmap cut short");
+    return DamagedColumns("bitmap cut short");
   }
   container->body = bytes_.substr(position_, size);
   position_ += size;
@@ -130,7 +126,7 @@ Status CheckBody(const Container& container, uint32_t* last) {
     for (uint32_t i = 0; i < container.cardinality; ++i) {
       const uint16_t low = Load16(body + size_t{i} * 2);
       if (low <= previous) {
-        return Damaged("bitmap rows are out of order");
+        return DamagedColumns("bitmap rows are out of order");
       }
       previous = low;
     }
@@ -154,15 +150,16 @@ Status CheckBody(const Container& container, uint32_t* last) {
       const uint32_t start = Load16(body + 2 + i * 4);
       const uint32_t more = Load16(body + 4 + i * 4);
       if (start <= previous || start + more > 0xFFFF) {
-        return Damaged("bitmap runs are out of order");
+        return DamagedColumns("bitmap runs are out of order");
       }
       previous = start + more;
       total += more + 1;
     }
     *last = container.base + static_cast<uint32_t>(std::max<int64_t>(previous, 0));
   }
-  return total == container.cardinality ? Status()
-                                        : Damaged("bitmap container has a wrong cardinality");
+  return total == container.cardinality
+             ? Status()
+             : DamagedColumns("bitmap container has a wrong cardinality");
 }
 
 Status CheckBitmap(std::string_view bytes, uint32_t count, uint32_t row_bound) {
@@ -175,16 +172,16 @@ Status CheckBitmap(std::string_view bytes, uint32_t count, uint32_t row_bound) {
     Container container{};
     LEADLINE_RETURN_IF_ERROR(reader.Next(&container));
     if (container.base <= previous_base) {
-      return Damaged("bitmap containers are out of order");
+      return DamagedColumns("bitmap containers are out of order");
     }
     previous_base = container.base;
     total += container.cardinality;
     LEADLINE_RETURN_IF_ERROR(CheckBody(container, &last));
   }
   if (total != count || !reader.AtEnd()) {
-    return Damaged("bitmap differs from its count or size");
+    return DamagedColumns("bitmap differs from its count or size");
   }
-  return last < row_bound ? Status() : Damaged("row number is beyond the segment");
+  return last < row_bound ? Status() : DamagedColumns("row number is beyond the segment");
 }
 
 void AddContainer(const Container& container, RowBits* bits) {
@@ -244,24 +241,24 @@ Status CheckRowSet(std::string_view bytes, uint32_t row_bound) {
     return {};
   }
   if (bytes.size() < 4) {
-    return Damaged("row set cut short");
+    return DamagedColumns("row set cut short");
   }
   const uint32_t count = DecodeFixed32(bytes.data());
   if (count == 0) {
-    return Damaged("row set has no rows");
+    return DamagedColumns("row set has no rows");
   }
   bytes.remove_prefix(4);
   if (count > kMostPlainRows) {
     return CheckBitmap(bytes, count, row_bound);
   }
   if (bytes.size() != size_t{count} * 4) {
-    return Damaged("row set differs from its count");
+    return DamagedColumns("row set differs from its count");
   }
   int64_t previous = -1;
   for (size_t i = 0; i < count; ++i) {
     const uint32_t row = DecodeFixed32(bytes.data() + i * 4);
     if (row <= previous || row >= row_bound) {
-      return Damaged("row numbers are out of order or beyond the segment");
+      return DamagedColumns("row numbers are out of order or beyond the segment");
     }
     previous = row;
   }

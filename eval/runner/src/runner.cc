@@ -10,6 +10,7 @@
 #include "leadline/core/clock.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/mutex.h"
+#include "leadline/core/options.h"
 #include "leadline/core/version.h"
 #include "leadline/simd/distance.h"
 #include "leadline/text/embedder.h"
@@ -17,8 +18,6 @@
 
 namespace leadline::eval {
 namespace {
-
-constexpr size_t kMaxThreads = 64;
 
 /// One query, ready to be searched.
 struct PreparedQuery {

@@ -14,10 +14,6 @@ namespace {
 
 constexpr size_t kMultiGetChunk = 256;
 
-rocksdb::Slice ToSlice(std::string_view bytes) {
-  return {bytes.data(), bytes.size()};
-}
-
 }  // namespace
 
 StoreImpl::StoreImpl(std::string directory, const StoreOptions& options,
@@ -96,8 +92,7 @@ Result<std::optional<std::string>> StoreImpl::Get(Table table, std::string_view 
   const ReaderLock lock(&mutex_);
   LEADLINE_RETURN_IF_ERROR(CheckReadable());
   rocksdb::PinnableSlice value;
-  const rocksdb::Status got =
-      core_->db->Get(ReadAt(snapshot), core_->table(table), ToSlice(key), &value);
+  const rocksdb::Status got = core_->db->Get(ReadAt(snapshot), core_->table(table), key, &value);
   if (got.IsNotFound()) {
     return std::optional<std::string>();
   }
@@ -118,7 +113,7 @@ Result<std::vector<std::optional<std::string>>> StoreImpl::MultiGet(
     std::vector<rocksdb::PinnableSlice> values(n);
     std::vector<rocksdb::Status> statuses(n);
     for (size_t i = 0; i < n; ++i) {
-      slices[i] = ToSlice(keys[start + i]);
+      slices[i] = keys[start + i];
     }
     core_->db->MultiGet(read, core_->table(table), n, slices.data(), values.data(),
                         statuses.data());

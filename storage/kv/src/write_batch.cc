@@ -42,10 +42,6 @@ rocksdb::ColumnFamilyHandle* HandleOf(Table table) {
   return &(*kHandles)[static_cast<size_t>(table)];
 }
 
-rocksdb::Slice ToSlice(std::string_view bytes) {
-  return {bytes.data(), bytes.size()};
-}
-
 }  // namespace
 
 WriteBatch::Rep::Rep() : batch(0, 0, kProtectionBytes, 0) {}
@@ -57,15 +53,15 @@ WriteBatch::WriteBatch(WriteBatch&&) noexcept = default;
 WriteBatch& WriteBatch::operator=(WriteBatch&&) noexcept = default;
 
 void WriteBatch::Put(Table table, std::string_view key, std::string_view value) {
-  rep_->Keep(rep_->batch.Put(HandleOf(table), ToSlice(key), ToSlice(value)));
+  rep_->Keep(rep_->batch.Put(HandleOf(table), key, value));
 }
 
 void WriteBatch::Delete(Table table, std::string_view key) {
-  rep_->Keep(rep_->batch.Delete(HandleOf(table), ToSlice(key)));
+  rep_->Keep(rep_->batch.Delete(HandleOf(table), key));
 }
 
 void WriteBatch::DeleteRange(Table table, std::string_view begin, std::string_view end) {
-  rep_->Keep(rep_->batch.DeleteRange(HandleOf(table), ToSlice(begin), ToSlice(end)));
+  rep_->Keep(rep_->batch.DeleteRange(HandleOf(table), begin, end));
 }
 
 void WriteBatch::Clear() {

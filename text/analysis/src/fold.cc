@@ -21,7 +21,7 @@ constexpr UChar32 kKanaVoicedMark = 0x3099;
 constexpr UChar32 kKanaSemiVoicedMark = 0x309A;
 
 // Longer texts are folded piece by piece, so that ICU's int32 lengths never overflow.
-constexpr size_t kPieceBytes = size_t{1} << 24;
+constexpr size_t kFoldBytes = size_t{1} << 24;
 
 // Two-pass ICU calls: the needed length is reported first when the buffer is too small.
 template <typename Call>
@@ -130,9 +130,9 @@ std::string Fold(std::string_view utf8) {
   out.reserve(utf8.size());
   while (!utf8.empty()) {
     size_t take = utf8.size();
-    if (take > kPieceBytes) {
-      take = kPieceBytes;
-      while (take > kPieceBytes - 4 && (static_cast<uint8_t>(utf8[take]) & 0xC0U) == 0x80U) {
+    if (take > kFoldBytes) {
+      take = kFoldBytes;
+      while (take > kFoldBytes - 4 && (static_cast<uint8_t>(utf8[take]) & 0xC0U) == 0x80U) {
         --take;
       }
     }

@@ -8,7 +8,7 @@
 namespace leadline::text {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{1} << 26;
+constexpr size_t kBreakBytes = size_t{1} << 26;
 
 struct BreakCloser {
   void operator()(UBreakIterator* it) const { ubrk_close(it); }
@@ -64,9 +64,9 @@ std::vector<Boundary> FindBoundaries(std::string_view utf8, BreakKind kind) {
   std::vector<Boundary> out;
   for (size_t base = 0; base < utf8.size();) {
     size_t take = utf8.size() - base;
-    if (take > kPieceBytes) {
-      take = kPieceBytes;
-      while (take > kPieceBytes - 4 && (static_cast<uint8_t>(utf8[base + take]) & 0xC0U) == 0x80U) {
+    if (take > kBreakBytes) {
+      take = kBreakBytes;
+      while (take > kBreakBytes - 4 && (static_cast<uint8_t>(utf8[base + take]) & 0xC0U) == 0x80U) {
         --take;
       }
     }
