@@ -8,6 +8,7 @@
 /// the Upsert calls alone: reading the file and making the records comes before.
 
 #include <chrono>
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -86,11 +87,9 @@ void Run(const std::string& base, const std::string& directory, const std::strin
       std::chrono::duration<double>(std::chrono::steady_clock::now() - wall).count();
   const double cpu_s = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
   const leadline::DatabaseStats stats = OrDie(database->Stats());
-  std::printf(
-      "{\"rows\": %zu, \"seconds\": %.4f, \"cpu_s\": %.4f, \"log_syncs\": %llu, "
-      "\"disk_bytes\": %llu}\n",
-      rows, seconds, cpu_s, static_cast<unsigned long long>(stats.log_syncs),
-      static_cast<unsigned long long>(stats.store_bytes + stats.segment_bytes));
+  std::printf("{\"rows\": %zu, \"seconds\": %.4f, \"cpu_s\": %.4f, \"log_syncs\": %" PRIu64
+              ", \"disk_bytes\": %" PRIu64 "}\n",
+              rows, seconds, cpu_s, stats.log_syncs, stats.store_bytes + stats.segment_bytes);
   if (!database->Close().ok()) {
     Fail("the database did not close");
   }

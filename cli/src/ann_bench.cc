@@ -65,7 +65,7 @@ Status IngestBase(const AnnBenchOptions& options, Collection& collection, const 
         record.payload = "{\"u\":" + std::to_string(rng.Uniform(kUniformBound)) + "}";
       }
     }
-    const Status written = writer.Write(batch.rows);
+    Status written = writer.Write(batch.rows);
     if (!written.ok()) {
       batch.fatal.IgnoreError();
       return written;

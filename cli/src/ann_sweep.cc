@@ -1,7 +1,5 @@
 #include "ann_sweep.h"
 
-#include <utility>
-
 #include "progress_bar.h"
 
 namespace leadline::cli {
@@ -25,9 +23,9 @@ Result<std::vector<eval::AnnPoint>> MeasureSweep(const OpenedCollection& opened,
     const size_t before = points.size() * queries.size();
     options.progress = [&bar, before](size_t done) { bar.Update(before + done); };
     LEADLINE_ASSIGN_OR_RETURN(
-        eval::AnnPoint point,
+        const eval::AnnPoint point,
         eval::MeasureAnn(*opened.database, *opened.collection, queries, truth, setting, options));
-    points.push_back(std::move(point));
+    points.push_back(point);
   }
   return points;
 }

@@ -79,8 +79,8 @@ Argument& Arguments::Texts(std::vector<std::string>* target, std::string name,
               }});
 }
 
-Argument& Arguments::Choice(std::string* target, std::string name, std::vector<std::string> words,
-                            std::string help) {
+Argument& Arguments::Choice(std::string* target, const std::string& name,
+                            std::vector<std::string> words, std::string help) {
   const std::string limit = JoinWords(words);
   Argument argument{
       Argument::Kind::kOption, name, "WORD", std::move(help), *target, limit, false, false, {}};
@@ -94,8 +94,8 @@ Argument& Arguments::Choice(std::string* target, std::string name, std::vector<s
   return Add(std::move(argument));
 }
 
-Argument& Arguments::Number(uint64_t* target, std::string name, std::string help, uint64_t min,
-                            uint64_t max) {
+Argument& Arguments::Number(uint64_t* target, const std::string& name, std::string help,
+                            uint64_t min, uint64_t max) {
   Argument argument{Argument::Kind::kOption,
                     name,
                     "N",
@@ -112,8 +112,8 @@ Argument& Arguments::Number(uint64_t* target, std::string name, std::string help
   return Add(std::move(argument));
 }
 
-Argument& Arguments::Number(std::optional<uint64_t>* target, std::string name, std::string help,
-                            uint64_t min, uint64_t max) {
+Argument& Arguments::Number(std::optional<uint64_t>* target, const std::string& name,
+                            std::string help, uint64_t min, uint64_t max) {
   Argument argument{Argument::Kind::kOption,
                     name,
                     "N",

@@ -52,12 +52,12 @@ class Arguments {
   /// May be given more than once.
   Argument& Texts(std::vector<std::string>* target, std::string name, std::string value_name,
                   std::string help);
-  Argument& Choice(std::string* target, std::string name, std::vector<std::string> words,
+  Argument& Choice(std::string* target, const std::string& name, std::vector<std::string> words,
                    std::string help);
   /// A whole number in [min, max].
-  Argument& Number(uint64_t* target, std::string name, std::string help, uint64_t min,
+  Argument& Number(uint64_t* target, const std::string& name, std::string help, uint64_t min,
                    uint64_t max);
-  Argument& Number(std::optional<uint64_t>* target, std::string name, std::string help,
+  Argument& Number(std::optional<uint64_t>* target, const std::string& name, std::string help,
                    uint64_t min, uint64_t max);
 
   [[nodiscard]] const std::deque<Argument>& list() const { return list_; }

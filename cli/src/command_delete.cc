@@ -41,7 +41,7 @@ Result<WriteResult> DeleteMatching(Collection& collection, const Filter& filter,
     deleted = so_far.deleted;
     bar.Update(deleted);
   };
-  const Result<WriteResult> done = collection.DeleteWhere(filter, options);
+  Result<WriteResult> done = collection.DeleteWhere(filter, options);
   if (done.ok()) {
     return done;
   }

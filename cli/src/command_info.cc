@@ -1,5 +1,8 @@
 #include <dlfcn.h>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "command.h"
 #include "json_lines.h"
@@ -70,9 +73,10 @@ void PrintTable(const Json& info, Console& console) {
       continue;
     }
     for (const auto& [inner, inner_value] : value.items()) {
-      fields.emplace_back(name + "." + inner, inner_value.is_string()
-                                                  ? inner_value.get<std::string>()
-                                                  : JsonText(inner_value));
+      std::string path = name;
+      path.append(".").append(inner);
+      fields.emplace_back(std::move(path), inner_value.is_string() ? inner_value.get<std::string>()
+                                                                   : JsonText(inner_value));
     }
   }
   PrintFields(console, fields);

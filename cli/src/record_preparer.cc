@@ -78,7 +78,7 @@ std::vector<PreparedRow> RecordPreparer::Prepare(const std::string& file,
 Result<std::vector<Record>> RecordPreparer::PrepareRow(eval::InputRecord row) const {
   std::vector<Record> records;
   if (row.vector.empty() && embedder_ != nullptr && row.named_vectors.empty()) {
-    LEADLINE_ASSIGN_OR_RETURN(records, EmbedRow(std::move(row)));
+    LEADLINE_ASSIGN_OR_RETURN(records, EmbedRow(row));
   } else {
     Record& record = records.emplace_back();
     record.id = std::move(row.id);
@@ -95,7 +95,7 @@ Result<std::vector<Record>> RecordPreparer::PrepareRow(eval::InputRecord row) co
   return records;
 }
 
-Result<std::vector<Record>> RecordPreparer::EmbedRow(eval::InputRecord row) const {
+Result<std::vector<Record>> RecordPreparer::EmbedRow(const eval::InputRecord& row) const {
   Json payload = PayloadJson(row.payload_json);
   std::string heading;  // every chunk is embedded together with the fields before the last
   std::string body;

@@ -42,7 +42,7 @@ class RecordPreparer {
       : options_(options), chunking_(chunking) {}
 
   Result<std::vector<Record>> PrepareRow(eval::InputRecord row) const;
-  Result<std::vector<Record>> EmbedRow(eval::InputRecord row) const;
+  Result<std::vector<Record>> EmbedRow(const eval::InputRecord& row) const;
   /// Refuses a cut whose pieces together are more than one write may hold.
   [[nodiscard]] Status CheckChunks(size_t chunks, size_t repeated_bytes) const;
   Status CheckVector(const Record& record) const;

@@ -176,7 +176,7 @@ Status StartPartial(FileSystem* fs, const std::string& partial) {
 
 Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to,
                       LongCall* call) {
-  const Status found = core->fs->FileExists(to);
+  Status found = core->fs->FileExists(to);
   if (found.ok()) {
     return AlreadyExistsError("target exists: path=" + to);
   }

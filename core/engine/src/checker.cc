@@ -301,7 +301,7 @@ class CollectionChecker {
     std::vector<std::pair<uint64_t, uint64_t>> damaged;
     std::vector<bool> seen(live_.size(), false);
     LEADLINE_RETURN_IF_ERROR(VisitRows(f, &damaged, [&](const IndexedRow& row) -> Status {
-      LEADLINE_RETURN_IF_ERROR(call_->Before(2 * field.dim * sizeof(float)));
+      LEADLINE_RETURN_IF_ERROR(call_->Before(size_t{2} * field.dim * sizeof(float)));
       const std::string what = row.where + " ordinal " + std::to_string(row.ordinal);
       const LiveRecord* record = FindLive(row.ordinal);
       if (record == nullptr || ((record->fields >> f) & 1U) == 0) {

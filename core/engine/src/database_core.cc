@@ -97,7 +97,7 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
 
 Status DatabaseCore::OpenStore() {
   // Only an absence is one: after an I/O error nobody knows what is there.
-  const Status found = fs->FileExists(store_directory());
+  Status found = fs->FileExists(store_directory());
   if (!found.ok() && found.code() != StatusCode::kNotFound) {
     return found;
   }

@@ -100,7 +100,7 @@ Status WriteManifest(DatabaseCore* core, const kv::WriteBatch& batch, bool merge
                      bool* maybe_written) {
   LEADLINE_RETURN_IF_ERROR(core->store->Health());
   KillPoint(merge ? "merge:before-manifest" : "publish:before-manifest");
-  const Status written = core->store->Write(batch, /*sync=*/true);
+  Status written = core->store->Write(batch, /*sync=*/true);
   // A refusal (watermark, closed) leaves the store healthy; a write that failed latches it.
   *maybe_written = written.ok() || !core->store->Health().ok();
   if (written.ok()) {

@@ -108,7 +108,8 @@ class Code {
       code |= static_cast<int>(reader->Bits(1));
       const int count = counts_[bits];
       if (code - count < first) {
-        return symbols_[static_cast<size_t>(index + (code - first))];
+        const int at = index + (code - first);
+        return symbols_[static_cast<size_t>(at)];
       }
       index += count;
       first = (first + count) * 2;
