@@ -30,6 +30,10 @@ void* operator new(size_t size) {
   return memory;
 }
 
+void* operator new[](size_t size) {
+  return operator new(size);
+}
+
 // g++ sees that inlined memory comes from malloc, and not that this pair belongs together.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -39,6 +43,14 @@ void operator delete(void* memory) noexcept {
 }
 
 void operator delete(void* memory, size_t /*size*/) noexcept {
+  std::free(memory);
+}
+
+void operator delete[](void* memory) noexcept {
+  std::free(memory);
+}
+
+void operator delete[](void* memory, size_t /*size*/) noexcept {
   std::free(memory);
 }
 
