@@ -5,6 +5,10 @@ set(LEADLINE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 at -O3 warns of overlapping copies inside std::string's own operator+ (GCC bug 105651).
   list(APPEND LEADLINE_WARNINGS -Wno-restrict)
+  if(LEADLINE_UNITY)
+    # Takes a source that is included with others for a header.
+    list(APPEND LEADLINE_WARNINGS -Wno-subobject-linkage)
+  endif()
 endif()
 if(LEADLINE_WERROR)
   list(APPEND LEADLINE_WARNINGS -Werror)
