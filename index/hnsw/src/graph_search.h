@@ -17,10 +17,10 @@ namespace leadline::index::hnsw {
 struct SearchScratch {
   VisitedSet visited;
   CandidatePool pool;
-  std::vector<Key> frontier;   ///< filtered search: min-heap of nodes to expand
-  std::vector<Key> accepted;   ///< filtered search: max-heap of allowed nodes
-  std::vector<Key> selection;  ///< building: candidates for a node's links
-  uint32_t fresh[2 * kMaxM]{};   ///< unvisited neighbours of the node being expanded
+  std::vector<Key> frontier;    ///< filtered search: min-heap of nodes to expand
+  std::vector<Key> accepted;    ///< filtered search: max-heap of allowed nodes
+  std::vector<Key> selection;   ///< building: candidates for a node's links
+  uint32_t fresh[2 * kMaxM]{};  ///< unvisited neighbours of the node being expanded
   uint32_t fresh_rows[2 * kMaxM]{};
   float distances[2 * kMaxM]{};
 
