@@ -318,6 +318,21 @@ TEST_F(Hdf5Reader, InflatedDataIsCappedWhereItIsKept) {
   EXPECT_OK(ReadTruth(FileSystem::Posix(), path, FileFormat::kAuto));
 }
 
+// A fill value message that is said to be longer than it is hides the filters after it, so the
+// library takes the packed chunk for a plain one and reads past its end.
+TEST_F(Hdf5Reader, RefusesAPlainChunkShorterThanItsLayout) {
+  Storage deflated;
+  deflated.chunk = {2, 4};
+  deflated.deflate = 6;
+  deflated.shuffle = true;
+  std::string contents = BytesOf(Write("d.hdf5", {4, 4}, Sequence(16), deflated));
+  const size_t message = contents.find(std::string("\x05\x00\x08\x00\x01\x00\x00\x00\x02", 9));
+  ASSERT_NE(message, std::string::npos);
+  contents[message + 2] = 0x48;
+  const ReadOutcome outcome = ReadAll(files_.Write("d.hdf5", contents), FileFormat::kHdf5);
+  EXPECT_THAT(outcome.fatal, StatusIs(StatusCode::kInvalidArgument, "not as long as its layout"));
+}
+
 TEST_F(Hdf5Reader, SurvivesTruncationAndFlippedBits) {
   Storage deflated;
   deflated.chunk = {2, 4};
