@@ -27,7 +27,9 @@
 namespace leadline::testing {
 namespace {
 
-constexpr int kRecords = 200;
+/// Few records move: a graph whose rows are mostly dead is scanned, not walked.
+constexpr int kRecords = 800;
+constexpr int kMovingPerWriter = 100;
 constexpr int64_t kAmount = 1000;
 constexpr size_t kDim = 24;  // long enough for blob files
 constexpr size_t kBatchQueries = 100;
@@ -217,7 +219,7 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
       ASSERT_OK_AND_ASSIGN(const uint64_t count, collection_->Count(std::nullopt));
       EXPECT_EQ(count, static_cast<uint64_t>(kRecords));
       ScrollOptions options;
-      options.limit = 70;
+      options.limit = 300;
       ASSERT_OK_AND_ASSIGN(options.read.snapshot, database_->TakeSnapshot());
       int64_t sum = 0;
       do {
@@ -302,8 +304,8 @@ TEST_P(ConcurrencyTest, NoReaderSeesHalfABatch) {
   AwaitRounds(reader, 1);
   std::vector<std::thread> writers;
   writers.emplace_back([&] { AwaitRounds(reader, kReaderRounds); });
-  writers.emplace_back([&] { Move(0, kRecords / 2, batches); });
-  writers.emplace_back([&] { Move(kRecords / 2, kRecords / 2, batches); });
+  writers.emplace_back([&] { Move(0, kMovingPerWriter, batches); });
+  writers.emplace_back([&] { Move(kMovingPerWriter, kMovingPerWriter, batches); });
   std::vector<std::thread> others;
   others.emplace_back([&] { SearchUntilStopped(40); });
   others.emplace_back([&] { SearchUntilStopped(41); });
