@@ -64,7 +64,7 @@ def median(values):
 
 
 def promises(results):
-    """(what, measured, promise, kept) per line of the first table."""
+    """(what, measured, promise, kept) per line of the first table; kept is None without a promise."""
     graph, ingest, opening, scoring = (results[k] for k in ("graph", "ingest", "open", "score"))
     at95 = next(a["ratio"] for a in graph["at"] if a["recall"] == 0.95)
     built = next(b["ratio"] for b in graph["build"] if b["threads"] == 2)
@@ -77,7 +77,7 @@ def promises(results):
     yield ("durable ingest (`sync`) over zvec with a flush per batch",
            f"{ingest['sync_over_zvec']:.2f}x", "at least 1x", ingest["sync_over_zvec"] >= 1)
     yield ("ingest in `os` mode over LanceDB, which never syncs",
-           f"{ingest['os_over_lancedb']:.2f}x", "reported", True)
+           f"{ingest['os_over_lancedb']:.2f}x", "none", None)
     yield (f"open of a cleanly closed database of {opening['rows']:,} x {opening['dim']}",
            f"{open_ms:.0f} ms", "under 150 ms", open_ms < 150)
     yield ("resident memory of that database, open and idle, mapped files not counted",
@@ -107,8 +107,8 @@ def graph_section(graph):
                     f"{b['ratio']:.2f}x") for b in graph["build"]])
     return f"""{graph['rows']:,} x {graph['dim']}, {graph['metric']}, M {graph['m']}, ef_construction \
 {graph['ef_construction']}; {graph['timing']} time; all queries in one call on one thread, best of
-interleaved passes; QPS at a recall is interpolated between the two settings around it. hnswlib is
-compiled on the machine for its own processor; ours picks its kernels at run time.
+{graph['passes']} interleaved passes; QPS at a recall is interpolated between the two settings around
+it. hnswlib is compiled on the machine for its own processor; ours picks its kernels at run time.
 
 {at}
 
@@ -135,7 +135,7 @@ def page(results):
     info = host["leadline"]
     ingest, opening, scoring = results["ingest"], results["open"], results["score"]
     kept = table(("what", "measured", "promise", ""),
-                 [(what, measured, promise, "kept" if ok else "**missed**")
+                 [(what, measured, promise, {None: "", True: "kept", False: "**missed**"}[ok])
                   for what, measured, promise, ok in promises(results)])
     stores = table(("store", "rows/s", "seconds of each round"),
                    [(name.replace("_", " "), f"{rate:,}",
@@ -146,7 +146,7 @@ def page(results):
 <!-- Written by bench/performance.py; change the script, not this page. -->
 
 One run on {results['date']}: {host['cpu']}, {host['cores']} cores, {host['memory_gib']} GiB, Linux
-{host['kernel']}; Leadline {info['version']} with {info['simd']['chosen']} kernels (of
+{host['kernel'].split("-")[0]}; Leadline {info['version']} with {info['simd']['chosen']} kernels (of
 {", ".join(info['simd']['available'])}), {info['blas'].split(" NO_")[0]}. Every comparison ran
 interleaved with its peer in this run. Ratios travel between machines; the figures beside them do not.
 
@@ -165,8 +165,8 @@ merge of sources and the ids are in the time):
 
 ## Ingest
 
-`bench/ingest/ingest_ratio.py`: {ingest['rows']:,} x 784, {ingest['batch']:,} rows a call. `sync` and
-zvec with a flush per batch survive a power cut at every acknowledgement; `os` and LanceDB do not.
+`bench/ingest/ingest_ratio.py`: {ingest['rows']:,} x 784, {ingest['batch']:,} rows a call. What `sync`
+and zvec with a flush per batch acknowledge survives a power cut; what `os` and LanceDB do need not.
 
 {stores}
 
@@ -196,9 +196,17 @@ cleanly closed, opened for writing by {opening['rounds']} fresh processes with a
 - The graph is searched on full-precision vectors. Peers that search quantised codes are faster at equal
   recall on data like this; quantised codes are not part of this version.
 - The first search after opening pays for verifying the segment. Later ones do not.
+- Importing in `os` mode is slower than LanceDB: every record goes through the log and the memory table
+  of the store with its id, payload and sequence, where LanceDB appends columns to a file.
 - Disk holds every vector twice, in the store and in the segment.
 - All data here fits in memory, and most of it in the cache.
 """
+
+
+def save(results, path):
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
 
 
 def main():
@@ -226,24 +234,26 @@ def main():
             return os.path.join(args.glove, name)
 
         in_directory = ["--directory", args.directory] if args.directory else []
-        results = {
-            "date": datetime.date.today().isoformat(),
-            "machine": machine(program("leadline")),
-            "graph": run_json(*script("peers/hnswlib_ratio.py"), program("ann_pass"), args.glove,
-                              "--json"),
-            "ann": run_json(program("leadline"), "bench", "ann", "--base", glove("base.fvecs"),
-                            "--queries", glove("query.fvecs"), "--truth", glove("gt_cos.ivecs"),
-                            "--metric", "cosine", "--index", "hnsw", "--sweep",
-                            "ef_search=32,64,128,256", "--filter-selectivity", "0.5,0.1,0.01,0.001",
-                            "--json", "--quiet"),
-            "ingest": run_json(*script("ingest/ingest_ratio.py"), "--program", program("ingest_pass"),
-                               *in_directory),
-            "open": measure_open(program("open_pass"), 100_000, 768, args.rounds, args.directory),
-            "score": run_json(*script("eval/score_ratio.py"), "--program", program("score_run")),
+        measures = {
+            "machine": lambda: machine(program("leadline")),
+            "graph": lambda: run_json(*script("peers/hnswlib_ratio.py"), program("ann_pass"),
+                                      args.glove, "--passes", "15", "--json"),
+            "ann": lambda: run_json(
+                program("leadline"), "bench", "ann", "--base", glove("base.fvecs"), "--queries",
+                glove("query.fvecs"), "--truth", glove("gt_cos.ivecs"), "--metric", "cosine",
+                "--index", "hnsw", "--sweep", "ef_search=32,64,128,256", "--filter-selectivity",
+                "0.5,0.1,0.01,0.001", "--json", "--quiet"),
+            "ingest": lambda: run_json(*script("ingest/ingest_ratio.py"), "--program",
+                                       program("ingest_pass"), *in_directory),
+            "open": lambda: measure_open(program("open_pass"), 100_000, 768, args.rounds,
+                                         args.directory),
+            "score": lambda: run_json(*script("eval/score_ratio.py"), "--program",
+                                      program("score_run")),
         }
-    if args.raw:
-        with open(args.raw, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
+        results = {"date": datetime.date.today().isoformat()}
+        for name, measure in measures.items():
+            results[name] = measure()
+            save(results, args.raw)
     text = page(results)
     if args.page:
         with open(args.page + ".tmp", "w", encoding="utf-8") as file:
@@ -251,7 +261,7 @@ def main():
         shutil.move(args.page + ".tmp", args.page)
     else:
         print(text)
-    return 0 if all(ok for *_, ok in promises(results)) else 1
+    return 1 if any(ok is False for *_, ok in promises(results)) else 0
 
 
 if __name__ == "__main__":

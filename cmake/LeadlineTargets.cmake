@@ -158,8 +158,9 @@ endfunction()
 
 # leadline_add_bench(NAME distance_bench SOURCES distance_bench.cc DEPS leadline::core_simd)
 #
-# A Google Benchmark program in bin/; built with the developer targets so that it cannot rot, never
-# run as a test. Numbers worth quoting come from the `bench` preset.
+# A Google Benchmark program, or one with its own main, in bin/; built with the developer targets so
+# that it cannot rot, never run as a test. Numbers worth quoting come from the `bench` preset, which
+# builds leadline_benchmarks: all of these and the command line program.
 function(leadline_add_bench)
   cmake_parse_arguments(A "" "NAME" "SOURCES;DEPS" ${ARGN})
   if(A_UNPARSED_ARGUMENTS)
@@ -169,6 +170,10 @@ function(leadline_add_bench)
   target_compile_options(${A_NAME} PRIVATE ${LEADLINE_WARNINGS})
   leadline_use_internal(${A_NAME} ${A_DEPS})
   target_link_libraries(${A_NAME} PRIVATE benchmark::benchmark_main)
+  if(NOT TARGET leadline_benchmarks)
+    add_custom_target(leadline_benchmarks DEPENDS leadline_program)
+  endif()
+  add_dependencies(leadline_benchmarks ${A_NAME})
 endfunction()
 
 # Gives `target` the internal headers of the named modules and links the folded libraries they are

@@ -92,8 +92,9 @@ def measure(args):
     ours = Ours(args.program, args.data, args.metric, args.m, args.ef_construction)
     theirs = Theirs(args.data, args.metric, args.m, args.ef_construction)
     result = {"timing": "wall" if args.wall else "processor", "m": args.m,
-              "ef_construction": args.ef_construction, "rows": len(theirs.base),
-              "dim": theirs.base.shape[1], "metric": args.metric, "build": [], "points": [], "at": []}
+              "ef_construction": args.ef_construction, "passes": args.passes,
+              "rows": len(theirs.base), "dim": theirs.base.shape[1], "metric": args.metric,
+              "build": [], "points": [], "at": []}
     for threads in args.build_threads:
         a, b = ours.build(threads), theirs.build(threads)
         result["build"].append({"threads": threads, "ours_s": a[which], "hnswlib_s": b[which],
