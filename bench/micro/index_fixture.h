@@ -42,8 +42,6 @@ class IndexFixture {
     }
   }
 
-  IndexFixture(const IndexFixture&) = delete;
-  IndexFixture& operator=(const IndexFixture&) = delete;
 
   [[nodiscard]] MatrixView rows() const { return {vectors_.data(), kRows, kDim}; }
 
