@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,15 @@
 namespace leadline::testing {
 
 /// Calls a hook is asked about.
-enum class FileCall : uint8_t { kRead, kMap, kCreate, kDelete, kMakeDirectory, kSyncDirectory };
+enum class FileCall : uint8_t {
+  kRead,
+  kMap,
+  kCreate,
+  kAppend,
+  kDelete,
+  kMakeDirectory,
+  kSyncDirectory
+};
 
 /// Thread-safe; the hooks must be.
 class ForwardingFileSystem final : public FileSystem {
@@ -50,7 +59,9 @@ class ForwardingFileSystem final : public FileSystem {
 
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override {
     LEADLINE_RETURN_IF_ERROR(Ask(FileCall::kCreate, path));
-    return target_->NewWritableFile(path);
+    LEADLINE_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, target_->NewWritableFile(path));
+    return std::unique_ptr<WritableFile>(
+        std::make_unique<ForwardingFile>(this, path, std::move(file)));
   }
 
   Result<std::unique_ptr<WritableFile>> NewAppendableFile(const std::string& path) override {
@@ -129,6 +140,35 @@ class ForwardingFileSystem final : public FileSystem {
   }
 
  private:
+  class ForwardingFile final : public WritableFile {
+   public:
+    ForwardingFile(ForwardingFileSystem* owner, std::string path,
+                   std::unique_ptr<WritableFile> target)
+        : owner_(owner), path_(std::move(path)), target_(std::move(target)) {}
+
+    Status Append(std::string_view data) override {
+      LEADLINE_RETURN_IF_ERROR(owner_->Ask(FileCall::kAppend, path_));
+      return target_->Append(data);
+    }
+
+    Status PositionedAppend(std::string_view data, uint64_t offset) override {
+      return target_->PositionedAppend(data, offset);
+    }
+
+    Status Truncate(uint64_t size) override { return target_->Truncate(size); }
+
+    Status Sync() override { return target_->Sync(); }
+
+    Status Close() override { return target_->Close(); }
+
+    [[nodiscard]] uint64_t size() const override { return target_->size(); }
+
+   private:
+    ForwardingFileSystem* const owner_;
+    const std::string path_;
+    const std::unique_ptr<WritableFile> target_;
+  };
+
   Status Ask(FileCall call, const std::string& path) {
     Before before;
     {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "log_record_ends.h"
 #include "rocksdb_status.h"
 
 namespace leadline::kv {
@@ -87,7 +88,8 @@ class RandomAccessAdapter final : public rocksdb::FSRandomAccessFile {
   const std::shared_ptr<leadline::RandomAccessFile> target_;
 };
 
-/// After the first failed append the file's end is unknown, so nothing more is written to it.
+/// After the first failed append the file's end is unknown, so nothing more is written to it. Of a
+/// log that was there before nothing is claimed.
 class WritableAdapter final : public rocksdb::FSWritableFile {
  public:
   WritableAdapter(std::unique_ptr<leadline::WritableFile> target, RocksDbFileSystem* owner,
@@ -95,7 +97,7 @@ class WritableAdapter final : public rocksdb::FSWritableFile {
       : rocksdb::FSWritableFile(options),
         target_(std::move(target)),
         owner_(owner),
-        log_name_(log_name),
+        log_name_(target_->size() == 0 ? log_name : std::nullopt),
         appended_(target_->size()) {}
 
   using rocksdb::FSWritableFile::Append;
@@ -108,6 +110,10 @@ class WritableAdapter final : public rocksdb::FSWritableFile {
     failure_ = target_->Append(View(data));
     if (failure_.ok()) {
       appended_.store(target_->size(), std::memory_order_release);
+      if (log_name_) {
+        record_ends_.Append(View(data));
+        whole_records_.store(record_ends_.end(), std::memory_order_release);
+      }
     }
     return ToRocks(failure_);
   }
@@ -129,8 +135,9 @@ class WritableAdapter final : public rocksdb::FSWritableFile {
   IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
 
   IOStatus Sync(const IOOptions&, IODebugContext*) override {
-    // Read before the sync: what another thread appends meanwhile may or may not be covered.
-    const uint64_t covered = appended_.load(std::memory_order_acquire);
+    // Read before the sync: what another thread appends meanwhile may or may not be covered. Half a
+    // record is not claimed: a process that dies now leaves it torn.
+    const uint64_t covered = whole_records_.load(std::memory_order_acquire);
     const Status synced = target_->Sync();
     if (synced.ok() && log_name_) {
       owner_->NoteSync(*log_name_, covered);
@@ -150,6 +157,8 @@ class WritableAdapter final : public rocksdb::FSWritableFile {
   RocksDbFileSystem* const owner_;
   const std::optional<LogName> log_name_;
   std::atomic<uint64_t> appended_;
+  LogRecordEnds record_ends_;  ///< of the one thread that appends
+  std::atomic<uint64_t> whole_records_{0};
   Status failure_;
 };
 

@@ -5,9 +5,11 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
+#include "forwarding_file_system.h"
 #include "status_matchers.h"
 #include "store_testing.h"
 #include "temp_dir.h"
@@ -89,6 +91,42 @@ TEST_F(LogDamage, UndamagedImageOpensComplete) {
   uint64_t n = 0;
   EXPECT_TRUE(HoldsPrefix(store->get(), &n));
   EXPECT_EQ(n, kBatches);
+}
+
+TEST_F(LogDamage, ProcessThatDiesInALongWriteBesideASyncLeavesATornTail) {
+  leadline::testing::ForwardingFileSystem files(UnsyncedFiles());
+  StoreOptions options = BigMemtables();
+  options.fs = &files;
+  {
+    const auto store = OpenOrDie(work(), options);
+    Rng rng(12);
+    WriteBatch batch;
+    MakeNumberedBatch(1, 100, &rng, &batch);
+    ASSERT_OK(store->Write(batch, false));
+    MakeNumberedBatch(2, 3 << 20, &rng, &batch);
+    int appends = 0;
+    files.set_before([&](leadline::testing::FileCall call, const std::string& path) -> Status {
+      // Between two pieces of the record.
+      if (call == leadline::testing::FileCall::kAppend && path.ends_with(".log") &&
+          ++appends == 2) {
+        std::thread syncer([&] {
+          EXPECT_OK(store->SyncLog());
+          EXPECT_OK(store->VerifyChecksums());
+        });
+        syncer.join();
+        CopyDirectory(work(), image());
+      }
+      return {};
+    });
+    ASSERT_OK(store->Write(batch, false));
+    files.set_before(nullptr);
+    ASSERT_GE(appends, 2) << "the record came in one piece";
+  }
+  Result<std::unique_ptr<Store>> store = OpenChanged([](std::string*) {});
+  ASSERT_OK(store);
+  uint64_t n = 0;
+  EXPECT_TRUE(HoldsPrefix(store->get(), &n));
+  EXPECT_EQ(n, 1U);
 }
 
 TEST_F(LogDamage, BitFlipInSyncedLogIsNeverSilent) {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "crc32c.h"
 #include "leadline/core/rng.h"
+#include "log_record_ends.h"
 #include "log_writer.h"
 #include "status_matchers.h"
 
@@ -47,6 +49,21 @@ TEST(Crc32c, EqualsPublishedVectors) {
   EXPECT_EQ(ExtendCrc32c(0, std::string(32, '\xff')), 0x62a8ab43U);
   EXPECT_EQ(ExtendCrc32c(0, "123456789"), 0xe3069283U);
   EXPECT_EQ(ExtendCrc32c(ExtendCrc32c(0, "1234"), "56789"), 0xe3069283U);
+}
+
+TEST(LogRecordEnds, FollowsRecordsThatComeInPieces) {
+  const TestLog log = MakeLog(60);
+  Rng rng(9);
+  for (int round = 0; round < 50; ++round) {
+    LogRecordEnds ends;
+    for (size_t at = 0; at < log.bytes.size();) {
+      const size_t piece = std::min(log.bytes.size() - at, size_t{1} + rng.Uniform(40'000));
+      ends.Append(std::string_view(log.bytes).substr(at, piece));
+      at += piece;
+      const auto next = std::upper_bound(log.ends.begin(), log.ends.end(), at);
+      EXPECT_EQ(ends.end(), next == log.ends.begin() ? 0 : *(next - 1)) << at;
+    }
+  }
 }
 
 TEST(LogScan, ReadsAWholeLog) {
