@@ -169,7 +169,8 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
   mask->words = AllRows(rows);
   bool decided = !visibility.filter.has_value();
   if (!decided) {
-    const std::shared_ptr<const PayloadColumns> columns = chunk.Columns(rows);
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PayloadColumns> columns,
+                              chunk.Columns(rows, control));
     if (columns != nullptr) {
       std::vector<uint64_t> matching((TailChunk::kCapacity + 63) / 64);
       LEADLINE_ASSIGN_OR_RETURN(const Candidates candidates,

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "paced_control.h"
+
 namespace leadline::engine {
 
 namespace {
@@ -57,34 +59,56 @@ size_t TailChunk::FindRow(uint64_t ordinal, size_t rows) const {
   return found != begin + rows && *found == ordinal ? static_cast<size_t>(found - begin) : rows;
 }
 
-std::shared_ptr<const PayloadColumns> TailChunk::Columns(size_t visible_rows) const {
-  if (visible_rows < capacity_ && !frozen_.load(std::memory_order_acquire)) {
-    return nullptr;
+Result<std::shared_ptr<const PayloadColumns>> TailChunk::Columns(size_t visible_rows,
+                                                                 const CallControl& control) const {
+  if (!GrowsNoMore(visible_rows)) {
+    return std::shared_ptr<const PayloadColumns>();
   }
+  size_t rows = 0;
+  {
+    MutexLock lock(&columns_mutex_);
+    if (columns_ != nullptr || building_columns_ || !GrowsNoMore(visible_rows)) {
+      return columns_;
+    }
+    rows = visible_rows < capacity_ ? size_ : capacity_;
+    building_columns_ = true;
+  }
+  Result<std::shared_ptr<const PayloadColumns>> built = BuildColumns(rows, control);
   MutexLock lock(&columns_mutex_);
-  if (visible_rows < capacity_ && !frozen_.load(std::memory_order_acquire)) {
-    return nullptr;  // thawed meanwhile
+  building_columns_ = false;
+  if (built.ok() && GrowsNoMore(visible_rows)) {  // else thawed meanwhile
+    columns_ = *built;
   }
-  const size_t rows = visible_rows < capacity_ ? size_ : capacity_;
-  if (columns_ == nullptr) {
-    PayloadColumnsBuilder builder;
-    for (size_t row = 0; row < rows; ++row) {
-      if (!builder.Add(static_cast<uint32_t>(row), rows_[row].payload).ok()) {
-        return nullptr;
-      }
+  return built;
+}
+
+Result<std::shared_ptr<const PayloadColumns>> TailChunk::BuildColumns(
+    size_t rows, const CallControl& control) const {
+  struct Owned {
+    std::string bytes;
+    std::unique_ptr<PayloadColumns> columns;
+  };
+
+  PayloadColumnsBuilder builder;
+  PacedControl pace(control);
+  for (size_t row = 0; row < rows; ++row) {
+    LEADLINE_RETURN_IF_ERROR(pace.Before(1, rows_[row].payload.size()));
+    if (!builder.Add(static_cast<uint32_t>(row), rows_[row].payload).ok()) {
+      return std::shared_ptr<const PayloadColumns>();
     }
-    Result<std::string> bytes = builder.Finish();
-    if (!bytes.ok()) {
-      return nullptr;
-    }
-    columns_bytes_ = std::move(bytes).value();
-    Result<std::unique_ptr<PayloadColumns>> columns = PayloadColumns::Open(columns_bytes_, rows);
-    if (!columns.ok()) {
-      return nullptr;
-    }
-    columns_ = std::move(columns).value();
   }
-  return columns_;
+  Result<std::string> bytes = builder.Finish();
+  if (!bytes.ok()) {
+    return std::shared_ptr<const PayloadColumns>();
+  }
+  auto owned = std::make_shared<Owned>();
+  owned->bytes = std::move(bytes).value();
+  Result<std::unique_ptr<PayloadColumns>> columns = PayloadColumns::Open(owned->bytes, rows);
+  if (!columns.ok()) {
+    return std::shared_ptr<const PayloadColumns>();
+  }
+  owned->columns = std::move(columns).value();
+  return std::shared_ptr<const PayloadColumns>(owned, owned->columns.get());
 }
 
 void TailChunk::Thaw() {

@@ -68,8 +68,10 @@ class TailChunk {
   /// Row of `ordinal` among the first `rows`, or `rows` when absent.
   [[nodiscard]] size_t FindRow(uint64_t ordinal, size_t rows) const;
   /// Payload columns over all rows once the chunk can grow no more, built on first use; null while
-  /// it still grows. `visible_rows` is what the caller's state shows of it.
-  [[nodiscard]] std::shared_ptr<const PayloadColumns> Columns(size_t visible_rows) const;
+  /// it still grows or another thread builds them. `visible_rows` is what the caller's state shows
+  /// of it. Errors: those of `control`.
+  [[nodiscard]] Result<std::shared_ptr<const PayloadColumns>> Columns(
+      size_t visible_rows, const CallControl& control) const;
 
   /// No row will be appended any more (the tail was frozen for sealing).
   void Freeze() { frozen_.store(true, std::memory_order_release); }
@@ -86,6 +88,13 @@ class TailChunk {
   [[nodiscard]] size_t resident_bytes() const;
 
  private:
+  [[nodiscard]] bool GrowsNoMore(size_t visible_rows) const {
+    return visible_rows == capacity_ || frozen_.load(std::memory_order_acquire);
+  }
+
+  [[nodiscard]] Result<std::shared_ptr<const PayloadColumns>> BuildColumns(
+      size_t rows, const CallControl& control) const;
+
   const size_t capacity_;
   std::unique_ptr<uint64_t[]> ordinals_;
   std::unique_ptr<StoredRecord[]> rows_;
@@ -98,7 +107,7 @@ class TailChunk {
   std::atomic<uint64_t> text_bytes_{0};  ///< ids and payloads alone
   std::atomic<int64_t> min_expiry_{INT64_MAX};
   mutable Mutex columns_mutex_;
-  mutable std::string columns_bytes_ LEADLINE_GUARDED_BY(columns_mutex_);
+  mutable bool building_columns_ LEADLINE_GUARDED_BY(columns_mutex_) = false;
   mutable std::shared_ptr<const PayloadColumns> columns_ LEADLINE_GUARDED_BY(columns_mutex_);
 };
 

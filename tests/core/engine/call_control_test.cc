@@ -246,6 +246,24 @@ TEST_F(CallControlTest, LooksOnceACandidateAndOnceAHit) {
   EXPECT_GE(LooksOf([&] { return Search(options); }), static_cast<int64_t>(kRows));
 }
 
+TEST_F(CallControlTest, ParsingThePayloadsOfAFullTailChunkCanBeEnded) {
+  FillTexts(1024, 20'000);  // 20 MB
+  SearchOptions options = Options();
+  options.filter = Filter::Parse("n < 5").value();
+  CancelToken token;
+  options.cancel = &token;
+  clock_.SetHook([&](int64_t look) {
+    if (look == 10) {
+      token.Cancel();
+    }
+  });
+  EXPECT_THAT(Search(options), StatusIs(StatusCode::kCancelled));
+  clock_.ClearHook();
+  options.cancel = nullptr;
+  EXPECT_GE(LooksOf([&] { return Search(options); }), 20) << "once a megabyte";
+  EXPECT_LT(LooksOf([&] { return Search(options); }), 20) << "parsed once only";
+}
+
 TEST_F(CallControlTest, LooksOnceAMegabyteOfPayload) {
   constexpr size_t kTextBytes = 200'000;
   FillTexts(60, kTextBytes);  // 12 MB
