@@ -103,6 +103,7 @@ Status CommitPlan::Add(CollectionState* collection, std::vector<PreparedOp>* ops
                        WriteResult* result) {
   Batch batch{collection, sequence_ + 1, {}};
   Counters counters = CountersOf(collection);
+  size_t resolved_bytes = 0;
   Overlay own;
   Created created;
   WriteResult counts;
@@ -128,6 +129,8 @@ Status CommitPlan::Add(CollectionState* collection, std::vector<PreparedOp>* ops
           return NotFoundError("cannot patch a record that does not exist: id=" + op.record.id);
         }
         LEADLINE_RETURN_IF_ERROR(ResolvePatch(created, *collection, old, &op));
+        resolved_bytes += BytesOf(op);
+        LEADLINE_RETURN_IF_ERROR(CheckBatchBytes("batch bytes of patched records", resolved_bytes));
         ++counts.patched;
       } else {
         counters.live_rows += old == 0 ? 1 : 0;

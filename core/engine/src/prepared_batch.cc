@@ -159,8 +159,12 @@ Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
     }
     bytes += BytesOf(ops[i]);
   }
-  LEADLINE_RETURN_IF_ERROR(InRange("batch bytes", bytes, 0, kMaxBatchBytes));
+  LEADLINE_RETURN_IF_ERROR(CheckBatchBytes("batch bytes", bytes));
   return ops;
+}
+
+Status CheckBatchBytes(std::string_view what, uint64_t bytes) {
+  return InRange(what, bytes, 0, kMaxBatchBytes);
 }
 
 Status ValidateCollectionName(std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "catalog.h"
@@ -26,9 +27,11 @@ size_t BytesOf(const PreparedOp& op);
 
 /// The one choke point for data on its way in: checks ids, vectors (dimension, finite values, norm)
 /// and payloads against the limits of types.h. Errors name the record's position, the field, the
-/// value and the limit. `max_bytes` bounds the batch.
+/// value and the limit.
 Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
                                              const WriteBatch& batch);
+/// kInvalidArgument above kMaxBatchBytes; `what` says which bytes.
+Status CheckBatchBytes(std::string_view what, uint64_t bytes);
 
 Status ValidateId(std::string_view id);
 /// Checks a vector against its field; for cosine, also that it has a direction.

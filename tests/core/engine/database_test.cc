@@ -126,6 +126,19 @@ TEST_F(DatabaseTest, BatchIsAllOrNothing) {
   EXPECT_EQ(collection_->Count(std::nullopt).value(), 1U);
 }
 
+TEST_F(DatabaseTest, PatchedRecordsCountTowardsTheBytesOfABatch) {
+  Create(OneField(kMaxDim));
+  ASSERT_OK(collection_->Upsert({MakeRecord("a", std::vector<float>(kMaxDim, 1.0F))}));
+  WriteBatch batch;
+  for (size_t i = 0; i <= kMaxBatchBytes / (kMaxDim * sizeof(float)); ++i) {
+    batch.PatchPayload("a", "{\"x\":" + std::to_string(i) + "}");
+  }
+  EXPECT_THAT(collection_->Write(batch),
+              StatusIs(StatusCode::kInvalidArgument, "batch bytes of patched records"));
+  ASSERT_OK_AND_ASSIGN(const auto found, collection_->Get({"a"}));
+  EXPECT_EQ(found[0]->payload.find("\"x\""), std::string::npos);
+}
+
 TEST_F(DatabaseTest, LaterChangesOfABatchSeeEarlierOnes) {
   Create(OneField(1));
   WriteBatch batch;

@@ -36,7 +36,7 @@ class WriteBatch {
   void Upsert(Record record) { ops_.push_back({Kind::kUpsert, std::move(record)}); }
 
   /// Applies an RFC 7396 merge patch to the payload; the batch fails with kNotFound when no record
-  /// has this id.
+  /// has this id. The whole patched record counts towards kMaxBatchBytes.
   void PatchPayload(std::string id, std::string patch) {
     Op op{Kind::kPatch, {}};
     op.record.id = std::move(id);
