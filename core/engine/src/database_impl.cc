@@ -162,10 +162,13 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
     stats.degraded = true;
     stats.store_error = health.ToString();
   }
+  {
+    MutexLock lock(&core->commit_mutex);
+    stats.sequence = core->sequence;
+  }
   for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
     ++stats.collections;
     const std::shared_ptr<const ReadState> published = state->Load();
-    stats.sequence = std::max(stats.sequence, published->sequence);
     for (const auto& group : *published->groups) {
       for (const auto& segment : group->segments) {
         if (segment != nullptr) {

@@ -21,7 +21,7 @@ class Snapshot {
 };
 
 struct DatabaseStats {
-  SequenceNumber sequence = 0;
+  SequenceNumber sequence = 0;  ///< of the last committed batch; never falls
   uint64_t collections = 0;
   uint64_t store_bytes = 0;
   uint64_t segment_bytes = 0;
