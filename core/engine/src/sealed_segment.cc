@@ -172,6 +172,9 @@ void SealedSegment::Kill(uint64_t ordinal, uint64_t sequence) {
 void SealedSegment::ReserveKill(uint64_t ordinal) {
   MutexLock lock(&kill_mutex_);
   if (LoadedContents() == nullptr) {
+    if (damaged()) {
+      return;
+    }
     reserved_kills_ = std::max(reserved_kills_, pending_kills_.size()) + 1;
     if (reserved_kills_ > pending_kills_.capacity()) {
       pending_kills_.reserve(2 * reserved_kills_);
