@@ -35,14 +35,17 @@ bool SameFingerprint(FileSystem* fs, const std::string& path, const Result<uint6
 
 Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& path,
                                                              const DatabaseOptions& options) {
-  std::shared_ptr<DatabaseHandle> handle(new DatabaseHandle(path, options));
+  FileSystem* fs = options.file_system != nullptr ? options.file_system : FileSystem::Posix();
+  // The process may change its directory while the database is open.
+  LEADLINE_ASSIGN_OR_RETURN(const std::string absolute, fs->AbsolutePath(path));
+  std::shared_ptr<DatabaseHandle> handle(new DatabaseHandle(absolute, options));
   handle->fork_generation_ = ForkGeneration();
   if (options.read_only) {
     LEADLINE_RETURN_IF_ERROR(handle->Refresh());
     return handle;
   }
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core,
-                            DatabaseCore::Open(path, options, nullptr));
+                            DatabaseCore::Open(absolute, options, nullptr));
   handle->committer_ = std::make_unique<Committer>(core.get());
   handle->maintenance_ = std::make_unique<Maintenance>(core, handle->committer_.get());
   MutexLock lock(&handle->mutex_);
@@ -114,6 +117,9 @@ Status DatabaseHandle::Refresh() {
     }
     fingerprint_ = fingerprint.ok() ? *fingerprint : 0;
     MutexLock lock(&mutex_);
+    if (closed_.load()) {  // Close waits for this lock before it lets go of the core
+      return FailedPreconditionError("database is closed: path=" + path_);
+    }
     core_ = std::move(core).value();
     return {};
   }

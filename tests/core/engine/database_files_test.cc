@@ -255,6 +255,43 @@ TEST_F(DatabaseFilesTest, ARefreshedReaderNoticesAnotherDatabaseUnderItsPath) {
   }
 }
 
+TEST_F(DatabaseFilesTest, AReaderClosedDuringARefreshStaysClosed) {
+  SealSixtyRows();
+  DatabaseOptions read_only;
+  read_only.read_only = true;
+  read_only.file_system = &files_;
+  ASSERT_OK_AND_ASSIGN(auto reader, Database::Open(path(), read_only));
+  ASSERT_OK_AND_ASSIGN(auto view, reader->OpenCollection("c"));
+  Fill(60, 70);
+  std::atomic<bool> closed{false};
+  files_.set_before([&](FileCall call, const std::string&) -> Status {
+    if (call == FileCall::kRead && !closed.exchange(true)) {
+      EXPECT_OK(reader->Close());
+    }
+    return {};
+  });
+  EXPECT_THAT(reader->Refresh(), StatusIs(StatusCode::kFailedPrecondition, "closed"));
+  files_.set_before(nullptr);
+  ASSERT_TRUE(closed) << "the refresh read nothing";
+  EXPECT_THAT(view->Count(std::nullopt), StatusIs(StatusCode::kFailedPrecondition, "closed"));
+}
+
+TEST_F(DatabaseFilesTest, ARelativePathOutlivesAChangeOfDirectory) {
+  const std::filesystem::path home = std::filesystem::current_path();
+  std::filesystem::current_path(dir_.path());
+  options_.create_if_missing = true;
+  ASSERT_OK_AND_ASSIGN(database_, Database::Open("here", options_));
+  std::filesystem::create_directory("elsewhere");
+  std::filesystem::current_path("elsewhere");
+  Create(4);
+  Fill(0, 60);
+  EXPECT_OK(collection_->Optimize());
+  EXPECT_EQ(collection_->Stats().value().tail_rows, 0U);
+  std::filesystem::current_path(home);
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.file("elsewhere")));
+  Close();
+}
+
 TEST_F(DatabaseFilesTest, BackupRefusesADirectoryItDidNotMake) {
   SealSixtyRows();
   const std::string target = dir_.file("backup");
