@@ -174,7 +174,9 @@ Result<bool> BatchSource::ReadSlice() {
   if (!reader_->can_continue()) {
     return bad;
   }
-  pending_.push_back({path, {}, std::move(bad)});
+  PreparedRow& row = pending_.emplace_back();
+  row.where = path;
+  row.error = std::move(bad);
   return true;
 }
 

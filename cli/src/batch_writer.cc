@@ -1,5 +1,7 @@
 #include "batch_writer.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 namespace leadline::cli {
@@ -29,6 +31,7 @@ Status BatchWriter::WriteGood(std::span<PreparedRow> rows) {
       batch.Upsert(record);
     }
   }
+  LEADLINE_RETURN_IF_ERROR(DeleteLeftOverChunks(rows, &batch));
   Result<WriteResult> written = collection_.Write(batch);
   if (written.ok()) {
     acked_ += rows.size();
@@ -46,6 +49,46 @@ Status BatchWriter::WriteGood(std::span<PreparedRow> rows) {
   const size_t half = rows.size() / 2;
   LEADLINE_RETURN_IF_ERROR(WriteGood(rows.first(half)));
   return WriteGood(rows.subspan(half));
+}
+
+Status BatchWriter::DeleteLeftOverChunks(std::span<const PreparedRow> rows, WriteBatch* batch) {
+  struct Chunks {
+    size_t kept = 0;     ///< of the last row of the document
+    size_t written = 0;  ///< most of any row of the document in this batch
+  };
+
+  std::map<std::string, Chunks> documents;
+  for (const PreparedRow& row : rows) {
+    if (!row.document.empty()) {
+      Chunks& chunks = documents[row.document];
+      chunks.kept = row.records.size();
+      chunks.written = std::max(chunks.written, chunks.kept);
+    }
+  }
+  std::vector<std::string> ids;
+  for (const auto& [document, chunks] : documents) {
+    for (size_t i = chunks.kept; i < chunks.written; ++i) {
+      batch->Delete(ChunkId(document, i));
+    }
+    ids.push_back(ChunkId(document, chunks.written));
+  }
+  ReadOptions reading;
+  reading.with_payload = false;
+  reading.with_vectors = false;
+  while (!ids.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(const auto found, collection_.Get(ids, reading));
+    std::vector<std::string> next;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (found[i]) {
+        const size_t number = ids[i].rfind('#') + 1;
+        next.push_back(ids[i].substr(0, number) +
+                       std::to_string(std::stoull(ids[i].substr(number)) + 1));
+        batch->Delete(std::move(ids[i]));
+      }
+    }
+    ids = std::move(next);
+  }
+  return OkStatus();
 }
 
 Status BatchWriter::BadRow(Status error) {

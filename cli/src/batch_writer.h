@@ -11,7 +11,8 @@
 namespace leadline::cli {
 
 /// Writes prepared rows in order and keeps count of what was acknowledged. A row that cannot be
-/// written ends the work, or is left out and listed. Externally synchronised.
+/// written ends the work, or is left out and listed. Of a document that was cut into fewer chunks
+/// than before, the chunks that are left over go in the same batch. Externally synchronised.
 class BatchWriter {
  public:
   /// Messages kept of rows that were left out; all are counted.
@@ -34,6 +35,7 @@ class BatchWriter {
 
  private:
   Status WriteGood(std::span<PreparedRow> rows);
+  Status DeleteLeftOverChunks(std::span<const PreparedRow> rows, WriteBatch* batch);
   Status BadRow(Status error);
 
   Collection& collection_;

@@ -46,6 +46,10 @@ size_t PreparedRow::bytes() const {
   return bytes;
 }
 
+std::string ChunkId(std::string_view document, size_t number) {
+  return std::string(document) + "#" + std::to_string(number);
+}
+
 Result<RecordPreparer> RecordPreparer::Create(const CollectionOptions& options,
                                               std::shared_ptr<const Embedder> embedder,
                                               const Chunking& chunking) {
@@ -65,6 +69,9 @@ std::vector<PreparedRow> RecordPreparer::Prepare(const std::string& file,
   std::vector<PreparedRow> prepared(rows.size());
   ParallelFor(executor, rows.size(), [&](size_t i) {
     prepared[i].where = file + " row " + std::to_string(rows[i].row);
+    if (chunking_.unit != Chunking::Unit::kNone && NeedsEmbedding(rows[i])) {
+      prepared[i].document = rows[i].id;
+    }
     Result<std::vector<Record>> records = PrepareRow(std::move(rows[i]));
     if (records.ok()) {
       prepared[i].records = *std::move(records);
@@ -75,9 +82,13 @@ std::vector<PreparedRow> RecordPreparer::Prepare(const std::string& file,
   return prepared;
 }
 
+bool RecordPreparer::NeedsEmbedding(const eval::InputRecord& row) const {
+  return row.vector.empty() && row.named_vectors.empty() && embedder_ != nullptr;
+}
+
 Result<std::vector<Record>> RecordPreparer::PrepareRow(eval::InputRecord row) const {
   std::vector<Record> records;
-  if (row.vector.empty() && embedder_ != nullptr && row.named_vectors.empty()) {
+  if (NeedsEmbedding(row)) {
     LEADLINE_ASSIGN_OR_RETURN(records, EmbedRow(row));
   } else {
     Record& record = records.emplace_back();
@@ -105,6 +116,12 @@ Result<std::vector<Record>> RecordPreparer::EmbedRow(const eval::InputRecord& ro
       AppendWord(&heading, text);
     } else {
       body = text;
+    }
+  }
+  for (const char* key : {"doc_id", "chunk"}) {
+    if (chunking_.unit != Chunking::Unit::kNone && payload.contains(key)) {
+      return InvalidFieldError("the payload has a key that --chunk writes", key,
+                               JsonText(payload[key]), "no such key");
     }
   }
   std::vector<std::string_view> pieces = CutText(body, chunking_);
@@ -137,7 +154,7 @@ Result<std::vector<Record>> RecordPreparer::EmbedRow(const eval::InputRecord& ro
       payload[options_.text_fields.back()] = pieces[i];
       payload["doc_id"] = row.id;
       payload["chunk"] = i;
-      records[i].id = row.id + "#" + std::to_string(i);
+      records[i].id = ChunkId(row.id, i);
       records[i].payload = JsonText(payload);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "chunker.h"
@@ -15,13 +16,17 @@ namespace leadline::cli {
 
 /// One row of an input file, ready to be written: several records where it was chunked.
 struct PreparedRow {
-  std::string where;  ///< "FILE row N", for messages
+  std::string where;     ///< "FILE row N", for messages
+  std::string document;  ///< id of the row where it was cut into chunks, else empty
   std::vector<Record> records;
   Status error;  ///< why the row cannot be written; then `records` is empty
 
   /// What the row counts towards kMaxBatchBytes.
   [[nodiscard]] size_t bytes() const;
 };
+
+/// Id of a chunk: DOC#0, DOC#1, ...
+std::string ChunkId(std::string_view document, size_t number);
 
 /// Makes records of input rows: cuts texts, embeds what has no vector, checks vectors. Immutable
 /// and thread-safe.
@@ -41,6 +46,7 @@ class RecordPreparer {
   RecordPreparer(const CollectionOptions& options, const Chunking& chunking)
       : options_(options), chunking_(chunking) {}
 
+  [[nodiscard]] bool NeedsEmbedding(const eval::InputRecord& row) const;
   Result<std::vector<Record>> PrepareRow(eval::InputRecord row) const;
   Result<std::vector<Record>> EmbedRow(const eval::InputRecord& row) const;
   /// Refuses a cut whose pieces together are more than one write may hold.

@@ -203,6 +203,24 @@ TEST_F(Ingest, EmbedsTextFieldsAndChunks) {
   EXPECT_EQ(chunks[1]["payload"]["text"], "A kitten is a young cat.");
   EXPECT_EQ(chunks[1]["payload"]["title"], "About cats");
 
+  // A document that became shorter leaves no old chunk behind, also twice in one batch.
+  WriteFile(dir_.file("again.jsonl"),
+            "{\"_id\":\"cats\",\"title\":\"Cats\",\"text\":\"One. Two. Three. Four. Five. Six.\"}\n"
+            "{\"_id\":\"cats\",\"title\":\"Cats\",\"text\":\"A kitten is a young cat.\"}\n");
+  ASSERT_EQ(Leadline({"ingest", db_, "chunks", dir_.file("again.jsonl"), "--chunk", "sentences:2"})
+                .exit_code,
+            0);
+  const std::vector<Json> left = Leadline({"scroll", db_, "chunks", "--json"}).JsonLines();
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(left[0]["id"], "law#0");
+  EXPECT_EQ(left[1]["id"], "cats#0");
+  EXPECT_EQ(left[1]["payload"]["text"], "A kitten is a young cat.");
+  WriteFile(dir_.file("taken.jsonl"), "{\"_id\":\"x\",\"text\":\"A cat.\",\"chunk\":\"mine\"}\n");
+  const ProgramOutput taken =
+      Leadline({"ingest", db_, "chunks", dir_.file("taken.jsonl"), "--chunk", "sentences:2"});
+  EXPECT_EQ(taken.exit_code, 2);
+  EXPECT_THAT(taken.err, HasSubstr("field=chunk value=\"mine\""));
+
   ASSERT_EQ(Leadline({"create", db_, "tokens", "--embedder", "static"}).exit_code, 0);
   ASSERT_EQ(Leadline({"ingest", db_, "tokens", dir_.file("corpus.jsonl"), "--chunk", "tokens:6,2"})
                 .exit_code,
