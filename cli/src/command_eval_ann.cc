@@ -84,6 +84,10 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
                             FindTruth(args, opened, queries, options, console));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::AnnPoint> points,
                             MeasureSweep(opened, queries, truth, sweep, options, console));
+  LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, opened.collection->Stats());
+  if (stats.degraded) {
+    console.Message("warning: the collection is degraded: some answers came from the store");
+  }
   if (!console.json()) {
     PrintAnnTable(points, console);
     return ExitCode::kDone;
@@ -100,6 +104,7 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   object["truth"] = args.truth;
   object["truth_s"] = truth.seconds;
   object["filter"] = args.filter.value_or("");
+  object["degraded"] = stats.degraded;
   object["sequence"] = options.search.snapshot->sequence();
   object["simd"] = simd::Kernels().name;
   WriteJsonLine(console, object);

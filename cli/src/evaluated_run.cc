@@ -170,6 +170,12 @@ std::vector<std::string> Warnings(const EvaluatedRun& evaluated) {
   };
   warn(evaluated.scores.counts.queries_missing, "judged queries have no results and count as 0");
   warn(evaluated.FailedQueries(), "queries could not be searched");
+  const eval::ScoreCounts& counts = evaluated.scores.counts;
+  if (counts.docs_returned > 0 && counts.docs_unjudged == counts.docs_returned) {
+    warnings.emplace_back(
+        "no document that was found is judged: do the qrels name records of this collection? Where "
+        "these are chunks, --doc-key doc_id names their documents");
+  }
   if (evaluated.run.degraded) {
     warnings.emplace_back("the database is degraded: some answers came from the store");
   }

@@ -10,8 +10,11 @@ namespace leadline::cli {
 
 Result<ScratchDirectory> ScratchDirectory::Create(const std::string& parent) {
   FileSystem* const fs = FileSystem::Posix();
+  const Result<bool> exists = fs->IsDirectory(parent);
+  if (!exists.ok() || !*exists) {
+    return InvalidFieldError("no such directory", "--dir", parent, "an existing directory");
+  }
   const std::string path = JoinPath(parent, "leadline-bench-" + std::to_string(::getpid()));
-  LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, parent));
   LEADLINE_RETURN_IF_ERROR(fs->CreateDirectory(path));
   return ScratchDirectory(path);
 }

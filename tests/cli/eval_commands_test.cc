@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <sstream>
 #include <string>
@@ -324,6 +325,7 @@ TEST_F(EvalOnVectors, AnnMeasuresRecallAgainstExactSearch) {
 }
 
 TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
+  std::filesystem::create_directory(dir_.file("scratch"));
   std::vector<std::vector<float>> queries = RandomVectors(20, 8, 9);
   WriteFile(dir_.file("queries.fvecs"), FvecsBytes(queries));
   const ProgramOutput bench = Leadline(
@@ -345,7 +347,17 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   EXPECT_EQ(std::system(("test -z \"$(ls -A " + dir_.file("scratch") + ")\"").c_str()), 0);
 }
 
+TEST_F(EvalOnVectors, BenchRefusesADirectoryThatIsNotThere) {
+  const ProgramOutput bench = Leadline({"bench", "ann", "--base", dir_.file("base.fvecs"),
+                                        "--queries", dir_.file("base.fvecs"), "--truth", "exact",
+                                        "--metric", "l2", "--dir", dir_.file("absent")});
+  EXPECT_EQ(bench.exit_code, 2);
+  EXPECT_THAT(bench.err, HasSubstr("field=--dir"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("absent")));
+}
+
 TEST_F(EvalOnVectors, BenchTakesATruthFile) {
+  std::filesystem::create_directory(dir_.file("scratch"));
   // Brute force in the test: the independent oracle of ids.
   const auto base = RandomVectors(400, 8, 7);
   const auto queries = RandomVectors(20, 8, 9);
@@ -377,6 +389,16 @@ TEST_F(EvalOnVectors, BenchTakesATruthFile) {
   for (const char* name : {"id", "tie", "epsilon", "inverse_ratio", "id_min"}) {
     EXPECT_EQ(recall[name].get<double>(), 1) << name;
   }
+  const int32_t beyond = 400;
+  truth.replace(truth.size() - sizeof(beyond), sizeof(beyond),
+                reinterpret_cast<const char*>(&beyond), sizeof(beyond));
+  WriteFile(dir_.file("truth.ivecs"), truth);
+  const ProgramOutput wrong =
+      Leadline({"bench", "ann", "--base", dir_.file("base.fvecs"), "--queries",
+                dir_.file("queries.fvecs"), "--truth", dir_.file("truth.ivecs"), "--metric", "l2",
+                "--index", "flat", "--dir", dir_.file("scratch")});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("field=--truth value=400"));
 }
 
 TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {
@@ -409,6 +431,13 @@ TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {
   const std::string report = ReadFile(dir.file("out") + "/report.html");
   EXPECT_THAT(report, HasSubstr("They purr.")) << "no snippet of the chunk that was found";
   EXPECT_THAT(report, HasSubstr("2 queries, 1 at a time")) << "the failed query has no latency";
+
+  const ProgramOutput unfolded =
+      Leadline({"eval", "run", db, "docs", "--queries", dir.file("queries.jsonl"), "--qrels",
+                dir.file("qrels.tsv")});
+  EXPECT_EQ(unfolded.exit_code, 0);
+  EXPECT_THAT(unfolded.err, HasSubstr("no document that was found is judged"));
+  EXPECT_THAT(result.err, Not(HasSubstr("no document that was found is judged")));
 
   const ProgramOutput wrong =
       Leadline({"eval", "run", db, "docs", "--queries", dir.file("queries.jsonl"), "--qrels",

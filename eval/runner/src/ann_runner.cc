@@ -75,8 +75,11 @@ Result<bool> ScoreNeighbours(Collection& collection, const VectorField& field, V
   LEADLINE_ASSIGN_OR_RETURN(const auto records, collection.Get(ids, reading));
   const Scorer scorer(field, query);
   for (size_t i = 0; i < records.size(); ++i) {
-    const std::vector<float>* vector =
-        records[i] ? VectorOf(*records[i], collection.options(), field.name) : nullptr;
+    if (!records[i]) {
+      return InvalidFieldError("the truth names a record that the collection lacks", "--truth",
+                               (*neighbours)[i].id, "ids of the collection");
+    }
+    const std::vector<float>* vector = VectorOf(*records[i], collection.options(), field.name);
     const std::optional<float> score = vector == nullptr ? std::nullopt : scorer.Score(*vector);
     if (!score) {
       return false;

@@ -31,7 +31,7 @@ Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
 /// Takes the first `k` neighbours of every query from a file; ids are row numbers, increased by
 /// `id_offset`. Scores are computed from the stored vectors; where one is missing, or a query is
 /// text, `has_scores` is false. Errors: kInvalidArgument where the file has another number of
-/// queries or fewer than `k` neighbours.
+/// queries, fewer than `k` neighbours, or a row that is no record of the collection.
 Result<AnnTruth> FileTruth(Collection& collection, std::span<const InputQuery> queries,
                            const NeighborTruth& file, size_t k, uint64_t id_offset,
                            const std::string& vector_field);
