@@ -28,6 +28,11 @@ std::string LowWater::Path(const std::string& directory) {
   return JoinPath(directory, "LOWWATER");
 }
 
+Status LowWater::Missing(const std::string& directory) {
+  return DataLossError("low-water file is missing: path=" + Path(directory) +
+                       "; `leadline repair --accept-loss` writes a new one");
+}
+
 Result<uint64_t> LowWater::Read(FileSystem* fs, const std::string& directory) {
   const std::string path = Path(directory);
   LEADLINE_ASSIGN_OR_RETURN(const std::string bytes, ReadFileToString(fs, path, 4096));

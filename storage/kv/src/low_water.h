@@ -30,6 +30,8 @@ class LowWater {
   /// Sequence in the file. kNotFound (no file), kDataLoss (bytes are wrong), kUnimplemented (newer
   /// format).
   static Result<uint64_t> Read(FileSystem* fs, const std::string& directory);
+  /// What its absence beside data means.
+  static Status Missing(const std::string& directory);
   /// Replaces the file durably, whatever it held.
   static Status Write(FileSystem* fs, const std::string& directory, uint64_t sequence);
 

@@ -171,10 +171,8 @@ Status PrepareForWriting(const std::string& directory, const StoreOptions& optio
         (options.accept_log_loss && floor.status().code() != StatusCode::kUnimplemented)) {
       return {};
     }
-    return floor.status().code() == StatusCode::kNotFound
-               ? DataLossError("low-water file is missing: path=" + LowWater::Path(directory) +
-                               "; `leadline repair --accept-loss` writes a new one")
-               : floor.status();
+    return floor.status().code() == StatusCode::kNotFound ? LowWater::Missing(directory)
+                                                          : floor.status();
   }
   // RocksDB would create an empty database here and delete the files of the old one.
   if (state.has_data || (floor.ok() && *floor > 0)) {
@@ -279,6 +277,9 @@ Status StoreImpl::CheckLowWater() {
     LEADLINE_RETURN_IF_ERROR(LowWater::Write(options_.fs, directory_, sequence));
     low_water_.Adopt(sequence);
     return {};
+  }
+  if (read.status().code() == StatusCode::kNotFound) {
+    return LowWater::Missing(directory_);
   }
   LEADLINE_ASSIGN_OR_RETURN(const uint64_t floor, read);
   low_water_.Adopt(floor);

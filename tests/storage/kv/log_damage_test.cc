@@ -319,6 +319,7 @@ TEST_F(LogDamage, LowWaterFileDamageIsReported) {
   }
   std::filesystem::remove(copy() + "/LOWWATER");
   EXPECT_THAT(Store::Open(copy(), BigMemtables()), StatusIs(StatusCode::kDataLoss, "LOWWATER"));
+  EXPECT_THAT(Store::Open(copy(), Reading()), StatusIs(StatusCode::kDataLoss, "LOWWATER"));
   StoreOptions repair = BigMemtables();
   repair.accept_log_loss = true;
   EXPECT_OK(Store::Open(copy(), repair));
