@@ -274,6 +274,7 @@ Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
   // What is written from now on is the business of a later call.
   const uint64_t target = collection->Load()->next_ordinal - 1;
   LEADLINE_RETURN_IF_ERROR(DeleteExpired(collection, control));
+  LEADLINE_RETURN_IF_ERROR(VerifySegments(*collection->Load(), control));
   const PickBuild seal = [&](const ReadState& state) {
     const bool older = state.TailRows() > 0 && state.tail->chunks.front()->ordinal(0) <= target;
     return older ? PickSeal(state) : std::nullopt;
@@ -287,6 +288,19 @@ Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
     LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_RETURN_IF_ERROR(Build(kBuild, collection, build, progress, control, &built));
   } while (built);
+  return {};
+}
+
+Status Maintenance::VerifySegments(const ReadState& state, const CallControl& control) {
+  for (const auto& group : *state.groups) {
+    for (const auto& segment : group->segments) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+      if (segment != nullptr) {
+        // What is wrong is noted in the segment, and the next build mends it.
+        (void)segment->Contents();
+      }
+    }
+  }
   return {};
 }
 

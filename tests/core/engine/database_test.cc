@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <set>
 #include <sys/wait.h>
@@ -502,6 +503,25 @@ TEST_F(DatabaseTest, BackupIsWholeAndRestores) {
   ASSERT_OK_AND_ASSIGN(const CheckReport report, restored->Check());
   EXPECT_TRUE(report.ok()) << report.problems[0].detail;
   EXPECT_FALSE(view->Stats()->degraded);
+}
+
+TEST_F(DatabaseTest, OptimizeRebuildsASegmentWhoseBytesAreWrong) {
+  Create(OneField(4, Metric::kL2, IndexKind::kHnsw));
+  Fill(500);
+  ASSERT_OK(collection_->Optimize());
+  collection_.reset();
+  ASSERT_OK(database_->Close());
+  for (const auto& file : std::filesystem::directory_iterator(path() + "/segments")) {
+    std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(static_cast<std::streamoff>(std::filesystem::file_size(file.path()) / 2));
+    bytes.put('!');
+  }
+  options_.background_maintenance = false;
+  Reopen();
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_FALSE(collection_->Stats()->degraded);
+  ASSERT_OK_AND_ASSIGN(const CheckReport report, database_->Check());
+  EXPECT_TRUE(report.ok()) << report.problems[0].detail;
 }
 
 TEST_F(DatabaseTest, DamagedSegmentIsAnsweredExactlyAndRebuilt) {
