@@ -114,7 +114,8 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
   batch.Delete(kv::Table::kMeta, CountersKey(state->id()));
   batch.Delete(kv::Table::kMeta, CatalogKey(name));
   KillPoint("drop:before-log");
-  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  // Dropping makes room, so it may use what is kept free.
+  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true, kv::Admission::kShrink));
   KillPoint("drop:after-log");
   state->MarkDropped();
   core->RemoveCollection(name);
