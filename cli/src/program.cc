@@ -114,6 +114,7 @@ int RunCommand(const Command& command, const std::vector<std::string>& words) {
 int RunProgram(const std::vector<std::string>& given) {
   // A closed pipe is an error to report, not a reason to die.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of the write
   try {
     // The flags every command has may stand before it too.
     const auto command_begin = std::find_if_not(given.begin(), given.end(), IsSharedFlag);

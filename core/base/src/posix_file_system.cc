@@ -38,9 +38,7 @@ Status PosixError(std::string_view operation, const std::string& path, int error
       return PermissionDeniedError(std::move(message));
     case ENOSPC:
     case EDQUOT:
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
+    case EFBIG:
       return ResourceExhaustedError(std::move(message));
     default:
       return UnavailableError(std::move(message));

@@ -7,7 +7,7 @@
 /// file, a name (create, rename, unlink) only after `Sync` of its directory.
 ///
 /// Errors: kNotFound (no such path), kAlreadyExists, kPermissionDenied (EACCES, EROFS, EPERM),
-/// kResourceExhausted (ENOSPC, EDQUOT, EMFILE, ENFILE), kFailedPrecondition (lock held by another
+/// kResourceExhausted (ENOSPC, EDQUOT, EFBIG), kFailedPrecondition (lock held by another
 /// process), kUnavailable (other I/O errors). Messages carry operation, path and errno text.
 
 #include <cstdint>
