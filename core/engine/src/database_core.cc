@@ -172,7 +172,11 @@ Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* p
                             LoadGroups(*collection, previous));
   collection->PublishGroups(std::move(groups), 0, sequence);
   LEADLINE_RETURN_IF_ERROR(ApplyTombstones(collection.get()));
-  LEADLINE_RETURN_IF_ERROR(LoadTail(collection.get()));
+  Status loaded = LoadTail(collection.get());
+  if (!loaded.ok()) {
+    return loaded.WithContext("collection " + collection->entry().name +
+                              ", rows that no segment holds yet");
+  }
   collection->Publish(sequence);
   AddCollection(std::move(collection));
   return {};

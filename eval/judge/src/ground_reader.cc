@@ -189,6 +189,10 @@ GroundReader::GroundReader(std::unique_ptr<State> state) : state_(std::move(stat
 GroundReader::~GroundReader() = default;
 
 Result<std::unique_ptr<GroundReader>> GroundReader::Open(FileSystem* fs, const std::string& path) {
+  LEADLINE_ASSIGN_OR_RETURN(const bool folder, fs->IsDirectory(path));
+  if (folder) {
+    return InvalidFieldError("responses are read from a file", "path", path, "a JSONL file");
+  }
   auto state = std::make_unique<State>();
   state->path = path;
   LEADLINE_ASSIGN_OR_RETURN(state->file, fs->NewSequentialFile(path));

@@ -137,5 +137,10 @@ TEST_F(GroundReaderTest, ReportsAMissingFile) {
               testing::StatusIs(StatusCode::kNotFound));
 }
 
+TEST_F(GroundReaderTest, RefusesADirectory) {
+  EXPECT_THAT(GroundReader::Open(FileSystem::Posix(), dir_.file("")),
+              testing::StatusIs(StatusCode::kInvalidArgument, "field=path"));
+}
+
 }  // namespace
 }  // namespace leadline
