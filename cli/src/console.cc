@@ -27,7 +27,9 @@ void Console::Message(std::string_view text) {
 }
 
 void Console::Error(const Status& status) {
-  std::fprintf(stderr, "leadline: %s\n", Printable(status.message()).c_str());
+  const std::string message =
+      status.code() == StatusCode::kCancelled ? "interrupted" : Printable(status.message());
+  std::fprintf(stderr, "leadline: %s\n", message.c_str());
 }
 
 bool Console::interactive() const {
