@@ -16,7 +16,7 @@ namespace leadline::engine {
 namespace {
 
 constexpr size_t kCopyBatchBytes = size_t{4} << 20;
-constexpr size_t kCopyBufferBytes = size_t{1} << 20;
+constexpr size_t kCopyPieceBytes = size_t{1} << 20;
 /// File in an unfinished copy; without it a directory of that name is not ours.
 constexpr std::string_view kMark = "UNFINISHED";
 
@@ -79,22 +79,16 @@ Status CopyStore(const PinnedSnapshot& pinned, const std::string& to, LongCall* 
   return copy->Close();
 }
 
-/// Adds what it copied to `done_bytes`.
-Status CopyFile(FileSystem* fs, const std::string& from, const std::string& to, LongCall* call,
-                uint64_t* done_bytes) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<SequentialFile> source,
-                            fs->NewSequentialFile(from));
+/// Adds what it wrote to `done_bytes`.
+Status WriteFile(FileSystem* fs, std::string_view bytes, const std::string& to, LongCall* call,
+                 uint64_t* done_bytes) {
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> target, fs->NewWritableFile(to));
-  std::vector<char> buffer(kCopyBufferBytes);
-  while (true) {
+  while (!bytes.empty()) {
     LEADLINE_RETURN_IF_ERROR(call->At(*done_bytes));
-    LEADLINE_ASSIGN_OR_RETURN(const std::string_view bytes,
-                              source->Read(buffer.size(), buffer.data()));
-    if (bytes.empty()) {
-      break;
-    }
-    LEADLINE_RETURN_IF_ERROR(target->Append(bytes));
-    *done_bytes += bytes.size();
+    const std::string_view piece = bytes.substr(0, kCopyPieceBytes);
+    LEADLINE_RETURN_IF_ERROR(target->Append(piece));
+    *done_bytes += piece.size();
+    bytes.remove_prefix(piece.size());
   }
   LEADLINE_RETURN_IF_ERROR(target->Sync());
   return target->Close();
@@ -128,8 +122,9 @@ Status CopySegments(const PinnedSnapshot& pinned, const std::string& to, LongCal
   for (const std::shared_ptr<SealedSegment>& segment : segments) {
     LEADLINE_RETURN_IF_ERROR(call->At(done_bytes));  // the next line may verify the whole file
     if (segment->Contents() != nullptr) {
-      LEADLINE_RETURN_IF_ERROR(CopyFile(
-          fs, segment->path(), JoinPath(to, SegmentFileName(segment->entry().info.segment_id)),
+      // Not by its path: beside a reader the writer may have deleted the name since.
+      LEADLINE_RETURN_IF_ERROR(WriteFile(
+          fs, segment->FileBytes(), JoinPath(to, SegmentFileName(segment->entry().info.segment_id)),
           call, &done_bytes));
     } else if (!segment->damaged()) {
       // A damaged file is rebuilt in the copy. One that cannot be read now would be missing there.

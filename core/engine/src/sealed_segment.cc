@@ -154,6 +154,11 @@ Status SealedSegment::damage() const {
   return file_holder_->problem;
 }
 
+std::string_view SealedSegment::FileBytes() const {
+  MutexLock lock(&file_holder_->mutex);
+  return file_holder_->file->bytes();
+}
+
 void SealedSegment::Kill(uint64_t ordinal, uint64_t sequence) {
   MutexLock lock(&kill_mutex_);
   if (LoadedContents() == nullptr) {

@@ -62,6 +62,9 @@ class SealedSegment {
 
   /// Why Contents was null last; OK when it was not.
   [[nodiscard]] Status damage() const;
+  /// Every byte of the file, as it was verified, also when its name is gone. Valid as long as this.
+  /// REQUIRES: Contents() != nullptr.
+  [[nodiscard]] std::string_view FileBytes() const;
   /// Row of `ordinal`, or rows() when absent. REQUIRES: Contents() != nullptr.
   [[nodiscard]] size_t FindRow(uint64_t ordinal) const;
 

@@ -39,6 +39,8 @@ class MappedSegmentFile final : public SegmentFile {
     return entry == nullptr ? std::string_view() : Bytes(entry->offset, entry->size);
   }
 
+  [[nodiscard]] std::string_view bytes() const override { return Bytes(0, mapped_->size()); }
+
   [[nodiscard]] Status VerifySections(const std::vector<uint32_t>& types) const override {
     LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const RandomAccessFile> file, File());
     std::string buffer(kReadBytes, '\0');

@@ -23,6 +23,11 @@ bool EndsWith(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+std::string BytesOf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 class DatabaseFilesTest : public EngineTest {
  protected:
   DatabaseFilesTest() : files_(FileSystem::Posix()) {
@@ -179,11 +184,7 @@ TEST_F(DatabaseFilesTest, TheFirstDeleteInASegmentReadsNoFile) {
     return OkStatus();
   });
   const std::string segment = path() + "/segments/" + SegmentFiles().at(0);
-  std::string bytes;
-  {
-    std::ifstream in(segment, std::ios::binary);
-    bytes.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-  }
+  const std::string bytes = BytesOf(segment);
   // Bytes that would be found damaged by whoever reads them.
   std::ofstream(segment, std::ios::binary | std::ios::in | std::ios::out).seekp(300).put('\x7f');
   ASSERT_OK(collection_->Delete({"r3", "r65"}));
@@ -322,6 +323,29 @@ TEST_F(DatabaseFilesTest, AFailedBackupLeavesNothing) {
   EXPECT_THAT(database_->Backup(dir_.file("backup")), StatusIs(StatusCode::kUnavailable));
   EXPECT_FALSE(std::filesystem::exists(dir_.file("backup")));
   EXPECT_FALSE(std::filesystem::exists(dir_.file("backup.partial")));
+}
+
+TEST_F(DatabaseFilesTest, AReaderBacksUpSegmentsThatTheWriterHasMergedAway) {
+  SealSixtyRows();
+  DatabaseOptions read_only;
+  read_only.read_only = true;
+  ASSERT_OK_AND_ASSIGN(const auto reader, Database::Open(path(), read_only));
+  const std::string name = SegmentFiles().at(0);
+  const std::string bytes = BytesOf(path() + "/segments/" + name);
+  Fill(30, 100);
+  ASSERT_OK(collection_->Optimize());
+  ASSERT_FALSE(std::filesystem::exists(path() + "/segments/" + name));
+  const std::string backup = dir_.file("backup");
+  ASSERT_OK(reader->Backup(backup));
+  EXPECT_EQ(BytesOf(backup + "/segments/" + name), bytes);
+  Close();
+  options_.create_if_missing = false;
+  ASSERT_OK_AND_ASSIGN(database_, Database::Open(backup, options_));
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), 60U);
+  EXPECT_EQ(Everything().size(), 60U);
+  EXPECT_FALSE(collection_->Stats()->degraded);
+  ExpectSound();
 }
 
 TEST_F(DatabaseFilesTest, ReadsThatFailOnceAreNoDamageToARestore) {

@@ -98,6 +98,9 @@ class SegmentFile {
   [[nodiscard]] virtual std::vector<uint32_t> section_types() const = 0;
   /// Bytes of a section, empty when absent. NOT yet trusted: call VerifySections first.
   [[nodiscard]] virtual std::string_view section(uint32_t type) const = 0;
+  /// The whole file, to be copied. NOT trusted before VerifySections either; stays readable when
+  /// the file's name goes away.
+  [[nodiscard]] virtual std::string_view bytes() const = 0;
   /// Compares the XXH3 of the named sections (all when empty) with the table. kDataLoss names path
   /// and section; naming an absent section is kDataLoss too. Reads every byte of them.
   [[nodiscard]] virtual Status VerifySections(const std::vector<uint32_t>& types) const = 0;
