@@ -10,6 +10,7 @@
 #include "checker.h"
 #include "keys.h"
 #include "leadline/core/test_hooks.h"
+#include "partial_copy.h"
 #include "read_view.h"
 
 namespace leadline::engine {
@@ -17,8 +18,6 @@ namespace {
 
 constexpr size_t kCopyBatchBytes = size_t{4} << 20;
 constexpr size_t kCopyPieceBytes = size_t{1} << 20;
-/// File in an unfinished copy; without it a directory of that name is not ours.
-constexpr std::string_view kMark = "UNFINISHED";
 
 Status CopyTable(kv::Store* from, const kv::StoreSnapshot* snapshot, kv::Store* to, kv::Table table,
                  LongCall* call) {
@@ -136,35 +135,11 @@ Status CopySegments(const PinnedSnapshot& pinned, const std::string& to, LongCal
 
 Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const std::string& to,
                 LongCall* call) {
-  FileSystem* fs = pinned.core()->fs;
   LEADLINE_RETURN_IF_ERROR(CopyStore(pinned, JoinPath(partial, "store"), call));
   KillPoint("backup:store-copied");
   LEADLINE_RETURN_IF_ERROR(CopySegments(pinned, JoinPath(partial, "segments"), call));
   KillPoint("backup:segments-copied");
-  LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, partial));
-  LEADLINE_RETURN_IF_ERROR(fs->RenameFile(partial, to));
-  KillPoint("backup:renamed");
-  LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, DirectoryName(to)));
-  // The copy is whole: a mark that stays does no harm.
-  fs->DeleteFile(JoinPath(to, kMark)).IgnoreError();
-  return {};
-}
-
-/// Makes `partial` anew, with the mark that says that it is ours to delete.
-Status StartPartial(FileSystem* fs, const std::string& partial) {
-  if (fs->FileExists(partial).ok()) {
-    if (!fs->FileExists(JoinPath(partial, kMark)).ok()) {
-      return AlreadyExistsError("not the rest of an earlier backup; move it away: path=" + partial);
-    }
-    LEADLINE_RETURN_IF_ERROR(DeleteRecursively(fs, partial));
-  }
-  LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, partial));
-  Status marked =
-      WriteFileAtomically(fs, JoinPath(partial, kMark), "unfinished copy of a Leadline database\n");
-  if (!marked.ok()) {
-    DeleteRecursively(fs, partial).IgnoreError();
-  }
-  return marked;
+  return FinishPartialCopy(pinned.core()->fs, partial, to);
 }
 
 }  // namespace
@@ -181,10 +156,10 @@ Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::stri
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(core));
   const std::string partial = to + ".partial";
-  LEADLINE_RETURN_IF_ERROR(StartPartial(core->fs, partial));
+  LEADLINE_RETURN_IF_ERROR(StartPartialCopy(core->fs, partial));
   Status copied = CopyInto(*pinned, partial, to, call);
   if (!copied.ok()) {
-    DeleteRecursively(core->fs, partial).IgnoreError();
+    DiscardPartialCopy(core->fs, partial).IgnoreError();
   }
   return copied;
 }

@@ -7,6 +7,7 @@
 
 #include "keys.h"
 #include "leadline/core/test_hooks.h"
+#include "partial_copy.h"
 #include "prepared_batch.h"
 #include "stored_record.h"
 
@@ -96,6 +97,8 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
 }
 
 Status DatabaseCore::OpenStore() {
+  // It holds a store that opens, with a part of the records.
+  LEADLINE_RETURN_IF_ERROR(RefuseUnfinishedCopy(fs, path));
   // Only an absence is one: after an I/O error nobody knows what is there.
   Status found = fs->FileExists(store_directory());
   if (!found.ok() && found.code() != StatusCode::kNotFound) {

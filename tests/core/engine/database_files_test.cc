@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <limits>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -346,6 +347,46 @@ TEST_F(DatabaseFilesTest, AReaderBacksUpSegmentsThatTheWriterHasMergedAway) {
   EXPECT_EQ(Everything().size(), 60U);
   EXPECT_FALSE(collection_->Stats()->degraded);
   ExpectSound();
+}
+
+TEST_F(DatabaseFilesTest, AnUnfinishedCopyIsNoDatabase) {
+  SealSixtyRows();
+  // What a kill leaves: the store is copied, the segments are not.
+  const std::string left = dir_.file("left");
+  files_.set_before([&](FileCall call, const std::string& path) {
+    if (call == FileCall::kCreate && EndsWith(path, ".seg")) {
+      std::filesystem::copy(dir_.file("backup.partial"), left,
+                            std::filesystem::copy_options::recursive);
+    }
+    return OkStatus();
+  });
+  ASSERT_OK(database_->Backup(dir_.file("backup")));
+  files_.set_before(nullptr);
+  ASSERT_TRUE(std::filesystem::exists(left + "/store/CURRENT"));
+  const auto files_in = [&] {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(left)) {
+      names.push_back(entry.path());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  const std::vector<std::string> before = files_in();
+  const auto refused = StatusIs(StatusCode::kFailedPrecondition, left + "/UNFINISHED");
+  EXPECT_THAT(Database::Open(left, options_), refused);
+  EXPECT_THAT(Database::Restore(left, dir_.file("restored")), refused);
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("restored")));
+  EXPECT_THAT(Database::Repair(left, false), refused);
+  EXPECT_THAT(Database::Repair(left, true), refused);
+  options_.create_if_missing = false;
+  EXPECT_THAT(Database::Open(left, options_), refused);
+  options_.read_only = true;
+  EXPECT_THAT(Database::Open(left, options_), refused);
+  EXPECT_EQ(files_in(), before) << "a refused open changes nothing";
+  std::filesystem::remove_all(left + "/store");
+  options_.read_only = false;
+  options_.create_if_missing = true;
+  EXPECT_THAT(Database::Open(left, options_), refused) << "killed before the first record";
 }
 
 TEST_F(DatabaseFilesTest, ReadsThatFailOnceAreNoDamageToARestore) {

@@ -56,8 +56,8 @@ class Database {
   virtual ~Database() = default;
 
   /// Opens `path`. Errors: kNotFound (missing, create_if_missing false), kFailedPrecondition
-  /// (another writer; names its pid and host), kDataLoss (damaged log or store; damaged segments
-  /// are no error), kUnimplemented (written by a newer format), kInvalidArgument (options).
+  /// (another writer, with pid and host; an unfinished backup), kDataLoss (damaged log or store;
+  /// damaged segments are no error), kUnimplemented (newer format), kInvalidArgument (options).
   /// Cost: log replay plus tail rebuild; segments are mapped, not read.
   static Result<std::unique_ptr<Database>> Open(const std::string& path,
                                                 const DatabaseOptions& options = {});
@@ -80,7 +80,7 @@ class Database {
   virtual Result<DatabaseStats> Stats() = 0;
   /// Copies one consistent state into the new directory `to`, while writes go on. The copy is made
   /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a
-  /// crash left there does not open as a database, and the next backup to `to` replaces it.
+  /// crash left there does not open unless it is whole; the next backup to `to` replaces it.
   /// kAlreadyExists, kResourceExhausted, kCancelled, kDeadlineExceeded.
   virtual Status Backup(const std::string& to, const CallOptions& options = {}) = 0;
   /// Copies a backup into the new directory `to` and checks every file on the way. `to` appears
