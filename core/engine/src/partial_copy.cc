@@ -67,7 +67,13 @@ Status FinishPartialCopy(FileSystem* fs, const std::string& partial, const std::
   LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, partial));
   LEADLINE_RETURN_IF_ERROR(fs->RenameFile(partial, to));
   KillPoint("backup:renamed");
-  LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, DirectoryName(to)));
+  Status durable = SyncDirectory(fs, DirectoryName(to));
+  if (!durable.ok()) {
+    // Left where it is, it would look like a good copy and be gone after a power cut.
+    return DiscardPartialCopy(fs, to).ok()
+               ? durable
+               : durable.WithContext("copy is not durable and could not be deleted: path=" + to);
+  }
   // The copy is whole and opens: a mark that stays does no harm.
   fs->DeleteFile(JoinPath(to, kFinished)).IgnoreError();
   return {};

@@ -17,7 +17,8 @@ Status RefuseUnfinishedCopy(FileSystem* fs, const std::string& directory);
 /// Makes `partial` anew. kAlreadyExists when something is there that no earlier copy left.
 Status StartPartialCopy(FileSystem* fs, const std::string& partial);
 
-/// Gives the whole copy in `partial` the name `to`, durably.
+/// Gives the whole copy in `partial` the name `to`, durably. After an error at most `partial` is
+/// left; where `to` could not be deleted again the message says so.
 Status FinishPartialCopy(FileSystem* fs, const std::string& partial, const std::string& to);
 
 /// Deletes a copy that is not to be. Interrupted, it leaves one that is refused and ours to delete.

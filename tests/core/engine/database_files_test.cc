@@ -389,6 +389,58 @@ TEST_F(DatabaseFilesTest, AnUnfinishedCopyIsNoDatabase) {
   EXPECT_THAT(Database::Open(left, options_), refused) << "killed before the first record";
 }
 
+TEST_F(DatabaseFilesTest, ACopyThatCannotBeMadeDurableIsNoCopy) {
+  options_.file_system = &faults_;
+  faults_.set_skip_sync(true);  // asked for all the same
+  SealSixtyRows();
+  const std::string to = dir_.file("backup");
+  uint64_t failed = 0;
+  for (const bool sticky : {false, true}) {
+    SCOPED_TRACE(sticky);
+    FaultPlan plan;
+    plan.ops = FileOp::kDirectorySync | FileOp::kRename | FileOp::kDelete;
+    plan.sticky = sticky;
+    plan.nth = std::numeric_limits<uint64_t>::max();
+    faults_.Arm(plan);
+    ASSERT_OK(database_->Backup(to));
+    const uint64_t all = faults_.seen();
+    faults_.Disarm();
+    std::filesystem::remove_all(to);
+    // Its beginning and its end; between them RocksDB writes.
+    for (plan.nth = 1;; plan.nth = plan.nth == 4 ? std::max<uint64_t>(5, all - 8) : plan.nth + 1) {
+      SCOPED_TRACE(plan.nth);
+      faults_.Arm(plan);
+      const Status made = database_->Backup(to);
+      const bool fired = faults_.Disarm() > 0;
+      const bool stays =
+          made.ToString().find("could not be deleted: path=" + to) != std::string::npos;
+      EXPECT_EQ(std::filesystem::exists(to), made.ok() || stays) << made.ToString();
+      EXPECT_TRUE(sticky || !stays) << made.ToString();
+      failed += made.ok() ? 0 : 1;
+      DatabaseOptions read_only;
+      read_only.read_only = true;
+      if (std::filesystem::exists(to + ".partial")) {
+        EXPECT_TRUE(sticky && !made.ok()) << made.ToString();
+        const auto left = Database::Open(to + ".partial", read_only);
+        EXPECT_TRUE(!left.ok() || (*left)->Check()->rows == 60) << "refused or whole";
+      }
+      if (stays) {
+        std::filesystem::remove_all(to);
+      }
+      if (!made.ok()) {
+        ASSERT_OK(database_->Backup(to)) << "nothing is in the way";
+      }
+      ASSERT_OK_AND_ASSIGN(const auto copy, Database::Open(to, read_only));
+      EXPECT_EQ(copy->Check()->rows, 60U);
+      std::filesystem::remove_all(to);
+      if (!fired) {
+        break;
+      }
+    }
+  }
+  EXPECT_GT(failed, 6U);
+}
+
 TEST_F(DatabaseFilesTest, ReadsThatFailOnceAreNoDamageToARestore) {
   SealSixtyRows();
   Fill(60, 80);
