@@ -133,6 +133,14 @@ Status CopySegments(const PinnedSnapshot& pinned, const std::string& to, LongCal
   return SyncDirectory(fs, to);
 }
 
+/// "dir/" means dir, not something in it. "/" stays.
+std::string WithoutTrailingSlashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') {
+    path.pop_back();
+  }
+  return path;
+}
+
 Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const std::string& to,
                 LongCall* call) {
   LEADLINE_RETURN_IF_ERROR(CopyStore(pinned, JoinPath(partial, "store"), call));
@@ -144,8 +152,12 @@ Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const 
 
 }  // namespace
 
-Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to,
+Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& target,
                       LongCall* call) {
+  const std::string to = WithoutTrailingSlashes(target);
+  if (to.empty()) {
+    return InvalidArgumentError("target of a copy has no name");
+  }
   Status found = core->fs->FileExists(to);
   if (found.ok()) {
     return AlreadyExistsError("target exists: path=" + to);

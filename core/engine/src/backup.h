@@ -8,13 +8,14 @@
 
 namespace leadline::engine {
 
-/// Copies one pinned state of `core` into the new directory `to`, while writes go on: every table
-/// is read through its checksums and written to a fresh store, then the segment files follow. The
-/// copy is made beside `to` and renamed at the end, so `to` is whole or absent. Damaged segments
+/// Copies one pinned state of `core` into the new directory `target`, while writes go on: every
+/// table is read through its checksums and written to a fresh store, then the segment files follow.
+/// The copy is made beside it and renamed at the end, so it is whole or absent. Damaged segments
 /// are left out; they are rebuilt where the copy is opened.
-/// Errors: kAlreadyExists (`to`, or `to`.partial that no earlier backup left), kResourceExhausted,
-/// store and I/O faults, what stops `call`; then nothing is left.
-Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& to,
+/// Errors: kAlreadyExists (`target`, or `target`.partial that no earlier backup left),
+/// kInvalidArgument (no name), kResourceExhausted (also when less than min_free_bytes would stay
+/// free), store and I/O faults, what stops `call`; then nothing is left.
+Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& target,
                       LongCall* call);
 
 /// Opens `from` read-only, verifies it and copies it to `to` as BackupDatabase does.

@@ -349,6 +349,26 @@ TEST_F(DatabaseFilesTest, AReaderBacksUpSegmentsThatTheWriterHasMergedAway) {
   ExpectSound();
 }
 
+TEST_F(DatabaseFilesTest, SlashesAfterTheNameOfACopyDoNotMatter) {
+  SealSixtyRows();
+  const std::string backup = dir_.file("backup");
+  const std::string restored = dir_.file("restored");
+  ASSERT_OK(database_->Backup(backup + "/"));
+  ASSERT_OK(Database::Restore(backup + "/", restored + "//"));
+  for (const std::string& copy : {backup, restored}) {
+    SCOPED_TRACE(copy);
+    EXPECT_FALSE(std::filesystem::exists(copy + "/.partial"));
+    EXPECT_FALSE(std::filesystem::exists(copy + ".partial"));
+    EXPECT_THAT(database_->Backup(copy + "/"), StatusIs(StatusCode::kAlreadyExists));
+    Close();
+    options_.create_if_missing = false;
+    ASSERT_OK_AND_ASSIGN(database_, Database::Open(copy, options_));
+    ExpectSound();
+  }
+  EXPECT_THAT(database_->Backup("/"), StatusIs(StatusCode::kAlreadyExists));
+  EXPECT_THAT(database_->Backup(""), StatusIs(StatusCode::kInvalidArgument));
+}
+
 TEST_F(DatabaseFilesTest, AnUnfinishedCopyIsNoDatabase) {
   SealSixtyRows();
   // What a kill leaves: the store is copied, the segments are not.

@@ -81,7 +81,7 @@ class Database {
   /// Copies one consistent state into the new directory `to`, while writes go on. The copy is made
   /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a
   /// crash left there does not open unless it is whole; the next backup to `to` replaces it.
-  /// kAlreadyExists, kResourceExhausted, kCancelled, kDeadlineExceeded.
+  /// kAlreadyExists, kInvalidArgument (no name), kResourceExhausted, kCancelled, kDeadlineExceeded.
   virtual Status Backup(const std::string& to, const CallOptions& options = {}) = 0;
   /// Copies a backup into the new directory `to` and checks every file on the way. `to` appears
   /// when it is whole, as with Backup. Opening `from` is not interrupted.
