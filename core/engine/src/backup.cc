@@ -19,14 +19,54 @@ namespace {
 constexpr size_t kCopyBatchBytes = size_t{4} << 20;
 constexpr size_t kCopyPieceBytes = size_t{1} << 20;
 
-Status CopyTable(kv::Store* from, const kv::StoreSnapshot* snapshot, kv::Store* to, kv::Table table,
-                 LongCall* call) {
+/// Keeps a copy from filling the disk: where the database lies on it too, its own flush would fail
+/// and end all writing. A file system that cannot tell is taken to have room.
+class CopySpace {
+ public:
+  CopySpace(const DatabaseCore& core, std::string directory)
+      : fs_(core.fs), directory_(std::move(directory)), reserve_(core.options.min_free_bytes) {}
+
+  /// kResourceExhausted when `bytes` more would leave less than min_free_bytes. Asks the file
+  /// system each time: call it once in a MiB or more.
+  [[nodiscard]] Status Check(uint64_t bytes) const {
+    const Result<uint64_t> free = fs_->FreeSpace(directory_);
+    if (reserve_ == 0 || !free.ok() || *free >= reserve_ + bytes) {
+      return {};
+    }
+    return ResourceExhaustedError("no room on the disk for a copy: path=" + directory_ +
+                                  " free=" + std::to_string(*free) +
+                                  " needed=" + std::to_string(reserve_ + bytes))
+        .WithField("min_free_bytes", std::to_string(reserve_));
+  }
+
+ private:
+  FileSystem* const fs_;
+  const std::string directory_;
+  const uint64_t reserve_;
+};
+
+/// What is copied, how far that is, and who watches.
+struct CopyRun {
+  const PinnedSnapshot& pinned;
+  const CopySpace space;
+  LongCall* const call;
+  const std::vector<std::shared_ptr<SealedSegment>> segments;
+  uint64_t segment_bytes = 0;  ///< of all
+  uint64_t copied_bytes = 0;   ///< of these
+
+  /// For what is certain to come; how much the store takes is seen on the way.
+  [[nodiscard]] Status CheckSpace() const { return space.Check(segment_bytes - copied_bytes); }
+};
+
+Status CopyTable(const CopyRun& run, kv::Store* to, kv::Table table) {
   kv::WriteBatch batch;
-  const std::unique_ptr<kv::Iterator> it = from->NewIterator(table, "", snapshot);
+  const std::unique_ptr<kv::Iterator> it =
+      run.pinned.core()->store->NewIterator(table, "", run.pinned.store());
   for (; it->Valid(); it->Next()) {
-    LEADLINE_RETURN_IF_ERROR(call->Before(it->key().size() + it->value().size()));
+    LEADLINE_RETURN_IF_ERROR(run.call->Before(it->key().size() + it->value().size()));
     batch.Put(table, it->key(), it->value());
     if (batch.size_bytes() >= kCopyBatchBytes) {
+      LEADLINE_RETURN_IF_ERROR(run.CheckSpace());
       LEADLINE_RETURN_IF_ERROR(to->Write(batch, /*sync=*/false));
       batch.Clear();
     }
@@ -59,8 +99,8 @@ std::array<TableCopy, kv::kTableCount> TablesOf(const PinnedSnapshot& pinned) {
            {kv::Table::kTombstones, "copying tombstones", 0}}};
 }
 
-Status CopyStore(const PinnedSnapshot& pinned, const std::string& to, LongCall* call) {
-  DatabaseCore* core = pinned.core().get();
+Status CopyStore(const CopyRun& run, const std::string& to) {
+  DatabaseCore* core = run.pinned.core().get();
   kv::StoreOptions options;
   options.fs = core->fs;
   options.clock = core->clock;
@@ -68,25 +108,24 @@ Status CopyStore(const PinnedSnapshot& pinned, const std::string& to, LongCall* 
   options.sequence_key = std::string(kSequenceKey);
   options.min_free_bytes = core->options.min_free_bytes;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<kv::Store> copy, kv::Store::Open(to, options));
-  for (const TableCopy& part : TablesOf(pinned)) {
-    LEADLINE_RETURN_IF_ERROR(call->Begin(part.stage, part.rows));
-    LEADLINE_RETURN_IF_ERROR(
-        CopyTable(core->store.get(), pinned.store(), copy.get(), part.table, call));
+  for (const TableCopy& part : TablesOf(run.pinned)) {
+    LEADLINE_RETURN_IF_ERROR(run.call->Begin(part.stage, part.rows));
+    LEADLINE_RETURN_IF_ERROR(CopyTable(run, copy.get(), part.table));
   }
   LEADLINE_RETURN_IF_ERROR(copy->Flush());
-  LEADLINE_RETURN_IF_ERROR(copy->AdvanceLowWater(pinned.sequence()));
+  LEADLINE_RETURN_IF_ERROR(copy->AdvanceLowWater(run.pinned.sequence()));
   return copy->Close();
 }
 
-/// Adds what it wrote to `done_bytes`.
-Status WriteFile(FileSystem* fs, std::string_view bytes, const std::string& to, LongCall* call,
-                 uint64_t* done_bytes) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> target, fs->NewWritableFile(to));
+Status WriteFile(std::string_view bytes, const std::string& to, CopyRun* run) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> target,
+                            run->pinned.core()->fs->NewWritableFile(to));
   while (!bytes.empty()) {
-    LEADLINE_RETURN_IF_ERROR(call->At(*done_bytes));
+    LEADLINE_RETURN_IF_ERROR(run->call->At(run->copied_bytes));
+    LEADLINE_RETURN_IF_ERROR(run->CheckSpace());
     const std::string_view piece = bytes.substr(0, kCopyPieceBytes);
     LEADLINE_RETURN_IF_ERROR(target->Append(piece));
-    *done_bytes += piece.size();
+    run->copied_bytes += piece.size();
     bytes.remove_prefix(piece.size());
   }
   LEADLINE_RETURN_IF_ERROR(target->Sync());
@@ -108,23 +147,18 @@ std::vector<std::shared_ptr<SealedSegment>> SegmentsOf(const PinnedSnapshot& pin
   return segments;
 }
 
-Status CopySegments(const PinnedSnapshot& pinned, const std::string& to, LongCall* call) {
-  FileSystem* fs = pinned.core()->fs;
+Status CopySegments(const std::string& to, CopyRun* run) {
+  FileSystem* fs = run->pinned.core()->fs;
   LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, to));
-  const std::vector<std::shared_ptr<SealedSegment>> segments = SegmentsOf(pinned);
-  uint64_t all_bytes = 0;
-  for (const std::shared_ptr<SealedSegment>& segment : segments) {
-    all_bytes += segment->entry().identity.size;
-  }
-  LEADLINE_RETURN_IF_ERROR(call->Begin("copying segments", all_bytes));
-  uint64_t done_bytes = 0;
-  for (const std::shared_ptr<SealedSegment>& segment : segments) {
-    LEADLINE_RETURN_IF_ERROR(call->At(done_bytes));  // the next line may verify the whole file
+  LEADLINE_RETURN_IF_ERROR(run->call->Begin("copying segments", run->segment_bytes));
+  for (const std::shared_ptr<SealedSegment>& segment : run->segments) {
+    // The next line may verify the whole file.
+    LEADLINE_RETURN_IF_ERROR(run->call->At(run->copied_bytes));
     if (segment->Contents() != nullptr) {
       // Not by its path: beside a reader the writer may have deleted the name since.
-      LEADLINE_RETURN_IF_ERROR(WriteFile(
-          fs, segment->FileBytes(), JoinPath(to, SegmentFileName(segment->entry().info.segment_id)),
-          call, &done_bytes));
+      LEADLINE_RETURN_IF_ERROR(
+          WriteFile(segment->FileBytes(),
+                    JoinPath(to, SegmentFileName(segment->entry().info.segment_id)), run));
     } else if (!segment->damaged()) {
       // A damaged file is rebuilt in the copy. One that cannot be read now would be missing there.
       return segment->damage();
@@ -143,9 +177,14 @@ std::string WithoutTrailingSlashes(std::string path) {
 
 Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const std::string& to,
                 LongCall* call) {
-  LEADLINE_RETURN_IF_ERROR(CopyStore(pinned, JoinPath(partial, "store"), call));
+  CopyRun run = {pinned, CopySpace(*pinned.core(), partial), call, SegmentsOf(pinned)};
+  for (const std::shared_ptr<SealedSegment>& segment : run.segments) {
+    run.segment_bytes += segment->damaged() ? 0 : segment->entry().identity.size;
+  }
+  LEADLINE_RETURN_IF_ERROR(run.CheckSpace());
+  LEADLINE_RETURN_IF_ERROR(CopyStore(run, JoinPath(partial, "store")));
   KillPoint("backup:store-copied");
-  LEADLINE_RETURN_IF_ERROR(CopySegments(pinned, JoinPath(partial, "segments"), call));
+  LEADLINE_RETURN_IF_ERROR(CopySegments(JoinPath(partial, "segments"), &run));
   KillPoint("backup:segments-copied");
   return FinishPartialCopy(pinned.core()->fs, partial, to);
 }

@@ -369,6 +369,62 @@ TEST_F(DatabaseFilesTest, SlashesAfterTheNameOfACopyDoNotMatter) {
   EXPECT_THAT(database_->Backup(""), StatusIs(StatusCode::kInvalidArgument));
 }
 
+TEST_F(DatabaseFilesTest, ACopyLeavesTheSpaceFreeThatWritersKeepFree) {
+  constexpr uint64_t kReserve = uint64_t{64} << 20;  // what a restore keeps, too
+  options_.min_free_bytes = kReserve;
+  Open();
+  Create(512);
+  Fill(0, 1500);
+  ASSERT_OK(collection_->Optimize());
+  const uint64_t segments = database_->Stats()->segment_bytes;
+  ASSERT_GT(segments, uint64_t{2} << 20) << "several pieces";
+  const std::string whole = dir_.file("whole");
+  ASSERT_OK(database_->Backup(whole));
+  const std::string to = dir_.file("copy");
+  std::atomic<uint64_t> free{0};
+  std::atomic<uint64_t> made{0};       // files of the copy's store
+  std::atomic<int> pieces{1'000'000};  // of its segments that still find room
+  std::atomic<bool> in_segments{false};
+  files_.set_before([&](FileCall call, const std::string& path) {
+    const bool create = call == FileCall::kCreate;
+    made.fetch_add(create && path.find(to + ".partial/store") == 0 ? 1 : 0);
+    in_segments = in_segments || (create && EndsWith(path, ".seg"));
+    return OkStatus();
+  });
+  files_.set_free_space([&](const std::string& path) {
+    EXPECT_EQ(path.find(to), 0U) << path;
+    return in_segments && --pieces < 0 ? kReserve - 1 : free.load();
+  });
+  const std::function<Status()> copies[] = {
+      [&] { return database_->Backup(to); },
+      [&] { return Database::Restore(whole, to, {}, &files_); },
+  };
+  for (const auto& copy : copies) {
+    free = kReserve + segments - 1;
+    made = 0;
+    pieces = 1'000'000;
+    const Status early = copy();
+    EXPECT_THAT(early, StatusIs(StatusCode::kResourceExhausted, "no room"));
+    EXPECT_EQ(early.field(), "min_free_bytes");
+    EXPECT_EQ(made, 0U) << "known before anything is copied";
+    EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
+    // Somebody else fills the disk meanwhile.
+    free = 2 * kReserve;
+    in_segments = false;
+    pieces = 1;
+    const Status late = copy();
+    EXPECT_THAT(late, StatusIs(StatusCode::kResourceExhausted, "no room"));
+    EXPECT_EQ(late.field(), "min_free_bytes");
+    EXPECT_TRUE(in_segments);
+    EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
+    EXPECT_FALSE(std::filesystem::exists(to));
+    in_segments = false;
+    pieces = 1'000'000;
+    ASSERT_OK(copy());
+    std::filesystem::remove_all(to);
+  }
+}
+
 TEST_F(DatabaseFilesTest, AnUnfinishedCopyIsNoDatabase) {
   SealSixtyRows();
   // What a kill leaves: the store is copied, the segments are not.

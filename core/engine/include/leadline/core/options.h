@@ -69,7 +69,7 @@ struct DatabaseOptions {
   /// False leaves sealing, compaction, rebuilds and the deletion of what expired to Optimize().
   bool background_maintenance = true;
   /// Writes are refused with kResourceExhausted while less than this is free on the disk; deletes
-  /// alone while less than a quarter of it is. Builds keep it free too.
+  /// alone while less than a quarter of it is. Builds and copies keep it free too.
   uint64_t min_free_bytes = uint64_t{64} << 20;
   /// Everything read and written goes through this; null means the system's files.
   FileSystem* file_system = nullptr;
