@@ -20,9 +20,11 @@ Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
   LEADLINE_RETURN_IF_ERROR(
       step.Explain(repaired.status(), "what was mended stays, the next repair goes on"));
   const RepairReport& report = *repaired;
-  const ExitCode code = step.Finish(ExitCode::kDone);
+  const ExitCode code = step.Finish(report.sound ? ExitCode::kDone : ExitCode::kNegativeVerdict);
   if (console.json()) {
-    WriteJsonLine(console, {{"actions", report.actions}, {"lost_data", report.lost_data}});
+    WriteJsonLine(
+        console,
+        {{"actions", report.actions}, {"lost_data", report.lost_data}, {"sound", report.sound}});
     return code;
   }
   for (const std::string& action : report.actions) {
@@ -47,11 +49,13 @@ CommandBody DeclareRepair(Arguments& arguments) {
 }  // namespace
 
 Command RepairCommand() {
-  return {"repair", "Fix what check finds in a closed database",
-          "Everything but the record store is derived and rebuilt. Nothing is given up without "
-          "--accept-loss.\nStopped by Ctrl-C, what was mended stays; the next repair goes "
-          "on.\n--json: {\"actions\":[..],\"lost_data\":bool}.",
-          DeclareRepair};
+  return {
+      "repair", "Fix what check finds in a closed database",
+      "Everything but the record store is derived and rebuilt. Nothing is given up without "
+      "--accept-loss.\nExit code 1 when something could not be mended, or not be read and so not "
+      "be judged.\nStopped by Ctrl-C, what was mended stays; the next repair goes on.\n--json: "
+      "{\"actions\":[..],\"lost_data\":bool,\"sound\":bool}.",
+      DeclareRepair};
 }
 
 }  // namespace leadline::cli

@@ -339,8 +339,26 @@ TEST_F(DatabaseCommands, CheckSaysOkAndFindsDamage) {
   const ProgramOutput repair = Leadline({"repair", db_, "--json"});
   EXPECT_EQ(repair.exit_code, 0) << repair.err;
   EXPECT_EQ(repair.OneJson()["lost_data"], false);
+  EXPECT_EQ(repair.OneJson()["sound"], true);
   EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
   EXPECT_EQ(Count(), 100U);
+}
+
+TEST_F(DatabaseCommands, RepairSaysNoWhenSomethingCouldNotBeJudged) {
+  ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  const std::filesystem::path segment =
+      std::filesystem::directory_iterator(db_ + "/segments")->path();
+  const std::string kept = dir_.file("kept");
+  std::filesystem::rename(segment, kept);
+  std::filesystem::create_symlink(segment.filename(), segment);  // to itself: opening it fails
+  const ProgramOutput repair = Leadline({"repair", db_, "--json"});
+  EXPECT_EQ(repair.exit_code, 1) << repair.err;
+  EXPECT_EQ(repair.OneJson()["sound"], false);
+  EXPECT_THAT(Leadline({"repair", db_}).out, HasSubstr("not decided: "));
+  std::filesystem::remove(segment);
+  std::filesystem::rename(kept, segment);
+  EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+  EXPECT_EQ(Leadline({"repair", db_}).exit_code, 0);
 }
 
 TEST_F(DatabaseCommands, BackupRestoresToAnEqualDatabase) {

@@ -34,13 +34,13 @@ struct IndexedRow {
 class CollectionChecker {
  public:
   CollectionChecker(const PinnedSnapshot& pinned, const CollectionState& collection,
-                    std::shared_ptr<const ReadState> state, LongCall* call, CheckReport* report)
+                    std::shared_ptr<const ReadState> state, LongCall* call, CheckFindings* findings)
       : core_(pinned.core().get()),
         pinned_(pinned),
         collection_(collection),
         state_(std::move(state)),
         call_(call),
-        report_(report) {}
+        findings_(findings) {}
 
   Status Run() {
     LEADLINE_RETURN_IF_ERROR(CheckRecords());
@@ -56,7 +56,7 @@ class CollectionChecker {
         LEADLINE_RETURN_IF_ERROR(CheckSearch(f));
       }
     }
-    report_->rows += live_.size();
+    findings_->report.rows += live_.size();
     return {};
   }
 
@@ -69,10 +69,14 @@ class CollectionChecker {
 
   void Report(std::string invariant, std::string where, std::string detail) {
     rows_wrong_ = rows_wrong_ || (invariant != "I2" && invariant != "I5" && invariant != "I7");
-    if (report_->problems.size() < kMaxProblems) {
-      report_->problems.push_back({std::move(invariant),
-                                   collection_.entry().name + ": " + std::move(where),
-                                   std::move(detail)});
+    // A segment file is rebuilt from the store, or read at another time.
+    if (invariant != "I5" && invariant != "IO") {
+      findings_->collections.insert(collection_.entry().name);
+    }
+    std::vector<CheckProblem>& problems = findings_->report.problems;
+    if (problems.size() < kMaxProblems) {
+      problems.push_back({std::move(invariant), collection_.entry().name + ": " + std::move(where),
+                          std::move(detail)});
     }
   }
 
@@ -435,7 +439,7 @@ class CollectionChecker {
   const CollectionState& collection_;
   const std::shared_ptr<const ReadState> state_;
   LongCall* const call_;
-  CheckReport* const report_;
+  CheckFindings* const findings_;
   std::vector<LiveRecord> live_;
   bool rows_wrong_ = false;
 };
@@ -448,14 +452,18 @@ Status VerifyStore(kv::Store* store, LongCall* call) {
   return store->VerifyChecksums([call](uint64_t done_bytes) { return call->At(done_bytes); });
 }
 
-Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call) {
-  CheckReport report;
+Result<CheckFindings> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call) {
+  CheckFindings findings;
+  const auto unreadable = [&](const std::string& where, const Status& error) {
+    findings.store_damaged = findings.store_damaged || error.code() == StatusCode::kDataLoss;
+    findings.report.problems.push_back({"IO", where, error.message()});
+  };
   const Status sums = VerifyStore(pinned.core()->store.get(), call);
   if (IsStop(sums)) {
     return sums;
   }
   if (!sums.ok()) {
-    report.problems.push_back({"IO", "store", sums.message()});
+    unreadable("store", sums);
   }
   for (const std::shared_ptr<CollectionState>& collection : pinned.core()->Collections()) {
     std::shared_ptr<const ReadState> state = pinned.StateOf(collection->id());
@@ -463,15 +471,15 @@ Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call) 
       continue;
     }
     const Status checked =
-        CollectionChecker(pinned, *collection, std::move(state), call, &report).Run();
+        CollectionChecker(pinned, *collection, std::move(state), call, &findings).Run();
     if (IsStop(checked)) {
       return checked;
     }
     if (!checked.ok()) {
-      report.problems.push_back({"IO", collection->entry().name, checked.message()});
+      unreadable(collection->entry().name, checked);
     }
   }
-  return report;
+  return findings;
 }
 
 }  // namespace leadline::engine

@@ -1,10 +1,20 @@
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "leadline/core/database.h"
 #include "long_call.h"
 #include "read_view.h"
 
 namespace leadline::engine {
+
+/// What a check found: the report for its caller, and what repair goes by, which no limit cuts off.
+struct CheckFindings {
+  CheckReport report;
+  bool store_damaged = false;         ///< the store itself has bad bytes: any record may be hit
+  std::set<std::string> collections;  ///< names of those with more wrong than a segment file
+};
 
 /// Proves at one pinned moment that derived data agrees with the store:
 ///   I1 every location names a record of that id, every record has its vectors, none is orphaned
@@ -16,9 +26,10 @@ namespace leadline::engine {
 ///   I7 counters equal recounts
 ///   I8 vectors in segments and tail equal the stored ones, and exact search over them equals a
 ///      scan of the store (compared where the rows themselves are right)
-/// What could not be read is a problem "IO"; an error is only what stopped `call`.
+/// What could not be read is a problem "IO"; it is damage only where the store said kDataLoss, else
+/// nothing is known of it. An error is only what stopped `call`.
 /// Cost: reads everything once; memory 16 bytes a record.
-Result<CheckReport> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call);
+Result<CheckFindings> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call);
 
 /// Compares all checksums of the store, as a stage of `call`.
 Status VerifyStore(kv::Store* store, LongCall* call);

@@ -193,7 +193,8 @@ Result<CheckReport> DatabaseImpl::Check(const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(LongCall call, LongCall::Start(core->clock, options));
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(std::move(core)));
-  return CheckDatabase(*pinned, &call);
+  LEADLINE_ASSIGN_OR_RETURN(CheckFindings findings, CheckDatabase(*pinned, &call));
+  return std::move(findings.report);
 }
 
 }  // namespace

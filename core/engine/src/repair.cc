@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -6,11 +7,12 @@
 
 #include "catalog.h"
 #include "checker.h"
+#include "database_handle.h"
 #include "keys.h"
 #include "leadline/core/database.h"
 #include "leadline/storage/store.h"
 #include "long_call.h"
-#include "prepared_batch.h"
+#include "read_view.h"
 #include "stored_record.h"
 
 namespace leadline {
@@ -171,14 +173,6 @@ struct RepairRun {
   RepairReport report;
 };
 
-/// What has to be done to a database, going by its check.
-struct Diagnosis {
-  bool opens = false;
-  bool sound = false;
-  bool all_collections = false;       ///< the store itself has bad files: any record may be hit
-  std::set<std::string> collections;  ///< those with more wrong than a segment file
-};
-
 /// Collections to repair, by name; nothing means all of them.
 using Wanted = std::optional<std::set<std::string>>;
 
@@ -209,45 +203,43 @@ Status RepairStore(RepairRun* run, const Wanted& wanted) {
   return store->Close();
 }
 
-Result<Diagnosis> Diagnose(RepairRun* run) {
-  Diagnosis diagnosis;
+/// Checks an open database. Keeps nothing of it.
+Result<CheckFindings> Examine(DatabaseHandle* database, LongCall* call) {
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database->Core());
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
+                            PinnedSnapshot::Take(std::move(core)));
+  return CheckDatabase(*pinned, call);
+}
+
+/// What check finds, or nothing when the database is too damaged to open.
+Result<std::optional<CheckFindings>> Diagnose(RepairRun* run) {
   LEADLINE_RETURN_IF_ERROR(run->call->Begin("opening the database", 0));
-  const Result<std::unique_ptr<Database>> database = Database::Open(run->path, run->options);
+  const Result<std::shared_ptr<DatabaseHandle>> database =
+      DatabaseHandle::Open(run->path, run->options);
   if (!database.ok()) {
     if (database.status().code() != StatusCode::kDataLoss) {
       return database.status();
     }
     run->report.actions.emplace_back("did not open: " + database.status().message());
-    return diagnosis;
+    return std::optional<CheckFindings>();
   }
-  LEADLINE_ASSIGN_OR_RETURN(const CallOptions rest, run->call->Rest());
-  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, (*database)->Check(rest));
+  LEADLINE_ASSIGN_OR_RETURN(CheckFindings findings, Examine(database->get(), run->call));
   LEADLINE_RETURN_IF_ERROR((*database)->Close());
-  diagnosis.opens = true;
-  diagnosis.sound = check.ok();
-  for (const CheckProblem& problem : check.problems) {
-    // A segment file is rebuilt by Optimize and says nothing about the rest.
-    if (problem.invariant == "IO") {
-      diagnosis.all_collections = true;
-    } else if (problem.invariant != "I5") {
-      diagnosis.collections.insert(problem.where.substr(0, problem.where.find(':')));
-    }
-  }
-  return diagnosis;
+  return std::optional<CheckFindings>(std::move(findings));
 }
 
-/// Mends the store as far as the diagnosis asks for it; what is derived from it follows later.
-Status MendStore(RepairRun* run, Diagnosis diagnosis) {
-  if (!diagnosis.opens && run->accept_loss) {
+/// Mends the store as far as the findings ask for it; what is derived from it follows later.
+Status MendStore(RepairRun* run, std::optional<CheckFindings> findings) {
+  if (!findings.has_value() && run->accept_loss) {
     // Cut the log first: with that alone everything else is often sound.
     run->report.lost_data = true;
     LEADLINE_RETURN_IF_ERROR(RepairStore(run, std::set<std::string>()));
-    LEADLINE_ASSIGN_OR_RETURN(diagnosis, Diagnose(run));
+    LEADLINE_ASSIGN_OR_RETURN(findings, Diagnose(run));
   }
-  if (!diagnosis.opens || diagnosis.all_collections) {
+  if (!findings.has_value() || findings->store_damaged) {
     return RepairStore(run, std::nullopt);
   }
-  return diagnosis.collections.empty() ? OkStatus() : RepairStore(run, diagnosis.collections);
+  return findings->collections.empty() ? OkStatus() : RepairStore(run, findings->collections);
 }
 
 /// Rebuilds every damaged segment and everything that was forgotten.
@@ -263,22 +255,35 @@ Status RebuildDerived(RepairRun* run) {
     LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
                               database->OpenCollection(name));
     LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection->Stats());
-    if (stats.degraded) {
+    if (stats.damaged_segments > 0) {
       run->report.actions.push_back("collection " + name + ": rebuilt " +
                                     std::to_string(stats.damaged_segments) + " segment files");
     }
     LEADLINE_ASSIGN_OR_RETURN(rest, run->call->Rest());
     LEADLINE_RETURN_IF_ERROR(collection->Optimize(rest));
   }
-  LEADLINE_ASSIGN_OR_RETURN(rest, run->call->Rest());
-  LEADLINE_ASSIGN_OR_RETURN(const CheckReport check, database->Check(rest));
-  if (!check.ok()) {
-    const CheckProblem& first = check.problems.front();
-    run->report.actions.push_back("not repaired: " + std::to_string(check.problems.size()) +
-                                  " problems, the first: " + first.invariant + " " + first.where +
-                                  ": " + first.detail);
-  }
   return database->Close();
+}
+
+/// Tells what is wrong still.
+Status Conclude(RepairRun* run) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<CheckFindings> findings, Diagnose(run));
+  if (!findings.has_value()) {
+    return {};
+  }
+  const std::vector<CheckProblem>& problems = findings->report.problems;
+  run->report.sound = problems.empty();
+  if (!problems.empty()) {
+    const bool unread = !findings->store_damaged && findings->collections.empty() &&
+                        std::all_of(problems.begin(), problems.end(), [](const CheckProblem& each) {
+                          return each.invariant == "IO";
+                        });
+    const CheckProblem& first = problems.front();
+    run->report.actions.push_back(
+        (unread ? "not decided: " : "not repaired: ") + std::to_string(problems.size()) +
+        " problems, the first: " + first.invariant + " " + first.where + ": " + first.detail);
+  }
+  return {};
 }
 
 }  // namespace
@@ -294,13 +299,15 @@ Result<RepairReport> Database::Repair(const std::string& path, bool accept_loss,
   run.options.file_system = file_system != nullptr ? file_system : FileSystem::Posix();
   run.options.background_maintenance = false;
   run.call = &call;
-  LEADLINE_ASSIGN_OR_RETURN(engine::Diagnosis diagnosis, engine::Diagnose(&run));
-  if (diagnosis.sound) {
+  LEADLINE_ASSIGN_OR_RETURN(std::optional<engine::CheckFindings> findings, engine::Diagnose(&run));
+  if (findings.has_value() && findings->report.ok()) {
     run.report.actions.emplace_back("nothing to do: every invariant holds");
+    run.report.sound = true;
     return std::move(run.report);
   }
-  LEADLINE_RETURN_IF_ERROR(engine::MendStore(&run, std::move(diagnosis)));
+  LEADLINE_RETURN_IF_ERROR(engine::MendStore(&run, std::move(findings)));
   LEADLINE_RETURN_IF_ERROR(engine::RebuildDerived(&run));
+  LEADLINE_RETURN_IF_ERROR(engine::Conclude(&run));
   return std::move(run.report);
 }
 

@@ -2,6 +2,7 @@
 // it.
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -58,6 +59,7 @@ class CheckTest : public EngineTest {
   void ExpectRepaired(bool accept_loss = false) {
     ASSERT_OK_AND_ASSIGN(const RepairReport repaired, Database::Repair(path(), accept_loss));
     EXPECT_EQ(repaired.lost_data, accept_loss);
+    EXPECT_TRUE(repaired.sound);
     details_.clear();
     EXPECT_EQ(Labels(), std::set<std::string>()) << details_;
     if (!accept_loss) {
@@ -138,6 +140,7 @@ TEST_F(CheckTest, RepairThatIsStoppedAnywhereIsMendedByTheNext) {
   ASSERT_OK(Database::Repair(path(), false, options));
   const size_t all = reports;
   ASSERT_GT(all, 20U);
+  size_t stopped = 0;
   for (size_t at = 1; at < all; at += 1 + all / 20) {
     SCOPED_TRACE(std::to_string(at) + " of " + std::to_string(all));
     damage();
@@ -149,7 +152,14 @@ TEST_F(CheckTest, RepairThatIsStoppedAnywhereIsMendedByTheNext) {
         token.Cancel();
       }
     };
-    EXPECT_THAT(Database::Repair(path(), false, options), StatusIs(StatusCode::kCancelled));
+    const Result<RepairReport> report = Database::Repair(path(), false, options);
+    if (report.ok()) {
+      // How often the store reports differs: this one was done by then, or nearly.
+      EXPECT_GT(at, all / 2);
+    } else {
+      EXPECT_THAT(report, StatusIs(StatusCode::kCancelled));
+      ++stopped;
+    }
     Open();
     ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
     EXPECT_EQ(Everything(), expected_) << "less is there than before";
@@ -157,6 +167,7 @@ TEST_F(CheckTest, RepairThatIsStoppedAnywhereIsMendedByTheNext) {
     ExpectRepaired();
     Close();
   }
+  EXPECT_GE(stopped, 10U);
   damage();
   options = {};
   options.timeout_ms = 1;
@@ -296,6 +307,52 @@ TEST_F(CheckTest, RepairLeavesOtherCollectionsAlone) {
                             return std::find(after.begin(), after.end(), name) != after.end();
                           }),
             1);
+}
+
+TEST_F(CheckTest, RepairReachesTheCollectionsBehindTheEndOfTheList) {
+  Open();
+  CollectionOptions options;
+  options.vectors.emplace_back();
+  options.vectors[0].dim = 2;
+  ASSERT_OK_AND_ASSIGN(auto last, database_->CreateCollection("z", options));
+  Record record;
+  record.id = "a";
+  record.vector = {1, 2};
+  ASSERT_OK(last->Upsert({record}));
+  last.reset();
+  Close();
+  Damage([](StoreForge* forge) {
+    for (size_t i = 10; i < 1500; ++i) {
+      forge->Delete(Table::kLocations,
+                    engine::LocationKey(StoreForge::kCollection, "r" + std::to_string(i)));
+    }
+    forge->Delete(Table::kLocations, engine::LocationKey(StoreForge::kCollection + 1, "a"));
+  });
+  Open();
+  ASSERT_OK_AND_ASSIGN(const CheckReport report, database_->Check());
+  EXPECT_EQ(report.problems.size(), 1000U);
+  EXPECT_THAT(report.problems.back().where, ::testing::StartsWith("c: "));
+  Close();
+  ExpectRepaired();
+}
+
+TEST_F(CheckTest, RepairDecidesNothingAboutAFileThatCannotBeReadNow) {
+  std::string file;
+  Damage([&](StoreForge* forge) { file = forge->FileOf(forge->Groups()[0].fields[0]); });
+  ForwardingFileSystem fs(FileSystem::Posix());
+  fs.set_before([&](FileCall call, const std::string& path) {
+    const bool hit = path == file && call != FileCall::kDelete;
+    return hit ? UnavailableError("simulated I/O error: path=" + path) : OkStatus();
+  });
+  ASSERT_OK_AND_ASSIGN(const RepairReport report, Database::Repair(path(), false, {}, &fs));
+  EXPECT_FALSE(report.sound);
+  EXPECT_THAT(report.actions,
+              ::testing::ElementsAre(::testing::HasSubstr("not decided: 1 problem")));
+  EXPECT_TRUE(std::filesystem::exists(file)) << "rebuilt for nothing";
+  ExpectFound({});
+  Open();
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  EXPECT_EQ(Everything(), expected_);
 }
 
 TEST_F(CheckTest, AReaderFindsNothingBesideAWriterThatCompacts) {

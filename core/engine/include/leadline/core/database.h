@@ -47,6 +47,9 @@ struct CheckReport {
 struct RepairReport {
   std::vector<std::string> actions;  ///< what was done, for people
   bool lost_data = false;
+  /// A check at the end found nothing. Otherwise the last action says what could not be mended, or
+  /// not be read and so not be judged.
+  bool sound = false;
 };
 
 /// One directory, one writer process, any number of read-only processes. Thread-safe.
@@ -92,8 +95,9 @@ class Database {
   /// tells nothing of what it has found.
   virtual Result<CheckReport> Check(const CallOptions& options = {}) = 0;
   /// Fixes what Check finds in a closed database. Everything but the record store is derived and
-  /// rebuilt; with `accept_loss` a damaged log is cut at the damage. Stopped, it fails with
-  /// kCancelled or kDeadlineExceeded: what was mended (or cut) stays so, and another call goes on.
+  /// rebuilt; what only could not be read is left as it is. With `accept_loss` a damaged log is cut
+  /// at the damage. Stopped, it fails with kCancelled or kDeadlineExceeded: what was mended (or
+  /// cut) stays so, and another call goes on.
   static Result<RepairReport> Repair(const std::string& path, bool accept_loss,
                                      const CallOptions& options = {},
                                      FileSystem* file_system = nullptr);
