@@ -20,6 +20,8 @@ namespace engine {
 namespace {
 
 constexpr size_t kRepairBatchBytes = size_t{4} << 20;
+/// Bytes of a location in a batch, without its id.
+constexpr size_t kLocationOverheadBytes = 20;
 
 /// Rebuilds everything derived from the records of one collection: locations, counters and, by
 /// forgetting the published groups, the segments. Works on the store alone.
@@ -36,23 +38,8 @@ class CollectionRepair {
   Status Run() {
     LEADLINE_RETURN_IF_ERROR(ScanRecords());
     LEADLINE_RETURN_IF_ERROR(RemoveOrphanVectors());
-    // The last place to stop: from here on less is found than before, until the end.
-    LEADLINE_RETURN_IF_ERROR(call_->Begin("writing locations of " + entry_.name, 0));
-    const std::string begin = CollectionPrefix(entry_.id);
-    const std::string end = CollectionPrefix(entry_.id + 1);
-    batch_.DeleteRange(kv::Table::kLocations, begin, end);
-    batch_.DeleteRange(kv::Table::kTombstones, begin, end);
-    batch_.DeleteRange(kv::Table::kMeta, GroupsPrefix(entry_.id), GroupsPrefix(entry_.id + 1));
-    Counters counters;
-    counters.next_ordinal = highest_ + 1;
-    counters.live_rows = newest_.size();
-    batch_.Put(kv::Table::kMeta, CountersKey(entry_.id), EncodeCounters(counters));
-    // Interrupted here, the next repair finds locations missing and starts again.
-    for (const auto& [id, ordinal] : newest_) {
-      batch_.Put(kv::Table::kLocations, LocationKey(entry_.id, id), FixedValue64(ordinal));
-      LEADLINE_RETURN_IF_ERROR(FlushIfLarge());
-    }
-    LEADLINE_RETURN_IF_ERROR(Flush());
+    LEADLINE_RETURN_IF_ERROR(WriteLocations());
+    LEADLINE_RETURN_IF_ERROR(ForgetSegments());
     report_->actions.push_back("collection " + entry_.name + ": rebuilt locations, counters and " +
                                "index manifest from " + std::to_string(newest_.size()) +
                                " records");
@@ -86,6 +73,9 @@ class CollectionRepair {
       if (!fresh) {
         report_->actions.push_back("collection " + entry_.name + ": dropped older version of id " +
                                    record->id);
+        // In the batch that drops what the location may name, it finds the newer version.
+        batch_.Put(kv::Table::kLocations, LocationKey(entry_.id, record->id),
+                   FixedValue64(ordinal));
         LEADLINE_RETURN_IF_ERROR(DropRow(place->second));
         place->second = ordinal;
       }
@@ -140,6 +130,45 @@ class CollectionRepair {
       }
       LEADLINE_RETURN_IF_ERROR(it->status());
     }
+    return Flush();
+  }
+
+  /// Writes all locations, one stretch of ids a batch. A batch removes what its own stretch held
+  /// and no more, so that a repair that ends between two of them hides no record. Old locations are
+  /// not read: they may be what is damaged.
+  Status WriteLocations() {
+    LEADLINE_RETURN_IF_ERROR(call_->Begin("writing locations of " + entry_.name, newest_.size()));
+    std::string begin = CollectionPrefix(entry_.id);
+    uint64_t written = 0;
+    auto next = newest_.cbegin();
+    do {
+      const auto first = next;
+      for (size_t bytes = 0; next != newest_.cend() && bytes < kRepairBatchBytes; ++next) {
+        bytes += next->first.size() + kLocationOverheadBytes;
+      }
+      std::string end = next == newest_.cend() ? CollectionPrefix(entry_.id + 1)
+                                               : LocationKey(entry_.id, next->first);
+      batch_.DeleteRange(kv::Table::kLocations, begin, end);
+      for (auto each = first; each != next; ++each, ++written) {
+        batch_.Put(kv::Table::kLocations, LocationKey(entry_.id, each->first),
+                   FixedValue64(each->second));
+      }
+      LEADLINE_RETURN_IF_ERROR(Flush());
+      LEADLINE_RETURN_IF_ERROR(call_->At(written));
+      begin = std::move(end);
+    } while (next != newest_.cend());
+    return {};
+  }
+
+  /// Forgets the published groups, and with them every tombstone, and counts anew.
+  Status ForgetSegments() {
+    batch_.DeleteRange(kv::Table::kTombstones, CollectionPrefix(entry_.id),
+                       CollectionPrefix(entry_.id + 1));
+    batch_.DeleteRange(kv::Table::kMeta, GroupsPrefix(entry_.id), GroupsPrefix(entry_.id + 1));
+    Counters counters;
+    counters.next_ordinal = highest_ + 1;
+    counters.live_rows = newest_.size();
+    batch_.Put(kv::Table::kMeta, CountersKey(entry_.id), EncodeCounters(counters));
     return Flush();
   }
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "engine_fixture.h"
+#include "fault_injection_file_system.h"
 #include "forwarding_file_system.h"
 #include "store_forge.h"
 
@@ -353,6 +354,80 @@ TEST_F(CheckTest, RepairDecidesNothingAboutAFileThatCannotBeReadNow) {
   Open();
   ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
   EXPECT_EQ(Everything(), expected_);
+}
+
+/// A collection whose locations fill several batches of a repair.
+class LargeRepairTest : public CheckTest {
+ protected:
+  static constexpr size_t kRows = 20'000;
+
+  void SetUp() override {
+    options_.background_maintenance = false;
+    Open();
+    Create(2, IndexKind::kFlat);
+    std::vector<Record> records;
+    for (size_t i = 0; i < kRows; ++i) {
+      records.push_back(MakeRecord(i));
+      records.back().id = ids_.emplace_back(IdOf(i));
+      if (records.size() == 1000) {
+        ASSERT_OK(collection_->Upsert(std::move(records)));
+        records.clear();
+      }
+    }
+    ASSERT_OK(collection_->Optimize());
+    expected_ = Everything();
+    Close();
+  }
+
+  static std::string IdOf(size_t i) { return std::string(480, 'x') + std::to_string(100'000 + i); }
+
+  /// Nothing of it concerns a record, so none may be lost sight of.
+  void DamageLocations() {
+    Damage([&](StoreForge* forge) {
+      for (const char* stale : {"a", "x", "z"}) {
+        forge->Put(Table::kLocations, engine::LocationKey(StoreForge::kCollection, stale),
+                   engine::FixedValue64(forge->OrdinalOf(IdOf(7))));
+      }
+    });
+  }
+
+  void ExpectAllFound() {
+    Open();
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+    ASSERT_OK_AND_ASSIGN(const std::vector<std::optional<Record>> found, collection_->Get(ids_));
+    EXPECT_EQ(std::count(found.begin(), found.end(), std::nullopt), 0);
+    EXPECT_EQ(Everything(), expected_);
+    Close();
+  }
+
+  std::vector<std::string> ids_;
+};
+
+TEST_F(LargeRepairTest, LosesSightOfNoRecordWhereverAWriteFails) {
+  FaultInjectionFileSystem fs(FileSystem::Posix());
+  CallOptions options;
+  uint64_t nth = 0;
+  bool armed = false;
+  options.progress = [&](std::string_view what, double /*share*/) {
+    if (!armed && what.find("writing locations") == 0) {
+      fs.Arm({FileOp::kSync, nth, /*sticky=*/true, StatusCode::kUnavailable, false, ".log"});
+      armed = true;
+    }
+  };
+  size_t failures = 0;
+  for (bool repaired = false; !repaired && failures < 20;) {
+    ++nth;
+    SCOPED_TRACE("sync " + std::to_string(nth));
+    DamageLocations();
+    armed = false;
+    const Result<RepairReport> report = Database::Repair(path(), false, options, &fs);
+    fs.Disarm();
+    repaired = report.ok();
+    failures += repaired ? 0 : 1;
+    ExpectAllFound();
+  }
+  EXPECT_GE(failures, 4U) << "three batches of locations, one of what else is derived";
+  ExpectFound({});
 }
 
 TEST_F(CheckTest, AReaderFindsNothingBesideAWriterThatCompacts) {
