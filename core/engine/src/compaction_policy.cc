@@ -197,7 +197,8 @@ uint64_t EstimateBuildBytes(const ReadState& state, const CollectionState& owner
     const SealedGroup& group = *(*state.groups)[i];
     rows += group.entry.rows;
     for (const FieldSegment& field : group.entry.fields) {
-      bytes += field.identity.size;
+      // What repair planned has no file yet.
+      bytes += std::max(field.identity.size, field.info.rows * field.info.dim * sizeof(float));
     }
   }
   if (range.indexed) {

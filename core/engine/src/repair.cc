@@ -8,6 +8,7 @@
 #include "catalog.h"
 #include "checker.h"
 #include "database_handle.h"
+#include "group_plan.h"
 #include "keys.h"
 #include "leadline/core/database.h"
 #include "leadline/storage/store.h"
@@ -23,26 +24,34 @@ constexpr size_t kRepairBatchBytes = size_t{4} << 20;
 /// Bytes of a location in a batch, without its id.
 constexpr size_t kLocationOverheadBytes = 20;
 
-/// Rebuilds everything derived from the records of one collection: locations, counters and, by
-/// forgetting the published groups, the segments. Works on the store alone.
+/// What one repair is given and tells.
+struct RepairRun {
+  std::string path;
+  bool accept_loss = false;
+  DatabaseOptions options;
+  LongCall* call = nullptr;
+  RepairReport report;
+};
+
+/// Rebuilds everything derived from the records of one collection: locations, counters and groups,
+/// whose segments are still to be built then. Works on the store alone.
 class CollectionRepair {
  public:
-  CollectionRepair(kv::Store* store, CollectionEntry entry, bool accept_loss, LongCall* call,
-                   RepairReport* report)
+  CollectionRepair(kv::Store* store, CollectionEntry entry, RepairRun* run)
       : store_(store),
         entry_(std::move(entry)),
-        accept_loss_(accept_loss),
-        call_(call),
-        report_(report) {}
+        options_(run->options),
+        accept_loss_(run->accept_loss),
+        call_(run->call),
+        report_(&run->report) {}
 
   Status Run() {
     LEADLINE_RETURN_IF_ERROR(ScanRecords());
     LEADLINE_RETURN_IF_ERROR(RemoveOrphanVectors());
     LEADLINE_RETURN_IF_ERROR(WriteLocations());
-    LEADLINE_RETURN_IF_ERROR(ForgetSegments());
+    LEADLINE_RETURN_IF_ERROR(ReplaceGroups());
     report_->actions.push_back("collection " + entry_.name + ": rebuilt locations, counters and " +
-                               "index manifest from " + std::to_string(newest_.size()) +
-                               " records");
+                               "groups from " + std::to_string(newest_.size()) + " records");
     return {};
   }
 
@@ -160,16 +169,51 @@ class CollectionRepair {
     return {};
   }
 
-  /// Forgets the published groups, and with them every tombstone, and counts anew.
-  Status ForgetSegments() {
-    batch_.DeleteRange(kv::Table::kTombstones, CollectionPrefix(entry_.id),
-                       CollectionPrefix(entry_.id + 1));
-    batch_.DeleteRange(kv::Table::kMeta, GroupsPrefix(entry_.id), GroupsPrefix(entry_.id + 1));
+  /// Puts groups without files in the place of all groups, drops every tombstone, and counts anew.
+  Status ReplaceGroups() {
+    LEADLINE_ASSIGN_OR_RETURN(const std::string database, ReadMeta(kDatabaseKey));
+    LEADLINE_ASSIGN_OR_RETURN(const DatabaseEntry database_entry, DecodeDatabaseEntry(database));
+    LEADLINE_ASSIGN_OR_RETURN(const std::string sequence, ReadMeta(kSequenceKey));
+    LEADLINE_ASSIGN_OR_RETURN(const std::string next, ReadMeta(kNextIdsKey));
+    LEADLINE_ASSIGN_OR_RETURN(NextIds next_ids, DecodeNextIds(next));
+    if (sequence.size() != sizeof(uint64_t)) {
+      return DataLossError("database entry is incomplete: key=" + std::string(kSequenceKey));
+    }
+    GroupPlan plan(entry_, database_entry.uuid, options_);
+    LEADLINE_RETURN_IF_ERROR(PlanGroups(&plan));
     Counters counters;
     counters.next_ordinal = highest_ + 1;
     counters.live_rows = newest_.size();
+    batch_.DeleteRange(kv::Table::kTombstones, CollectionPrefix(entry_.id),
+                       CollectionPrefix(entry_.id + 1));
+    batch_.DeleteRange(kv::Table::kMeta, GroupsPrefix(entry_.id), GroupsPrefix(entry_.id + 1));
+    for (const GroupEntry& group : plan.Take(DecodeFixed64(sequence.data()), &next_ids.segment)) {
+      batch_.Put(kv::Table::kMeta, GroupEntryKey(entry_.id, group.first_ordinal),
+                 EncodeGroupEntry(group));
+      counters.sealed_ordinal = group.last_ordinal;
+    }
     batch_.Put(kv::Table::kMeta, CountersKey(entry_.id), EncodeCounters(counters));
+    batch_.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next_ids));
     return Flush();
+  }
+
+  Status PlanGroups(GroupPlan* plan) {
+    LEADLINE_RETURN_IF_ERROR(call_->Begin("planning groups of " + entry_.name, newest_.size()));
+    const auto it = store_->NewIterator(kv::Table::kRecords, CollectionPrefix(entry_.id));
+    for (; it->Valid(); it->Next()) {
+      LEADLINE_RETURN_IF_ERROR(call_->Before(it->value().size()));
+      LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
+      plan->Add(OrdinalOfKey(it->key()), record);
+    }
+    return it->status();
+  }
+
+  Result<std::string> ReadMeta(std::string_view key) {
+    LEADLINE_ASSIGN_OR_RETURN(std::optional<std::string> value, store_->Get(kv::Table::kMeta, key));
+    if (!value.has_value()) {
+      return DataLossError("database entry is incomplete: key=" + std::string(key));
+    }
+    return *std::move(value);
   }
 
   Status FlushIfLarge() { return batch_.size_bytes() > kRepairBatchBytes ? Flush() : OkStatus(); }
@@ -185,21 +229,13 @@ class CollectionRepair {
 
   kv::Store* const store_;
   const CollectionEntry entry_;
+  const DatabaseOptions& options_;
   const bool accept_loss_;
   LongCall* const call_;
   RepairReport* const report_;
   kv::WriteBatch batch_;
   std::map<std::string, uint64_t> newest_;
   uint64_t highest_ = 0;
-};
-
-/// What one repair is given and tells.
-struct RepairRun {
-  std::string path;
-  bool accept_loss = false;
-  DatabaseOptions options;
-  LongCall* call = nullptr;
-  RepairReport report;
 };
 
 /// Collections to repair, by name; nothing means all of them.
@@ -223,9 +259,7 @@ Status RepairStore(RepairRun* run, const Wanted& wanted) {
   }
   for (CollectionEntry& entry : entries) {
     if (!wanted.has_value() || wanted->count(entry.name) > 0) {
-      LEADLINE_RETURN_IF_ERROR(
-          CollectionRepair(store.get(), std::move(entry), run->accept_loss, run->call, &run->report)
-              .Run());
+      LEADLINE_RETURN_IF_ERROR(CollectionRepair(store.get(), std::move(entry), run).Run());
     }
   }
   LEADLINE_RETURN_IF_ERROR(store->Flush());

@@ -430,6 +430,35 @@ TEST_F(LargeRepairTest, LosesSightOfNoRecordWhereverAWriteFails) {
   ExpectFound({});
 }
 
+TEST_F(LargeRepairTest, LeavesNoMoreRowsForMemoryThanSealingDoes) {
+  DamageLocations();
+  CancelToken token;
+  CallOptions options;
+  options.cancel = &token;
+  size_t opened = 0;
+  options.progress = [&](std::string_view what, double /*share*/) {
+    if (what == "opening the database" && ++opened == 2) {
+      token.Cancel();  // mended, and nothing rebuilt yet
+    }
+  };
+  EXPECT_THAT(Database::Repair(path(), false, options), StatusIs(StatusCode::kCancelled));
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(CollectionStats stats, collection_->Stats());
+  EXPECT_EQ(stats.rows, kRows);
+  EXPECT_LT(stats.tail_rows, options_.seal_rows);
+  EXPECT_TRUE(stats.degraded) << "the rest waits for its files";
+  EXPECT_EQ(Everything(), expected_);
+  ASSERT_OK(collection_->Delete({ids_[3], ids_[kRows - 1]}));
+  ASSERT_OK(collection_->Upsert({MakeRecord(5)}));
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), kRows - 1);
+  Reopen();
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), kRows - 1);
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_FALSE(collection_->Stats()->degraded);
+  EXPECT_EQ(collection_->Stats()->segment_rows, kRows - 1);
+  ExpectSound();
+}
+
 TEST_F(CheckTest, AReaderFindsNothingBesideAWriterThatCompacts) {
   Open();
   ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
