@@ -10,6 +10,7 @@
 #include "engine_fixture.h"
 #include "fault_injection_file_system.h"
 #include "forwarding_file_system.h"
+#include "group_plan.h"
 #include "store_forge.h"
 
 namespace leadline::testing {
@@ -308,6 +309,88 @@ TEST_F(CheckTest, RepairLeavesOtherCollectionsAlone) {
                             return std::find(after.begin(), after.end(), name) != after.end();
                           }),
             1);
+}
+
+TEST_F(CheckTest, RepairThatDropsAnOlderVersionNeverHidesTheNewer) {
+  uint64_t older = 0;
+  Damage([&](StoreForge* forge) {
+    older = forge->OrdinalOf("r10");
+    forge->Delete(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"));
+  });
+  Open();
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  Record newer = MakeRecord(11);
+  newer.id = "r10";
+  ASSERT_OK(collection_->Upsert({newer}));
+  Close();
+  Damage([&](StoreForge* forge) {
+    forge->Put(Table::kLocations, engine::LocationKey(StoreForge::kCollection, "r10"),
+               engine::FixedValue64(older));
+  });
+  CancelToken token;
+  CallOptions options;
+  options.cancel = &token;
+  options.progress = [&](std::string_view what, double /*share*/) {
+    if (what.find("reading vectors") == 0) {
+      token.Cancel();  // older versions are dropped, locations not yet written
+    }
+  };
+  const auto expect_newer = [&] {
+    Open();
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+    ASSERT_OK_AND_ASSIGN(const auto found, collection_->Get({"r10"}));
+    ASSERT_TRUE(found[0].has_value());
+    EXPECT_EQ(found[0]->payload, newer.payload);
+    Close();
+  };
+  EXPECT_THAT(Database::Repair(path(), false, options), StatusIs(StatusCode::kCancelled));
+  expect_newer();
+  ASSERT_OK_AND_ASSIGN(const RepairReport report, Database::Repair(path(), false));
+  EXPECT_TRUE(report.sound);
+  expect_newer();
+  ExpectFound({});
+}
+
+TEST(GroupPlanTest, CutsAtEitherCapAndLeavesTheRest) {
+  engine::CollectionEntry collection;
+  collection.id = 3;
+  collection.options.vectors.resize(2);
+  collection.options.vectors[0].dim = 2;
+  collection.options.vectors[1].dim = 4;
+  DatabaseOptions options;
+  options.seal_rows = 3;
+  options.seal_bytes = 1000;
+  engine::GroupPlan plan(collection, {}, options);
+  const auto add = [&](uint64_t ordinal, uint32_t fields, size_t payload_bytes) {
+    engine::StoredRecord record;
+    record.sequence = 100 - ordinal;
+    record.fields = fields;
+    record.payload = std::string(payload_bytes, ' ');
+    plan.Add(ordinal, record);
+  };
+  for (const uint64_t ordinal : {2, 5, 6}) {
+    add(ordinal, ordinal == 5 ? 0b11 : 0b01, 0);
+  }
+  add(8, 0b01, 1000);
+  add(9, 0b11, 0);
+  uint64_t next_segment = 20;
+  const std::vector<engine::GroupEntry> groups = plan.Take(99, &next_segment);
+  ASSERT_EQ(groups.size(), 2U) << "row 9 is for the tail";
+  EXPECT_EQ(groups[0].first_ordinal, 2U);
+  EXPECT_EQ(groups[0].last_ordinal, 6U);
+  EXPECT_EQ(groups[0].rows, 3U);
+  EXPECT_EQ(groups[0].fields[0].info.rows, 3U);
+  EXPECT_EQ(groups[0].fields[0].info.min_sequence, 94U);
+  EXPECT_EQ(groups[0].fields[0].info.max_sequence, 98U);
+  EXPECT_EQ(groups[0].fields[1].info.rows, 1U);
+  EXPECT_EQ(groups[1].first_ordinal, 8U);
+  EXPECT_EQ(groups[1].last_ordinal, 8U);
+  EXPECT_EQ(groups[1].fields[1].info.rows, 0U) << "a field without rows has no file";
+  EXPECT_EQ(groups[1].fields[1].info.segment_id, 23U);
+  EXPECT_EQ(next_segment, 24U);
+  for (const engine::GroupEntry& group : groups) {
+    EXPECT_OK(engine::DecodeGroupEntry(engine::EncodeGroupEntry(group)));
+  }
 }
 
 TEST_F(CheckTest, RepairReachesTheCollectionsBehindTheEndOfTheList) {
