@@ -165,6 +165,7 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.ef_search = settings.ef_search;
   params.nprobe = settings.nprobe;
   params.rescore = settings.rescore;
+  params.never_scan_instead = settings.full_scan_threshold == uint64_t{0};
   params.allowed = source.visible.words();
   params.allowed_count = source.visible.count;
   params.control = control_;

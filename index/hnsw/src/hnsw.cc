@@ -48,7 +48,7 @@ class HnswIndex final : public SegmentIndex {
                                        ? *params.allowed_count
                                        : CountAllowed(params.allowed, vectors_.rows);
     const size_t ef = std::max(params.ef_search, params.k);
-    if (ShouldScan(allowed_count, ef, params.allowed != nullptr)) {
+    if (!params.never_scan_instead && ShouldScan(allowed_count, ef, params.allowed != nullptr)) {
       return Scan(queries, params, out);
     }
     for (size_t q = 0; q < queries.rows; ++q) {

@@ -187,7 +187,7 @@ class FilterPropertyTest : public testing::QuietEngineTest,
 
 TEST_P(FilterPropertyTest, FindsTheMatchesWhereverTheyLie) {
   SearchOptions forced;
-  forced.full_scan_threshold = 0;
+  forced.full_scan_threshold = 1;
   forced.ef_search = kEf;
   forced.nprobe = 1;
   size_t fallbacks = 0;

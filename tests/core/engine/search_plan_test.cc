@@ -66,6 +66,9 @@ TEST_F(SearchPlanTest, GraphThatScansIsCalledAScan) {
   EXPECT_LT(walked.distances, kRows);
   EXPECT_FALSE(walked.fallback);
   options.ef_search = 1000;
+  const PlanStep told = OnlyStep(options);
+  EXPECT_EQ(told.strategy, "hnsw") << "0 always uses the index";
+  options.full_scan_threshold = 1;
   const PlanStep scanned = OnlyStep(options);
   EXPECT_EQ(scanned.strategy, "scan");
   EXPECT_EQ(scanned.distances, kRows);

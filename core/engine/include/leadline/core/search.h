@@ -25,8 +25,8 @@ struct SearchOptions {
   size_t nprobe = 0;      ///< ivf: [0, kMaxNprobe]; 0 picks a default
   size_t rescore = 0;     ///< candidates rescored in full precision; 0 picks a default
   /// A segment with at most this many visible, matching rows is scanned instead of searched through
-  /// its index; 0 always uses the index. Absent: 2,048, `limit` or 2% of the segment, whichever is
-  /// most.
+  /// its index; 0 always uses the index, even where that looks slower. Absent: 2,048, `limit` or 2%
+  /// of the segment, whichever is most.
   std::optional<uint64_t> full_scan_threshold;
   /// At most one hit (the best) per value of this payload path; rows without it are left out.
   std::string group_by;

@@ -52,6 +52,7 @@ struct SearchParams {
   size_t ef_search = 64;  ///< hnsw; values below k are raised to k
   size_t nprobe = 0;      ///< ivf; 0 means the kind's default for its nlist
   size_t rescore = 0;     ///< candidates rescored in full precision; 0 means the kind's default
+  bool never_scan_instead = false;  ///< walk or probe even where a scan looks cheaper
   /// One bit a row, (rows + 63) / 64 words, set where the row may be returned; null admits all.
   const uint64_t* allowed = nullptr;
   /// Number of rows below the segment's that `allowed` admits, where the caller knows it.
