@@ -42,7 +42,8 @@ Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
 CommandBody DeclareRepair(Arguments& arguments) {
   auto args = std::make_shared<RepairArguments>();
   DeclareDatabase(arguments, &args->where);
-  arguments.Flag(&args->accept_loss, "--accept-loss", "cut a damaged log at the damage");
+  arguments.Flag(&args->accept_loss, "--accept-loss",
+                 "cut a damaged log at the damage, drop records whose bytes are lost");
   return [args](Console& console) { return RunRepair(*args, console); };
 }
 

@@ -241,6 +241,18 @@ class CollectionRepair {
 /// Collections to repair, by name; nothing means all of them.
 using Wanted = std::optional<std::set<std::string>>;
 
+/// A damaged block makes every key behind it unreadable and stays in its file: what is readable now
+/// is left as it is, for a backup or a look by hand.
+Status RefuseDamagedTables(kv::Store* store, LongCall* call) {
+  LEADLINE_ASSIGN_OR_RETURN(const kv::StoreStats stats, store->Stats());
+  LEADLINE_RETURN_IF_ERROR(call->Begin("verifying table files", stats.disk_bytes));
+  Status tables = store->VerifyTables([call](uint64_t done_bytes) { return call->At(done_bytes); });
+  if (tables.code() == StatusCode::kDataLoss) {
+    return tables.WithContext("repair cannot mend this, restore a backup");
+  }
+  return tables;
+}
+
 Status RepairStore(RepairRun* run, const Wanted& wanted) {
   kv::StoreOptions options;
   options.fs = run->options.file_system;
@@ -248,6 +260,7 @@ Status RepairStore(RepairRun* run, const Wanted& wanted) {
   options.accept_log_loss = run->accept_loss;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<kv::Store> store,
                             kv::Store::Open(JoinPath(run->path, "store"), options));
+  LEADLINE_RETURN_IF_ERROR(RefuseDamagedTables(store.get(), run->call));
   std::vector<CollectionEntry> entries;
   {
     const auto it = store->NewIterator(kv::Table::kMeta, kCatalogPrefix);

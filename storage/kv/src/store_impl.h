@@ -38,6 +38,7 @@ class StoreImpl final : public Store {
   Status Flush() override;
   Status Compact(Table table) override;
   Status VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch) override;
+  Status VerifyTables(const std::function<Status(uint64_t done_bytes)>& watch) override;
   Status AdvanceLowWater(uint64_t sequence) override;
   Result<StoreStats> Stats() override;
   [[nodiscard]] Status Health() const override;

@@ -32,6 +32,19 @@ Status StoreImpl::Flush() {
   return FlushTables();
 }
 
+namespace {
+
+/// Past the cache and with checksums compared.
+rocksdb::ReadOptions VerifyingReads() {
+  rocksdb::ReadOptions read;
+  read.verify_checksums = true;
+  read.fill_cache = false;
+  read.readahead_size = size_t{1} << 20;
+  return read;
+}
+
+}  // namespace
+
 Status StoreImpl::Compact(Table table) {
   LEADLINE_RETURN_IF_ERROR(fork_.Check());
   const ReaderLock lock(&mutex_);
@@ -51,18 +64,24 @@ Status StoreImpl::VerifyChecksums(const std::function<Status(uint64_t done_bytes
   LEADLINE_RETURN_IF_ERROR(fork_.Check());
   const ReaderLock lock(&mutex_);
   LEADLINE_RETURN_IF_ERROR(CheckReadable());
-  rocksdb::ReadOptions read;
-  read.verify_checksums = true;
-  read.fill_cache = false;
-  read.readahead_size = size_t{1} << 20;
   ReadWatch reads(watch);
-  const rocksdb::Status files = core_->db->VerifyFileChecksums(read);
+  const rocksdb::Status files = core_->db->VerifyFileChecksums(VerifyingReads());
   LEADLINE_RETURN_IF_ERROR(reads.stopped());
   LEADLINE_RETURN_IF_ERROR(FromRocks(files, "store file is damaged"));
-  const rocksdb::Status blocks = core_->db->VerifyChecksum(read);
+  const rocksdb::Status blocks = core_->db->VerifyChecksum(VerifyingReads());
   LEADLINE_RETURN_IF_ERROR(reads.stopped());
   LEADLINE_RETURN_IF_ERROR(FromRocks(blocks, "store file is damaged"));
   return VerifyLogs(&reads);
+}
+
+Status StoreImpl::VerifyTables(const std::function<Status(uint64_t done_bytes)>& watch) {
+  LEADLINE_RETURN_IF_ERROR(fork_.Check());
+  const ReaderLock lock(&mutex_);
+  LEADLINE_RETURN_IF_ERROR(CheckReadable());
+  ReadWatch reads(watch);
+  const rocksdb::Status blocks = core_->db->VerifyChecksum(VerifyingReads());
+  LEADLINE_RETURN_IF_ERROR(reads.stopped());
+  return FromRocks(blocks, "table file of the store is damaged");
 }
 
 Status StoreImpl::VerifyLogs(ReadWatch* watch) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -80,6 +81,49 @@ TEST_F(CheckTest, FindsNothingInAnUntouchedDatabase) {
   ASSERT_OK_AND_ASSIGN(const RepairReport report, Database::Repair(path(), false));
   ASSERT_EQ(report.actions.size(), 1U);
   EXPECT_EQ(report.actions[0], "nothing to do: every invariant holds");
+}
+
+TEST_F(CheckTest, RepairTouchesNoRecordBesideADamagedTableFile) {
+  const auto readable = [&]() -> Result<size_t> {
+    DatabaseOptions reading;
+    reading.read_only = true;
+    LEADLINE_ASSIGN_OR_RETURN(const auto reader, Database::Open(dir_.file("copy"), reading));
+    LEADLINE_ASSIGN_OR_RETURN(const auto view, reader->OpenCollection("c"));
+    ScrollOptions scroll;
+    scroll.read.with_vectors = false;
+    LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, view->Scroll(scroll));
+    return page.records.size();
+  };
+  size_t tables = 0;
+  size_t advised = 0;
+  for (const auto& file : std::filesystem::directory_iterator(path() + "/store")) {
+    if (file.path().extension() != ".sst") {
+      continue;
+    }
+    ++tables;
+    SCOPED_TRACE(file.path().filename());
+    std::filesystem::remove_all(dir_.file("copy"));
+    std::filesystem::copy(path(), dir_.file("copy"), std::filesystem::copy_options::recursive);
+    std::fstream bytes(dir_.file("copy") + "/store/" + file.path().filename().string(),
+                       std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekg(10);
+    const auto flipped = static_cast<char>(bytes.get() ^ 1);
+    bytes.seekp(10);
+    bytes.put(flipped);
+    bytes.close();
+    const Result<size_t> before = readable();
+    for (const bool accept_loss : {false, true}) {
+      // The table of the database's own entries already stops the store from opening.
+      const Status refused = Database::Repair(dir_.file("copy"), accept_loss).status();
+      EXPECT_EQ(refused.code(), StatusCode::kDataLoss);
+      advised += refused.message().find("restore a backup") != std::string::npos ? 1U : 0U;
+      const Result<size_t> after = readable();
+      EXPECT_EQ(after.status().code(), before.status().code());
+      EXPECT_EQ(after.ok() ? *after : 0, before.ok() ? *before : 0);
+    }
+  }
+  EXPECT_GE(tables, 3U);
+  EXPECT_GE(advised, 2 * (tables - 1));
 }
 
 TEST_F(CheckTest, I1LocationOfAnotherRecord) {

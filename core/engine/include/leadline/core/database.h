@@ -96,8 +96,9 @@ class Database {
   virtual Result<CheckReport> Check(const CallOptions& options = {}) = 0;
   /// Fixes what Check finds in a closed database. Everything but the record store is derived and
   /// rebuilt; what only could not be read is left as it is. With `accept_loss` a damaged log is cut
-  /// at the damage. Stopped, it fails with kCancelled or kDeadlineExceeded: what was mended (or
-  /// cut) stays so, and another call goes on.
+  /// at the damage, and records whose bytes are lost are dropped. A damaged table file of the store
+  /// is kDataLoss, and no record is touched. Stopped, it fails with kCancelled or
+  /// kDeadlineExceeded: what was mended (or cut) stays so, and another call goes on.
   static Result<RepairReport> Repair(const std::string& path, bool accept_loss,
                                      const CallOptions& options = {},
                                      FileSystem* file_system = nullptr);

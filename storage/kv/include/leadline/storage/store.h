@@ -152,6 +152,8 @@ class Store {
   /// be empty) is told the bytes read so far, before each read of a table or blob file (1 MiB or
   /// so) and before each log; an error that it gives ends the call and is its answer.
   virtual Status VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch = {}) = 0;
+  /// The same for table files alone, without blobs and logs.
+  virtual Status VerifyTables(const std::function<Status(uint64_t done_bytes)>& watch = {}) = 0;
   /// Records `sequence` durably as a floor for the next open (called after seal, flush, close).
   virtual Status AdvanceLowWater(uint64_t sequence) = 0;
   virtual Result<StoreStats> Stats() = 0;
