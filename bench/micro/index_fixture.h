@@ -42,7 +42,6 @@ class IndexFixture {
     }
   }
 
-
   [[nodiscard]] MatrixView rows() const { return {vectors_.data(), kRows, kDim}; }
 
   /// Searches for the first rows over and over; reports queries and, per query, distances and what

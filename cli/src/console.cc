@@ -27,8 +27,10 @@ void Console::Message(std::string_view text) {
 }
 
 void Console::Error(const Status& status) {
+  // The library knows of no signals.
+  constexpr std::string_view kByToken = "call cancelled by its token";
   const std::string message =
-      status.code() == StatusCode::kCancelled ? "interrupted" : Printable(status.message());
+      status.message() == kByToken ? "stopped by a signal" : Printable(status.message());
   std::fprintf(stderr, "leadline: %s\n", message.c_str());
 }
 
