@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "leadline/core/types.h"
+
 namespace leadline::cli {
 
 Status BatchWriter::Write(std::span<PreparedRow> rows) {
@@ -75,8 +77,18 @@ Status BatchWriter::DeleteLeftOverChunks(std::span<const PreparedRow> rows, Writ
   ReadOptions reading;
   reading.with_payload = false;
   reading.with_vectors = false;
-  while (!ids.empty()) {
-    LEADLINE_ASSIGN_OR_RETURN(const auto found, collection_.Get(ids, reading));
+  for (;;) {
+    // No record has such an id.
+    std::erase_if(ids, [](const std::string& id) { return id.size() > kMaxIdBytes; });
+    if (ids.empty()) {
+      return OkStatus();
+    }
+    const auto got = collection_.Get(ids, reading);
+    if (got.status().code() == StatusCode::kInvalidArgument) {
+      return OkStatus();  // the write finds the bad row
+    }
+    LEADLINE_RETURN_IF_ERROR(got.status());
+    const auto& found = *got;
     std::vector<std::string> next;
     for (size_t i = 0; i < ids.size(); ++i) {
       if (found[i]) {
@@ -88,7 +100,6 @@ Status BatchWriter::DeleteLeftOverChunks(std::span<const PreparedRow> rows, Writ
     }
     ids = std::move(next);
   }
-  return OkStatus();
 }
 
 Status BatchWriter::BadRow(Status error) {

@@ -215,6 +215,14 @@ TEST_F(Ingest, EmbedsTextFieldsAndChunks) {
   EXPECT_EQ(left[0]["id"], "law#0");
   EXPECT_EQ(left[1]["id"], "cats#0");
   EXPECT_EQ(left[1]["payload"]["text"], "A kitten is a young cat.");
+  WriteFile(dir_.file("long.jsonl"), "{\"_id\":\"" + std::string(511, 'x') +
+                                         "\",\"text\":\"A cat sleeps.\"}\n" + "{\"_id\":\"" +
+                                         std::string(510, 'y') + "\",\"text\":\"A dog barks.\"}\n");
+  const ProgramOutput skipped =
+      Leadline({"ingest", db_, "chunks", dir_.file("long.jsonl"), "--chunk", "sentences:2",
+                "--on-error", "skip", "--json"});
+  EXPECT_EQ(skipped.exit_code, 0) << skipped.err;
+  EXPECT_EQ(Leadline({"count", db_, "chunks", "--json"}).OneJson()["count"], 3);
   WriteFile(dir_.file("taken.jsonl"), "{\"_id\":\"x\",\"text\":\"A cat.\",\"chunk\":\"mine\"}\n");
   const ProgramOutput taken =
       Leadline({"ingest", db_, "chunks", dir_.file("taken.jsonl"), "--chunk", "sentences:2"});
