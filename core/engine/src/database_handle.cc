@@ -35,6 +35,9 @@ bool SameFingerprint(FileSystem* fs, const std::string& path, const Result<uint6
 
 Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& path,
                                                              const DatabaseOptions& options) {
+  if (path.empty()) {
+    return InvalidFieldError("database path must not be empty", "path", "", "1 byte");
+  }
   FileSystem* fs = options.file_system != nullptr ? options.file_system : FileSystem::Posix();
   // The process may change its directory while the database is open.
   LEADLINE_ASSIGN_OR_RETURN(const std::string absolute, fs->AbsolutePath(path));

@@ -48,7 +48,7 @@ struct ReadView {
 };
 
 /// Makes the view of `collection` at `snapshot` (null: newest). kInvalidArgument when the snapshot
-/// belongs to another database or is older than the collection.
+/// belongs to another database, kNotFound when it is older than the collection.
 Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
                               std::shared_ptr<CollectionState> collection,
                               const std::shared_ptr<const Snapshot>& snapshot,

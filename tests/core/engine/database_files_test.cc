@@ -278,6 +278,11 @@ TEST_F(DatabaseFilesTest, AReaderClosedDuringARefreshStaysClosed) {
   EXPECT_THAT(view->Count(std::nullopt), StatusIs(StatusCode::kFailedPrecondition, "closed"));
 }
 
+TEST_F(DatabaseFilesTest, AnEmptyPathIsNotTheWorkingDirectory) {
+  options_.create_if_missing = true;
+  EXPECT_THAT(Database::Open("", options_), StatusIs(StatusCode::kInvalidArgument, "field=path"));
+}
+
 TEST_F(DatabaseFilesTest, ARelativePathOutlivesAChangeOfDirectory) {
   const std::filesystem::path home = std::filesystem::current_path();
   std::filesystem::current_path(dir_.path());
