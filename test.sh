@@ -31,6 +31,10 @@ if [ "${total:-0}" -eq 0 ]; then
   echo "test.sh: no test ran" >&2
   exit 1
 fi
+if [ "$status" -ne 0 ]; then
+  echo "failed assertions, again:"
+  grep -A 9 ': Failure$' build/release/Testing/Temporary/LastTest.log | head -n 80 || true
+fi
 [ "$not_run" -eq 0 ] || echo "$not_run tests were skipped; see above"
 echo "$((total - failed - not_run)) passed, $bad failed in $(($(date +%s) - built)) s"
 exit "$status"

@@ -37,13 +37,18 @@ class Latch {
     return first_;
   }
 
-  /// What a write answers: OK, or kFailedPrecondition with the first error in its message.
+  /// What a write answers: OK, or kFailedPrecondition with the first error in its message; damage
+  /// that a flush or compaction met stays kDataLoss, since opening the store again mends nothing.
   [[nodiscard]] Status Check() const {
     if (!is_set()) {
       return {};
     }
+    Status error = first();
+    if (error.code() == StatusCode::kDataLoss) {
+      return error.WithContext("store is read-only since it met damage");
+    }
     return FailedPreconditionError("store is read-only after a write error; reopen it: " +
-                                   first().ToString());
+                                   error.ToString());
   }
 
  private:

@@ -115,7 +115,7 @@ TEST_F(CheckTest, RepairTouchesNoRecordBesideADamagedTableFile) {
     for (const bool accept_loss : {false, true}) {
       // The table of the database's own entries already stops the store from opening.
       const Status refused = Database::Repair(dir_.file("copy"), accept_loss).status();
-      EXPECT_EQ(refused.code(), StatusCode::kDataLoss);
+      EXPECT_EQ(refused.code(), StatusCode::kDataLoss) << refused.message();
       advised += refused.message().find("restore a backup") != std::string::npos ? 1U : 0U;
       const Result<size_t> after = readable();
       EXPECT_EQ(after.status().code(), before.status().code());

@@ -1,5 +1,6 @@
 /// Bit flips in every other kind of file: wrong values must never come out.
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -103,6 +104,26 @@ class FileDamage : public ::testing::Test {
 TEST_F(FileDamage, TableFileFlipsAreFound) {
   const Outcomes outcomes = FlipIn(".sst", "", 80);
   EXPECT_EQ(outcomes.refused + outcomes.read_error + outcomes.harmless, 80);
+}
+
+TEST_F(FileDamage, WritesAnswerDataLossOnceACompactionMetDamage) {
+  const std::vector<std::string> paths = FilesLike(dir_.file("work"), ".sst", "");
+  // The small ones hold the sequence, without which nothing opens.
+  const std::string largest =
+      *std::max_element(paths.begin(), paths.end(), [](const auto& a, const auto& b) {
+        return std::filesystem::file_size(a) < std::filesystem::file_size(b);
+      });
+  std::string bytes = ReadFile(largest);
+  bytes[10] = static_cast<char>(bytes[10] ^ 1);
+  WriteFile(largest, bytes);
+  const auto store = OpenOrDie(dir_.file("work"), Options());
+  EXPECT_THAT(store->Compact(Table::kVectors), StatusIs(StatusCode::kDataLoss));
+  WriteBatch batch;
+  batch.Put(Table::kVectors, "a", "b");
+  // Opening the store again, as after a failed write, would mend nothing.
+  EXPECT_THAT(store->Write(batch, true),
+              StatusIs(StatusCode::kDataLoss, "read-only since it met damage"));
+  EXPECT_THAT(store->Close(), StatusIs(StatusCode::kDataLoss));
 }
 
 TEST_F(FileDamage, BlobFileFlipsAreFound) {

@@ -77,7 +77,8 @@ class Collection {
   /// kMaxBatchBytes. Errors: kInvalidArgument (id, vector size, non-finite or zero vector, payload:
   /// names record and field), kNotFound (patch of an unknown id), kResourceExhausted (disk nearly
   /// full, or too many rows wait to be sealed; nothing changed), kFailedPrecondition (read-only or
-  /// latched after an I/O error). Waits up to 30 s while sealing does not keep up.
+  /// latched after an I/O error), kDataLoss (latched after work in the background met damage).
+  /// Waits up to 30 s while sealing does not keep up.
   virtual Result<WriteResult> Write(const WriteBatch& batch) = 0;
   /// Write with only upserts.
   virtual Result<WriteResult> Upsert(std::vector<Record> records) = 0;
