@@ -412,7 +412,7 @@ TEST(GroupPlanTest, CutsAtEitherCapAndLeavesTheRest) {
     record.payload = std::string(payload_bytes, ' ');
     plan.Add(ordinal, record);
   };
-  for (const uint64_t ordinal : {2, 5, 6}) {
+  for (const uint64_t ordinal : {2U, 5U, 6U}) {
     add(ordinal, ordinal == 5 ? 0b11 : 0b01, 0);
   }
   add(8, 0b01, 1000);

@@ -36,6 +36,13 @@ class DatabaseFilesTest : public EngineTest {
     options_.background_maintenance = false;
   }
 
+  void TearDown() override {
+    // What a test gave may look at its locals, and closing writes files.
+    files_.set_before(nullptr);
+    files_.set_free_space(nullptr);
+    EngineTest::TearDown();
+  }
+
   void SealSixtyRows() {
     Open();
     Create(4);
