@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <exception>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -21,24 +23,20 @@ class InlineExecutor final : public Executor {
 class ThreadPool final : public Executor {
  public:
   explicit ThreadPool(size_t threads) {
-    for (size_t i = 0; i < std::max<size_t>(threads, 1); ++i) {
-      threads_.emplace_back([this] { Run(); });
+    try {
+      for (size_t i = 0; i < std::max<size_t>(threads, 1); ++i) {
+        threads_.emplace_back([this] { Run(); });
+      }
+    } catch (...) {
+      JoinAll();
+      throw;
     }
   }
 
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  ~ThreadPool() override {
-    {
-      MutexLock lock(&mutex_);
-      stopping_ = true;
-    }
-    wake_.NotifyAll();
-    for (std::thread& thread : threads_) {
-      thread.join();
-    }
-  }
+  ~ThreadPool() override { JoinAll(); }
 
   void Schedule(std::function<void()> task) override {
     {
@@ -51,6 +49,17 @@ class ThreadPool final : public Executor {
   [[nodiscard]] size_t concurrency() const override { return threads_.size(); }
 
  private:
+  void JoinAll() {
+    {
+      MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    wake_.NotifyAll();
+    for (std::thread& thread : threads_) {
+      thread.join();
+    }
+  }
+
   void Run() {
     while (true) {
       std::function<void()> task;
@@ -85,11 +94,12 @@ struct LoopState {
   Mutex mutex;
   CondVar done;
   size_t finished LEADLINE_GUARDED_BY(mutex) = 0;
+  std::exception_ptr thrown LEADLINE_GUARDED_BY(mutex);
 
   void Work() {
     size_t mine = 0;
     for (size_t i = next.fetch_add(1); i < n; i = next.fetch_add(1)) {
-      (*body)(i);
+      One(i);
       ++mine;
     }
     MutexLock lock(&mutex);
@@ -98,7 +108,27 @@ struct LoopState {
       done.NotifyAll();
     }
   }
+
+  void One(size_t i) {
+    try {
+      (*body)(i);
+    } catch (...) {
+      MutexLock lock(&mutex);
+      thrown = std::current_exception();
+    }
+  }
 };
+
+/// Schedules up to `helpers` tasks that work on `state`; fewer where memory runs out.
+void ScheduleHelpers(Executor* executor, size_t helpers, const std::shared_ptr<LoopState>& state) {
+  try {
+    for (size_t i = 0; i < helpers; ++i) {
+      executor->Schedule([state] { state->Work(); });
+    }
+  } catch (const std::bad_alloc&) {
+    return;  // this thread does the rest
+  }
+}
 
 }  // namespace
 
@@ -125,13 +155,14 @@ void ParallelFor(Executor* executor, size_t n, const std::function<void(size_t)>
   auto state = std::make_shared<LoopState>();
   state->n = n;
   state->body = &body;
-  for (size_t i = 0; i < helpers; ++i) {
-    executor->Schedule([state] { state->Work(); });
-  }
+  ScheduleHelpers(executor, helpers, state);
   state->Work();
   MutexLock lock(&state->mutex);
   while (state->finished < n) {
     state->done.Wait(&state->mutex);
+  }
+  if (state->thrown != nullptr) {
+    std::rethrow_exception(state->thrown);
   }
 }
 

@@ -142,9 +142,8 @@ uint64_t CollectionState::FreezeTail() {
   return last.ordinal(last.size() - 1);
 }
 
-void CollectionState::PublishGroups(std::shared_ptr<const GroupList> groups,
-                                    uint64_t sealed_ordinal, uint64_t sequence) {
-  groups_ = std::move(groups);
+CollectionState::GroupChange CollectionState::PrepareGroups(std::shared_ptr<const GroupList> groups,
+                                                            uint64_t sealed_ordinal) const {
   auto kept = std::make_shared<ChunkList>();
   for (size_t i = 0; i < tail_->chunks.size(); ++i) {
     const std::shared_ptr<TailChunk>& chunk = tail_->chunks[i];
@@ -153,8 +152,14 @@ void CollectionState::PublishGroups(std::shared_ptr<const GroupList> groups,
       kept->rows.push_back(chunk->size());
     }
   }
-  tail_ = std::move(kept);
+  return {std::move(groups), std::move(kept), std::make_shared<ReadState>()};
+}
+
+void CollectionState::PublishGroups(GroupChange change, uint64_t sequence) {
+  groups_ = std::move(change.groups);
+  tail_ = std::move(change.tail);
   reserved_tail_ = nullptr;
+  reserved_state_ = std::move(change.state);
   Publish(sequence);
 }
 

@@ -120,9 +120,18 @@ class CollectionState {
     }
   }
 
-  /// Replaces the groups, drops tail chunks up to `sealed_ordinal`, and publishes.
-  void PublishGroups(std::shared_ptr<const GroupList> groups, uint64_t sealed_ordinal,
-                     uint64_t sequence);
+  /// A change of the groups, with all the memory that publishing it needs.
+  struct GroupChange {
+    std::shared_ptr<const GroupList> groups;
+    std::shared_ptr<const ChunkList> tail;
+    std::shared_ptr<ReadState> state;
+  };
+
+  /// Replaces the groups and drops tail chunks up to `sealed_ordinal`. May throw std::bad_alloc.
+  /// Good until the next row is appended.
+  [[nodiscard]] GroupChange PrepareGroups(std::shared_ptr<const GroupList> groups,
+                                          uint64_t sealed_ordinal) const;
+  void PublishGroups(GroupChange change, uint64_t sequence);
 
   /// Builds that failed; for anybody, at any time.
   BuildBackoff backoff;

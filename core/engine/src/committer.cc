@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <iterator>
-#include <new>
 #include <utility>
 
 #include "commit_plan.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 
 namespace leadline::engine {
@@ -49,16 +49,7 @@ Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collectio
     queue_changed_.Wait(&queue_mutex_);
   }
   if (!request.done) {
-    leader_active_ = true;
-    const std::vector<Request*> group = TakeGroup();
-    queue_mutex_.Unlock();
-    CommitGroup(group);
-    queue_mutex_.Lock();
-    for (Request* member : group) {
-      member->done = true;
-    }
-    leader_active_ = false;
-    queue_changed_.NotifyAll();
+    Lead(&request);
   }
   if (!request.status.ok()) {
     return request.status;
@@ -66,65 +57,74 @@ Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collectio
   return request.result;
 }
 
-std::vector<Committer::Request*> Committer::TakeGroup() {
+void Committer::Lead(Request* first) {
   std::vector<Request*> group;
-  group.reserve(queue_.size());  // nothing below may fail: a popped request must be answered
+  const Status reserved = NoThrow([&] {
+    group.reserve(queue_.size());  // nothing below may fail: a popped request must be answered
+    return OkStatus();
+  });
+  if (reserved.ok()) {
+    leader_active_ = true;
+    TakeGroup(&group);
+    queue_mutex_.Unlock();
+    CommitGroup(group);
+    queue_mutex_.Lock();
+    for (Request* member : group) {
+      member->done = true;
+    }
+    leader_active_ = false;
+  } else {
+    queue_.pop_front();
+    first->status = reserved;
+  }
+  queue_changed_.NotifyAll();
+}
+
+void Committer::TakeGroup(std::vector<Request*>* group) {
   size_t ops = 0;
   size_t bytes = 0;
-  while (!queue_.empty() && (group.empty() || (ops + queue_.front()->ops.size() <= kMaxGroupOps &&
-                                               bytes + queue_.front()->bytes <= kMaxGroupBytes))) {
+  while (!queue_.empty() && (group->empty() || (ops + queue_.front()->ops.size() <= kMaxGroupOps &&
+                                                bytes + queue_.front()->bytes <= kMaxGroupBytes))) {
     ops += queue_.front()->ops.size();
     bytes += queue_.front()->bytes;
-    group.push_back(queue_.front());
+    group->push_back(queue_.front());
     queue_.pop_front();
   }
-  return group;
 }
 
 void Committer::CommitGroup(const std::vector<Request*>& group) {
   MutexLock lock(&core_->commit_mutex);
-  bool stored = false;
-  try {
-    if (!core_->broken.ok()) {
-      Fail(group, core_->broken);
-      return;
-    }
-    const Status refused = TryCommit(group, kv::Admission::kNormal, &stored);
-    const bool full =
-        refused.code() == StatusCode::kResourceExhausted && core_->store->Health().ok();
-    if (full) {
-      // What only deletes makes room: it is let through for longer while the disk fills up.
-      std::vector<Request*> deletes;
-      std::copy_if(group.begin(), group.end(), std::back_inserter(deletes),
-                   [](const Request* r) { return r->only_deletes && r->status.ok(); });
-      const Status shrunk = TryCommit(deletes, kv::Admission::kShrink, &stored);
-      Fail(deletes, shrunk);
-      for (Request* request : group) {
-        request->answered = request->only_deletes;
-      }
-    }
-    Fail(group, refused);
-  } catch (const std::bad_alloc&) {
-    Fail(group, AfterException(ResourceExhaustedError("not enough memory to commit"), stored));
-  } catch (const std::exception& error) {
-    Fail(group,
-         AfterException(InternalError(std::string("cannot commit: ") + error.what()), stored));
+  const Status thrown = NoThrow([&]() LEADLINE_NO_THREAD_SAFETY_ANALYSIS {
+    CommitLocked(group);
+    return OkStatus();
+  });
+  if (!thrown.ok()) {
+    Fail(group, core_->broken.ok() ? thrown : core_->broken);
   }
 }
 
-Status Committer::AfterException(Status error, bool stored) {
-  if (!stored) {
-    return error;
+void Committer::CommitLocked(const std::vector<Request*>& group) {
+  if (!core_->broken.ok()) {
+    Fail(group, core_->broken);
+    return;
   }
-  // The store has the batch, memory does not: what was published before stays right, and nothing
-  // may be built on top of it.
-  core_->broken = FailedPreconditionError("memory fell behind the store; reopen the database: " +
-                                          error.ToString());
-  return error.WithContext("written, but not applied");
+  const Status refused = TryCommit(group, kv::Admission::kNormal);
+  const bool full = refused.code() == StatusCode::kResourceExhausted && core_->store->Health().ok();
+  if (full) {
+    // What only deletes makes room: it is let through for longer while the disk fills up.
+    std::vector<Request*> deletes;
+    std::copy_if(group.begin(), group.end(), std::back_inserter(deletes),
+                 [](const Request* r) { return r->only_deletes && r->status.ok(); });
+    const Status shrunk = TryCommit(deletes, kv::Admission::kShrink);
+    Fail(deletes, shrunk);
+    for (Request* request : group) {
+      request->answered = request->only_deletes;
+    }
+  }
+  Fail(group, refused);
 }
 
-Status Committer::TryCommit(const std::vector<Request*>& group, kv::Admission admission,
-                            bool* stored) {
+Status Committer::TryCommit(const std::vector<Request*>& group, kv::Admission admission) {
   CommitPlan plan(core_->store.get(), core_->sequence, core_->clock->UnixMillis());
   for (Request* request : group) {
     if (request->collection->dropped()) {
@@ -143,14 +143,13 @@ Status Committer::TryCommit(const std::vector<Request*>& group, kv::Admission ad
   const bool sync =
       core_->options.durability == Durability::kSync && !DefectPlanted(Defect::kSkipSync);
   LEADLINE_RETURN_IF_ERROR(core_->store->Write(plan.batch(), sync, admission));
-  *stored = true;
+  const MemoryFollows follows(core_);
   KillPoint("commit:after-log");
   if (!sync) {
     core_->unsynced.store(true, std::memory_order_release);
   }
   core_->sequence = plan.sequence();
   plan.Apply();
-  *stored = false;
   return {};
 }
 

@@ -40,15 +40,17 @@ class Committer {
     WriteResult result;
   };
 
-  std::vector<Request*> TakeGroup() LEADLINE_REQUIRES(queue_mutex_);
+  /// Commits a group that starts with `first`, the head of the queue.
+  void Lead(Request* first) LEADLINE_REQUIRES(queue_mutex_);
+  void TakeGroup(std::vector<Request*>* group) LEADLINE_REQUIRES(queue_mutex_);
   /// Answers every member, whatever happens; throws nothing.
   void CommitGroup(const std::vector<Request*>& group) LEADLINE_EXCLUDES(queue_mutex_);
-  /// Commits the members whose batches are good. `*stored` is true from the durable write until
-  /// memory has followed. An error is that of the write, and then nothing was applied.
-  Status TryCommit(const std::vector<Request*>& group, kv::Admission admission, bool* stored)
+  /// May throw std::bad_alloc, with some members answered.
+  void CommitLocked(const std::vector<Request*>& group) LEADLINE_REQUIRES(core_->commit_mutex);
+  /// Commits the members whose batches are good. An error is that of the write, and then nothing
+  /// was applied.
+  Status TryCommit(const std::vector<Request*>& group, kv::Admission admission)
       LEADLINE_REQUIRES(core_->commit_mutex);
-  /// What members hear after an exception; latches the database when the store has the batch.
-  Status AfterException(Status error, bool stored) LEADLINE_REQUIRES(core_->commit_mutex);
   /// Gives `error` to every member that has no answer yet.
   static void Fail(const std::vector<Request*>& group, const Status& error);
 

@@ -62,6 +62,12 @@ uint64_t ForkGeneration() {
 
 DatabaseCore::~DatabaseCore() = default;
 
+MemoryFollows::~MemoryFollows() LEADLINE_NO_THREAD_SAFETY_ANALYSIS {
+  if (std::uncaught_exceptions() > exceptions_) {
+    core_->broken = std::move(core_->fell_behind);
+  }
+}
+
 Status DatabaseCore::CheckUsable() const {
   if (fork_generation != ForkGeneration()) {
     return FailedPreconditionError(
@@ -82,6 +88,12 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
   core->clock = options.clock != nullptr ? options.clock : Clock::System();
   if (options.search_threads > 1) {
     core->search_executor = NewThreadPool(options.search_threads);
+  }
+  {
+    MutexLock lock(&core->commit_mutex);
+    core->fell_behind = FailedPreconditionError(
+        "written, but memory could not follow; reopen the database: path=" + path);
+    core->fell_behind.IgnoreError();
   }
   LEADLINE_RETURN_IF_ERROR(core->OpenStore());
   KillPoint("open:store");
@@ -173,7 +185,7 @@ Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* p
   LEADLINE_ASSIGN_OR_RETURN(collection->counters, DecodeCounters(*counters));
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const GroupList> groups,
                             LoadGroups(*collection, previous));
-  collection->PublishGroups(std::move(groups), 0, sequence);
+  collection->PublishGroups(collection->PrepareGroups(std::move(groups), 0), sequence);
   LEADLINE_RETURN_IF_ERROR(ApplyTombstones(collection.get()));
   Status loaded = LoadTail(collection.get());
   if (!loaded.ok()) {

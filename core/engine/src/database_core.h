@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <string>
@@ -53,6 +54,8 @@ class DatabaseCore {
   /// Set when memory could not follow a durable write: nothing may be written or published any
   /// more. Reads go on at what was published before.
   Status broken LEADLINE_GUARDED_BY(commit_mutex);
+  /// What `broken` becomes then, made while there is memory.
+  Status fell_behind LEADLINE_GUARDED_BY(commit_mutex);
   /// True while a commit since the last sync of the log was not synced itself.
   std::atomic<bool> unsynced{false};
 
@@ -87,6 +90,22 @@ class DatabaseCore {
   SharedMutex collections_mutex_;
   std::map<std::string, std::shared_ptr<CollectionState>> collections_
       LEADLINE_GUARDED_BY(collections_mutex_);
+};
+
+/// Stands from a durable write to the end of what memory does about it, under commit_mutex. An
+/// exception that passes makes `core` broken.
+class MemoryFollows {
+ public:
+  explicit MemoryFollows(DatabaseCore* core)
+      : core_(core), exceptions_(std::uncaught_exceptions()) {}
+
+  MemoryFollows(const MemoryFollows&) = delete;
+  MemoryFollows& operator=(const MemoryFollows&) = delete;
+  ~MemoryFollows();
+
+ private:
+  DatabaseCore* const core_;
+  const int exceptions_;
 };
 
 /// Number of forks this process descends from; changes in a child.

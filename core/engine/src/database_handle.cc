@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "leadline/core/no_throw.h"
+
 namespace leadline::engine {
 namespace {
 
@@ -51,6 +53,7 @@ Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& 
                             DatabaseCore::Open(absolute, options, nullptr));
   handle->committer_ = std::make_unique<Committer>(core.get());
   handle->maintenance_ = std::make_unique<Maintenance>(core, handle->committer_.get());
+  handle->maintenance_->Start();
   MutexLock lock(&handle->mutex_);
   handle->core_ = std::move(core);
   return handle;
@@ -65,7 +68,7 @@ DatabaseHandle::~DatabaseHandle() {
     (void)new (std::nothrow) std::shared_ptr<DatabaseCore>(std::move(core_));
     return;
   }
-  Close().IgnoreError();
+  NoThrow([&] { return Close(); }).IgnoreError();
 }
 
 Result<std::shared_ptr<DatabaseCore>> DatabaseHandle::Core() {

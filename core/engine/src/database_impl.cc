@@ -6,8 +6,10 @@
 #include "database_handle.h"
 #include "keys.h"
 #include "leadline/core/database.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 #include "leadline/text/embedder.h"
+#include "no_throw_handles.h"
 #include "prepared_batch.h"
 #include "read_view.h"
 
@@ -82,6 +84,7 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   batch.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next));
   KillPoint("create:before-log");
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  const MemoryFollows follows(core.get());
   KillPoint("create:after-log");
   core->next_ids = next;
   auto state = std::make_shared<CollectionState>(std::move(entry));
@@ -116,6 +119,7 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
   KillPoint("drop:before-log");
   // Dropping makes room, so it may use what is kept free.
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true, kv::Admission::kShrink));
+  const MemoryFollows follows(core.get());
   KillPoint("drop:after-log");
   state->MarkDropped();
   core->RemoveCollection(name);
@@ -202,14 +206,16 @@ Result<CheckReport> DatabaseImpl::Check(const CallOptions& options) {
 
 Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
                                                  const DatabaseOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<engine::DatabaseHandle> handle,
-                            engine::DatabaseHandle::Open(path, options));
-  return std::unique_ptr<Database>(std::make_unique<engine::DatabaseImpl>(std::move(handle)));
+  return NoThrow([&]() -> Result<std::unique_ptr<Database>> {
+    LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<engine::DatabaseHandle> handle,
+                              engine::DatabaseHandle::Open(path, options));
+    return engine::WithoutThrowing(std::make_unique<engine::DatabaseImpl>(std::move(handle)));
+  });
 }
 
 Status Database::Restore(const std::string& from, const std::string& to, const CallOptions& options,
                          FileSystem* file_system) {
-  return engine::RestoreDatabase(from, to, options, file_system);
+  return NoThrow([&] { return engine::RestoreDatabase(from, to, options, file_system); });
 }
 
 }  // namespace leadline

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "group_builder.h"
+#include "leadline/core/no_throw.h"
 #include "long_call.h"
 
 namespace leadline::engine {
@@ -31,7 +32,9 @@ Maintenance::Maintenance(std::shared_ptr<DatabaseCore> core, Committer* committe
     : core_(std::move(core)),
       committer_(committer),
       started_ms_(core_->clock->UnixMillis()),
-      started_nanos_(core_->clock->MonotonicNanos()) {
+      started_nanos_(core_->clock->MonotonicNanos()) {}
+
+void Maintenance::Start() {
   if (core_->options.background_threads > 1) {
     // The builder itself computes too.
     build_executor_ = NewThreadPool(core_->options.background_threads);
@@ -118,48 +121,62 @@ bool Maintenance::WaitForWork(bool* pending) {
 
 void Maintenance::RunSealer() {
   while (WaitForWork(&seal_pending_)) {
-    bool sealed = false;
-    for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
-      sealed = RunOne(kSeal, collection,
-                      [&](const ReadState& state) {
-                        const bool due =
-                            TailIsFull(state, core_->options) &&
-                            !collection->backoff.Waiting(BuildBackoff::kSealLane,
-                                                         core_->clock->MonotonicNanos());
-                        return due ? PickSeal(state) : std::nullopt;
-                      }) ||
-               sealed;
-    }
-    if (sealed) {
-      MutexLock lock(&mutex_);
-      seal_pending_ = true;
-      build_pending_ = true;
-      wake_.NotifyAll();
-    }
+    // Memory that ran out may be there at the next tick.
+    NoThrow([&] {
+      SealWhereDue();
+      return OkStatus();
+    }).IgnoreError();
+  }
+}
+
+void Maintenance::SealWhereDue() {
+  bool sealed = false;
+  for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
+    sealed = RunOne(kSeal, collection,
+                    [&](const ReadState& state) {
+                      const bool due = TailIsFull(state, core_->options) &&
+                                       !collection->backoff.Waiting(BuildBackoff::kSealLane,
+                                                                    core_->clock->MonotonicNanos());
+                      return due ? PickSeal(state) : std::nullopt;
+                    }) ||
+             sealed;
+  }
+  if (sealed) {
+    MutexLock lock(&mutex_);
+    seal_pending_ = true;
+    build_pending_ = true;
+    wake_.NotifyAll();
   }
 }
 
 void Maintenance::RunBuilder() {
   while (WaitForWork(&build_pending_)) {
-    bool built = false;
-    for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
-      CallControl control;
-      control.owner_cancel = &stop_;
-      // A refused delete changes nothing and is tried again; a sick store shows in Health.
-      DeleteExpired(collection, control).IgnoreError();
-      const LaneWaits waits = [&](uint64_t lane) {
-        return collection->backoff.Waiting(lane, core_->clock->MonotonicNanos());
-      };
-      built = RunOne(kBuild, collection,
-                     [&](const ReadState& state) {
-                       return PickBackgroundBuild(state, *collection, waits);
-                     }) ||
-              built;
-    }
-    if (built) {
-      MutexLock lock(&mutex_);
-      build_pending_ = true;
-    }
+    NoThrow([&] {
+      BuildWhereDue();
+      return OkStatus();
+    }).IgnoreError();
+  }
+}
+
+void Maintenance::BuildWhereDue() {
+  bool built = false;
+  for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
+    CallControl control;
+    control.owner_cancel = &stop_;
+    // A refused delete changes nothing and is tried again; a sick store shows in Health.
+    DeleteExpired(collection, control).IgnoreError();
+    const LaneWaits waits = [&](uint64_t lane) {
+      return collection->backoff.Waiting(lane, core_->clock->MonotonicNanos());
+    };
+    built = RunOne(kBuild, collection,
+                   [&](const ReadState& state) {
+                     return PickBackgroundBuild(state, *collection, waits);
+                   }) ||
+            built;
+  }
+  if (built) {
+    MutexLock lock(&mutex_);
+    build_pending_ = true;
   }
 }
 
@@ -219,6 +236,14 @@ Status Maintenance::Build(Job job, const std::shared_ptr<CollectionState>& colle
                           const CallControl& control, bool* built) {
   *built = false;
   LEADLINE_RETURN_IF_ERROR(TakeTurn(job, control));
+  Status status = NoThrow([&] { return BuildPicked(collection, pick, progress, control, built); });
+  EndTurn(job);
+  return status;
+}
+
+Status Maintenance::BuildPicked(const std::shared_ptr<CollectionState>& collection,
+                                const PickBuild& pick, const Progress& progress,
+                                const CallControl& control, bool* built) {
   Status status = core_->store->Health();
   const std::optional<BuildRange> wanted = status.ok() ? pick(*collection->Load()) : std::nullopt;
   if (wanted.has_value()) {
@@ -232,7 +257,6 @@ Status Maintenance::Build(Job job, const std::shared_ptr<CollectionState>& colle
       collection->backoff.Failed(lane, status, core_->clock->MonotonicNanos());
     }
   }
-  EndTurn(job);
   return status;
 }
 
@@ -245,17 +269,17 @@ Status Maintenance::BuildAndPublish(CollectionState* collection, const PickBuild
     return {};
   }
   *lane = pending->range.lane;
-  pending->request.executor = build_executor_.get();
-  pending->request.control = control;
-  if (progress) {
-    progress(pending->range.reason, 0);
-    pending->request.progress = progress;
-  }
-  const Result<GroupEntry> entry = BuildGroup(core_.get(), *collection, pending->request);
-  Status status = entry.status();
-  if (status.ok()) {
-    status = PublishBuild(core_.get(), collection, *pending, *entry);
-  }
+  Status status = NoThrow([&]() -> Status {
+    pending->request.executor = build_executor_.get();
+    pending->request.control = control;
+    if (progress) {
+      progress(pending->range.reason, 0);
+      pending->request.progress = progress;
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const GroupEntry entry,
+                              BuildGroup(core_.get(), *collection, pending->request));
+    return PublishBuild(core_.get(), collection, *pending, entry);
+  });
   *built = status.ok();
   EndBuild(core_.get(), collection, *pending, *built);
   if (*built) {
@@ -354,7 +378,7 @@ void Maintenance::RunIntervalSync() {
     }
     mutex_.Unlock();
     // A failed sync latches the store, so the next write reports it.
-    core_->store->SyncLog().IgnoreError();
+    NoThrow([&] { return core_->store->SyncLog(); }).IgnoreError();
     mutex_.Lock();
   }
 }

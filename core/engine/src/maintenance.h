@@ -26,6 +26,8 @@ class Maintenance {
 
   /// `committer` must outlive this.
   Maintenance(std::shared_ptr<DatabaseCore> core, Committer* committer);
+  /// Starts the threads. Throws what std::thread throws.
+  void Start();
   ~Maintenance();
   Maintenance(const Maintenance&) = delete;
   Maintenance& operator=(const Maintenance&) = delete;
@@ -48,7 +50,9 @@ class Maintenance {
   enum Job : uint8_t { kSeal = 0, kBuild = 1 };
 
   void RunSealer();
+  void SealWhereDue();
   void RunBuilder();
+  void BuildWhereDue();
   void RunIntervalSync();
   /// False when it is time to stop.
   bool WaitForWork(bool* pending);
@@ -61,6 +65,9 @@ class Maintenance {
                        const CallControl& control);
   Status Build(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick,
                const Progress& progress, const CallControl& control, bool* built);
+  /// Build in its turn.
+  Status BuildPicked(const std::shared_ptr<CollectionState>& collection, const PickBuild& pick,
+                     const Progress& progress, const CallControl& control, bool* built);
   Status BuildAndPublish(CollectionState* collection, const PickBuild& pick,
                          const Progress& progress, const CallControl& control, uint64_t* lane,
                          bool* built);

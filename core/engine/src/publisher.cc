@@ -121,14 +121,17 @@ Status PublishLocked(DatabaseCore* core, CollectionState* collection, const Pend
       WithFresh(*collection->Load()->groups, *pending.kills, fresh, &replaced);
   Counters counters = collection->counters;
   counters.sealed_ordinal = std::max(counters.sealed_ordinal, entry.last_ordinal);
-  LEADLINE_RETURN_IF_ERROR(WriteManifest(
-      core, ManifestBatch(*collection, replaced, entry, *pending.kills, counters, core->next_ids),
-      replaced.size() > 1, maybe_written));
-  collection->counters = counters;
   if (fresh != nullptr) {
     ReapplyKills(*pending.kills, *fresh);
   }
-  collection->PublishGroups(std::move(groups), counters.sealed_ordinal, core->sequence);
+  CollectionState::GroupChange change =
+      collection->PrepareGroups(std::move(groups), counters.sealed_ordinal);
+  LEADLINE_RETURN_IF_ERROR(WriteManifest(
+      core, ManifestBatch(*collection, replaced, entry, *pending.kills, counters, core->next_ids),
+      replaced.size() > 1, maybe_written));
+  const MemoryFollows follows(core);
+  collection->counters = counters;
+  collection->PublishGroups(std::move(change), core->sequence);
   KillPoint("publish:swapped");
   for (const auto& group : replaced) {
     DeleteFilesWhenUnused(*group);

@@ -11,6 +11,7 @@
 #include "group_plan.h"
 #include "keys.h"
 #include "leadline/core/database.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/storage/store.h"
 #include "long_call.h"
 #include "read_view.h"
@@ -368,29 +369,33 @@ Status Conclude(RepairRun* run) {
   return {};
 }
 
-}  // namespace
-}  // namespace engine
-
-Result<RepairReport> Database::Repair(const std::string& path, bool accept_loss,
-                                      const CallOptions& options, FileSystem* file_system) {
-  LEADLINE_ASSIGN_OR_RETURN(engine::LongCall call,
-                            engine::LongCall::Start(Clock::System(), options));
-  engine::RepairRun run;
+Result<RepairReport> RepairDatabase(const std::string& path, bool accept_loss,
+                                    const CallOptions& options, FileSystem* file_system) {
+  LEADLINE_ASSIGN_OR_RETURN(LongCall call, LongCall::Start(Clock::System(), options));
+  RepairRun run;
   run.path = path;
   run.accept_loss = accept_loss;
   run.options.file_system = file_system != nullptr ? file_system : FileSystem::Posix();
   run.options.background_maintenance = false;
   run.call = &call;
-  LEADLINE_ASSIGN_OR_RETURN(std::optional<engine::CheckFindings> findings, engine::Diagnose(&run));
+  LEADLINE_ASSIGN_OR_RETURN(std::optional<CheckFindings> findings, Diagnose(&run));
   if (findings.has_value() && findings->report.ok()) {
     run.report.actions.emplace_back("nothing to do: every invariant holds");
     run.report.sound = true;
     return std::move(run.report);
   }
-  LEADLINE_RETURN_IF_ERROR(engine::MendStore(&run, std::move(findings)));
-  LEADLINE_RETURN_IF_ERROR(engine::RebuildDerived(&run));
-  LEADLINE_RETURN_IF_ERROR(engine::Conclude(&run));
+  LEADLINE_RETURN_IF_ERROR(MendStore(&run, std::move(findings)));
+  LEADLINE_RETURN_IF_ERROR(RebuildDerived(&run));
+  LEADLINE_RETURN_IF_ERROR(Conclude(&run));
   return std::move(run.report);
+}
+
+}  // namespace
+}  // namespace engine
+
+Result<RepairReport> Database::Repair(const std::string& path, bool accept_loss,
+                                      const CallOptions& options, FileSystem* file_system) {
+  return NoThrow([&] { return engine::RepairDatabase(path, accept_loss, options, file_system); });
 }
 
 }  // namespace leadline

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "leadline/core/clock.h"
+#include "leadline/core/no_throw.h"
 
 namespace leadline::engine {
 namespace {
@@ -46,7 +47,7 @@ SealedSegment::FileHolder::~FileHolder() {
     contents.reset();
     file.reset();
     // A file that stays is garbage, removed by the next open.
-    fs->DeleteFile(path).IgnoreError();
+    NoThrow([&] { return fs->DeleteFile(path); }).IgnoreError();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "leadline/core/no_throw.h"
 #include "leadline/core/version.h"
 
 namespace leadline::kv {
@@ -67,7 +68,7 @@ Result<std::unique_ptr<FileLock>> LockDirectory(FileSystem* fs, const std::strin
 }
 
 void RemoveOwnerFile(FileSystem* fs, const std::string& directory) {
-  fs->DeleteFile(OwnerPath(directory)).IgnoreError();
+  NoThrow([&] { return fs->DeleteFile(OwnerPath(directory)); }).IgnoreError();
 }
 
 }  // namespace leadline::kv

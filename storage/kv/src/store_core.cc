@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "leadline/core/no_throw.h"
 #include "rocksdb_status.h"
 
 namespace leadline::kv {
@@ -126,7 +127,7 @@ StoreCore::~StoreCore() {
         std::make_unique<std::shared_ptr<RocksDbFileSystem>>(std::move(files)).release());
     return;
   }
-  Shutdown().IgnoreError();
+  NoThrow([&] { return Shutdown(); }).IgnoreError();
   // The lock goes last: the next writer must find the files at rest.
   db.reset();
   env.reset();

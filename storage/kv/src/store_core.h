@@ -41,9 +41,8 @@ struct StoreCore {
 /// A RocksDB snapshot; a read-only store never changes and needs none.
 class CoreSnapshot final : public StoreSnapshot {
  public:
-  /// `snapshot` may be null.
-  CoreSnapshot(std::shared_ptr<StoreCore> core, const rocksdb::Snapshot* snapshot)
-      : core_(std::move(core)), snapshot_(snapshot) {}
+  CoreSnapshot(std::shared_ptr<StoreCore> core, bool pin)
+      : core_(std::move(core)), snapshot_(pin ? core_->db->GetSnapshot() : nullptr) {}
 
   CoreSnapshot(const CoreSnapshot&) = delete;
   CoreSnapshot& operator=(const CoreSnapshot&) = delete;

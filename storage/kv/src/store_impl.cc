@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "leadline/core/coding.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 #include "owner_file.h"
 #include "rocksdb_status.h"
@@ -27,7 +28,7 @@ StoreImpl::StoreImpl(std::string directory, const StoreOptions& options,
 
 StoreImpl::~StoreImpl() {
   if (!fork_.crossed()) {
-    Close().IgnoreError();
+    NoThrow([&] { return Close(); }).IgnoreError();
   }
 }
 
@@ -59,12 +60,13 @@ Status StoreImpl::Write(const WriteBatch& batch, bool sync, Admission admission)
   const uint64_t covered = core_->db->GetLatestSequenceNumber();
   rocksdb::WriteOptions options;
   options.sync = sync;
-  const rocksdb::Status written = core_->db->Write(options, &rep->batch);
+  Status written = NoThrow(
+      [&] { return FromRocks(core_->db->Write(options, &rep->batch), "cannot write the batch"); });
   if (!written.ok()) {
-    return latch_->Set(FromRocks(written, "cannot write the batch"));
+    return latch_->Set(std::move(written));
   }
   if (sync) {
-    core_->mark->Advance({core_->files->synced(), covered});
+    AdvanceMark(covered);
   }
   return {};
 }
@@ -78,12 +80,19 @@ Status StoreImpl::SyncLog() {
 
 Status StoreImpl::SyncLogLocked() {
   const uint64_t covered = core_->db->GetLatestSequenceNumber();
-  const rocksdb::Status synced = core_->db->SyncWAL();
+  Status synced = NoThrow([&] { return FromRocks(core_->db->SyncWAL(), "cannot sync the log"); });
   if (!synced.ok()) {
-    return latch_->Set(FromRocks(synced, "cannot sync the log"));
+    return latch_->Set(std::move(synced));
   }
-  core_->mark->Advance({core_->files->synced(), covered});
+  AdvanceMark(covered);
   return {};
+}
+
+void StoreImpl::AdvanceMark(uint64_t covered) {
+  NoThrow([&] {
+    core_->mark->Advance({core_->files->synced(), covered});
+    return OkStatus();
+  }).IgnoreError();  // a mark that stays behind claims less than is true
 }
 
 Result<std::optional<std::string>> StoreImpl::Get(Table table, std::string_view key,
@@ -150,8 +159,7 @@ std::shared_ptr<const StoreSnapshot> StoreImpl::NewSnapshot() {
   if (core_ == nullptr) {
     return nullptr;
   }
-  return std::make_shared<CoreSnapshot>(core_,
-                                        options_.read_only ? nullptr : core_->db->GetSnapshot());
+  return std::make_shared<CoreSnapshot>(core_, /*pin=*/!options_.read_only);
 }
 
 Status StoreImpl::AdvanceLowWater(uint64_t sequence) {

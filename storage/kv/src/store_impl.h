@@ -57,6 +57,7 @@ class StoreImpl final : public Store {
   Status FlushTables() LEADLINE_REQUIRES_SHARED(mutex_);
   Status VerifyLogs(ReadWatch* watch) LEADLINE_REQUIRES_SHARED(mutex_);
   Status SyncLogLocked() LEADLINE_REQUIRES_SHARED(mutex_);
+  void AdvanceMark(uint64_t covered) LEADLINE_REQUIRES_SHARED(mutex_);
   Status AdvanceLowWaterLocked(uint64_t sequence) LEADLINE_REQUIRES_SHARED(mutex_);
   Result<uint64_t> StoredSequenceLocked() LEADLINE_REQUIRES_SHARED(mutex_);
 

@@ -77,6 +77,7 @@ Status OpenDatabase(const std::string& directory, const StoreOptions& options,
           : rocksdb::DB::Open(db_options, directory, TableDescriptors(options), &handles, &db);
   core->files->set_log_gate(nullptr);
   core->db.reset(db);
+  std::copy_n(handles.begin(), std::min(handles.size(), kTableCount), core->tables.begin());
   LEADLINE_RETURN_IF_ERROR(gate.verdict());
   if (opened.IsInvalidArgument() &&
       opened.ToString().find("olumn families not opened") != std::string::npos) {
@@ -84,7 +85,6 @@ Status OpenDatabase(const std::string& directory, const StoreOptions& options,
                               ": " + opened.ToString());
   }
   LEADLINE_RETURN_IF_ERROR(FromRocks(opened, "cannot open the store: directory=" + directory));
-  std::copy_n(handles.begin(), std::min(handles.size(), kTableCount), core->tables.begin());
   for (size_t i = 0; i < kTableCount; ++i) {
     if (core->tables[i] == nullptr || core->tables[i]->GetID() != i) {
       return DataLossError("store has a table in the wrong place: directory=" + directory +

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "leadline/core/hash.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 #include "leadline/storage/segment_file.h"
 #include "segment_frame.h"
@@ -57,7 +58,7 @@ class FileSegmentWriter final : public SegmentWriter {
     if (file_ != nullptr) {
       file_.reset();
       // Best effort: what stays is ignored by everyone and removed at the next open.
-      fs_->DeleteFile(temporary_).IgnoreError();
+      NoThrow([&] { return fs_->DeleteFile(temporary_); }).IgnoreError();
     }
   }
 

@@ -10,7 +10,8 @@ namespace leadline {
 class Executor {
  public:
   virtual ~Executor() = default;
-  /// Runs `task` some time later, on any thread, or at once on this one (inline executor).
+  /// Runs `task` some time later, on any thread, or at once on this one (inline executor). A task
+  /// must not throw.
   virtual void Schedule(std::function<void()> task) = 0;
   /// Number of tasks that may run at the same time; at least 1.
   [[nodiscard]] virtual size_t concurrency() const = 0;
@@ -24,8 +25,8 @@ std::unique_ptr<Executor> NewThreadPool(size_t threads);
 
 /// Calls body(i) for i in [0, n), on the calling thread and up to concurrency()-1 tasks of
 /// `executor`; returns when all are done. Chunks are claimed in order, so results must not depend
-/// on which thread runs which i. Never waits for a queued task that has not started, so it may be
-/// called from a task of the same executor.
+/// on which thread runs which i. What a body throws is thrown here, once all are done. Never waits
+/// for a queued task that has not started, so it may be called from a task of the same executor.
 void ParallelFor(Executor* executor, size_t n, const std::function<void(size_t)>& body);
 
 }  // namespace leadline
