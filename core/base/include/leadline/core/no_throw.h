@@ -2,8 +2,8 @@
 
 #include <exception>
 #include <new>
-#include <system_error>
 #include <string>
+#include <system_error>
 
 #include "leadline/core/status.h"
 
