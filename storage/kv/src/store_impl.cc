@@ -60,8 +60,9 @@ Status StoreImpl::Write(const WriteBatch& batch, bool sync, Admission admission)
   const uint64_t covered = core_->db->GetLatestSequenceNumber();
   rocksdb::WriteOptions options;
   options.sync = sync;
-  Status written = NoThrow(
-      [&] { return FromRocks(core_->db->Write(options, &rep->batch), "cannot write the batch"); });
+  rocksdb::DB* const db = core_->db.get();
+  Status written =
+      NoThrow([&] { return FromRocks(db->Write(options, &rep->batch), "cannot write the batch"); });
   if (!written.ok()) {
     return latch_->Set(std::move(written));
   }
@@ -80,7 +81,8 @@ Status StoreImpl::SyncLog() {
 
 Status StoreImpl::SyncLogLocked() {
   const uint64_t covered = core_->db->GetLatestSequenceNumber();
-  Status synced = NoThrow([&] { return FromRocks(core_->db->SyncWAL(), "cannot sync the log"); });
+  rocksdb::DB* const db = core_->db.get();
+  Status synced = NoThrow([&] { return FromRocks(db->SyncWAL(), "cannot sync the log"); });
   if (!synced.ok()) {
     return latch_->Set(std::move(synced));
   }
@@ -89,8 +91,9 @@ Status StoreImpl::SyncLogLocked() {
 }
 
 void StoreImpl::AdvanceMark(uint64_t covered) {
+  const StoreCore& core = *core_;
   NoThrow([&] {
-    core_->mark->Advance({core_->files->synced(), covered});
+    core.mark->Advance({core.files->synced(), covered});
     return OkStatus();
   }).IgnoreError();  // a mark that stays behind claims less than is true
 }
