@@ -43,11 +43,24 @@ CLI::Option* Declare(CLI::App& app, const Argument& argument) {
   return option->expected(1)->allow_extra_args(false);
 }
 
+Status StoreFlag(const Given& given) {
+  for (const std::string& value : given.option->results()) {
+    if (value != "true") {
+      return InvalidFieldError("a flag takes no value", given.argument->name, value, "no value");
+    }
+    LEADLINE_RETURN_IF_ERROR(given.argument->set(""));
+  }
+  return OkStatus();
+}
+
 Status StoreValues(const Given& given) {
   if (given.argument->kind == Argument::Kind::kFlag) {
-    return given.option->count() > 0 ? given.argument->set("") : OkStatus();
+    return StoreFlag(given);
   }
   for (const std::string& value : given.option->results()) {
+    if (value.empty()) {
+      return InvalidFieldError("must not be empty", given.argument->name, "", "1 byte");
+    }
     LEADLINE_RETURN_IF_ERROR(given.argument->set(Unshielded(value)));
   }
   return OkStatus();
@@ -69,6 +82,9 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     return ParseOutcome::kHelpWanted;
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view text = error.what();  // "-k: 1 required  missing"
+    return InvalidArgumentError(std::string(text.substr(0, text.find(':'))) + ": takes one value");
   } catch (const CLI::Error& error) {
     return InvalidArgumentError(error.what());
   } catch (const std::exception& error) {

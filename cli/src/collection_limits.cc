@@ -1,5 +1,6 @@
 #include "collection_limits.h"
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -41,6 +42,9 @@ Status CheckCollection(const std::string& name, const CollectionOptions& options
   for (const std::string& field : options.text_fields) {
     LEADLINE_RETURN_IF_ERROR(CheckRange("bad length of a field name in bytes", "--text",
                                         field.size(), 1, kMaxTextFieldBytes));
+    if (std::count(options.text_fields.begin(), options.text_fields.end(), field) > 1) {
+      return InvalidFieldError("text field is named twice", "--text", field, "each field once");
+    }
   }
   return CheckRange("bad length of the language code in bytes", "--language",
                     options.language.size(), 0, kMaxLanguageBytes);

@@ -12,7 +12,7 @@ constexpr std::string_view kIntroduction =
     R"(Results go to standard output, messages and progress to standard error. `--json` prints
 results as JSON, one object, or one object a line where said; `--quiet` silences messages and
 progress; both may stand before the command too. Progress bars appear only on a terminal. Any number
-of commands may read a database while one writes it.
+of commands may read a database while one writes it. `leadline --version` prints the version.
 
 An argument that starts with `-` is given after `--`: `leadline get DB COLLECTION -- -7`.
 
@@ -159,7 +159,7 @@ std::string CommandHelp(const Command& command, const Arguments& arguments) {
   return text;
 }
 
-std::string Overview() {
+std::string Overview(const std::string& group) {
   std::string text =
       "leadline COMMAND ...\n\nAn embedded vector database that measures its own answers.\n\n"
       "Commands:\n";
@@ -168,8 +168,10 @@ std::string Overview() {
     width = std::max(width, command.path.size());
   }
   for (const Command& command : AllCommands()) {
-    text += "  " + std::string(command.path) + std::string(width - command.path.size() + 2, ' ') +
-            std::string(command.summary) + "\n";
+    if (group.empty() || command.path.starts_with(group + " ")) {
+      text += "  " + std::string(command.path) + std::string(width - command.path.size() + 2, ' ') +
+              std::string(command.summary) + "\n";
+    }
   }
   text +=
       "\n'leadline COMMAND --help' explains one of them, 'leadline help --markdown' prints them "

@@ -12,8 +12,8 @@ namespace leadline::cli {
 std::string UsageLine(const Command& command, const Arguments& arguments);
 /// What `leadline COMMAND --help` prints.
 std::string CommandHelp(const Command& command, const Arguments& arguments);
-/// What `leadline help` prints.
-std::string Overview();
+/// What `leadline help` prints; with a group, "eval", only its commands.
+std::string Overview(const std::string& group = "");
 /// What `leadline help --json` prints:
 /// {"commands":[{"command","summary","arguments":[{"name",..}]}]}.
 Json HelpJson();

@@ -10,6 +10,7 @@
 #include "console.h"
 #include "exit_code.h"
 #include "help_pages.h"
+#include "leadline/core/version.h"
 
 namespace leadline::cli {
 namespace {
@@ -33,7 +34,11 @@ const Command* FindCommand(const std::vector<std::string>& words, size_t* used) 
   return found;
 }
 
-/// "eval" alone, or followed by a word that is no command of the group.
+bool WantsHelp(const std::string& word) {
+  return word == "--help" || word == "-h";
+}
+
+/// The commands of the group "eval"; empty where there is no such group.
 std::string GroupHint(const std::string& group) {
   std::string names;
   for (const Command& command : AllCommands()) {
@@ -120,13 +125,19 @@ int RunProgram(const std::vector<std::string>& given) {
     const auto command_begin = std::find_if_not(given.begin(), given.end(), IsSharedFlag);
     std::vector<std::string> rest(given.begin(), command_begin);
     const std::vector<std::string> words(command_begin, given.end());
-    if (words.empty() || words[0] == "help" || words[0] == "--help" || words[0] == "-h") {
+    if (!words.empty() && words[0] == "--version") {
+      return PrintAndClose("leadline " + std::string(Version()) + "\n");
+    }
+    if (words.empty() || words[0] == "help" || WantsHelp(words[0])) {
       rest.insert(rest.end(), words.begin() + (words.empty() ? 0 : 1), words.end());
       return RunHelp(std::move(rest));
     }
     size_t used = 0;
     const Command* command = FindCommand(words, &used);
     if (command == nullptr) {
+      if (words.size() == 2 && WantsHelp(words[1]) && !GroupHint(words[0]).empty()) {
+        return PrintAndClose(Overview(words[0]));
+      }
       return Fail(UnknownCommand(words));
     }
     rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(used), words.end());

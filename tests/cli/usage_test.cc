@@ -32,6 +32,24 @@ TEST(Usage, HelpListsEveryCommandOfTheContract) {
   }
 }
 
+TEST(Usage, AGroupListsItsCommandsOnly) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"eval", "--help"}, {"eval", "-h"}, {"help", "eval"}}) {
+    const ProgramOutput help = Leadline(words);
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.out, HasSubstr("\n  eval ground "));
+    EXPECT_THAT(help.out, ::testing::Not(HasSubstr("\n  create ")));
+  }
+}
+
+TEST(Usage, VersionIsThatOfTheInformation) {
+  const ProgramOutput version = Leadline({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_EQ(version.out,
+            "leadline " +
+                Leadline({"info", "--json"}).JsonLines()[0]["version"].get<std::string>() + "\n");
+}
+
 TEST(Usage, DocumentationPageIsWhatTheProgramPrints) {
   const ProgramOutput page = Leadline({"help", "--markdown"});
   EXPECT_EQ(page.exit_code, 0);
@@ -67,7 +85,14 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
        {"--extra-vector", "a b"}},
       {{"create", db, "c", "--dim", "4", "--metric", "l2", "--extra-vector", "vector:4:l2"},
        {"--extra-vector", "vector", "unique"}},
-      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--text", ""}, {"--text", "[1, 512]"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--text", ""}, {"--text", "1 byte"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--text", "a", "--text", "a"},
+       {"--text", "value=a", "once"}},
+      {{"search", db, "c", "-k"}, {"-k", "takes one value"}},
+      {{"search", db, "c", "--text", ""}, {"--text", "empty"}},
+      {{"search", db, "c", "--text", "x", "--fields", ""}, {"--fields", "empty"}},
+      {{"scroll", db, "c", "--cursor", ""}, {"--cursor", "empty"}},
+      {{"count", db, "c", "--json=no"}, {"--json", "value=no", "no value"}},
       {{"create", db, "c", "--dim", "4", "--metric", "l2", "--language", std::string(65, 'x')},
        {"--language", "value=65", "[0, 64]"}},
       {{"create", db, "c", "--embedder", "no-such-model"}, {"no-such-model"}},

@@ -41,7 +41,8 @@ void CheckPayload(std::string_view payload) {
   if (merged.ok()) {
     Require(ValidatePayload(*merged).ok());
   }
-  GroupKey(payload, "a.b").status().IgnoreError();
+  const std::vector<std::string> path = {"a", "b"};
+  GroupKey(payload, path).status().IgnoreError();
   const std::string paths[] = {"a.b", "tags", "a"};
   SelectFields(payload, paths).status().IgnoreError();
 }

@@ -194,6 +194,10 @@ Status ValidateCollectionOptions(const CollectionOptions& options) {
   LEADLINE_RETURN_IF_ERROR(InRange("text_fields", options.text_fields.size(), 0, kMaxTextFields));
   for (const std::string& field : options.text_fields) {
     LEADLINE_RETURN_IF_ERROR(InRange("text field name bytes", field.size(), 1, kMaxTextFieldBytes));
+    if (std::count(options.text_fields.begin(), options.text_fields.end(), field) > 1) {
+      return InvalidFieldError("text field is named twice", "text_fields", Shown(field),
+                               "each field once");
+    }
   }
   LEADLINE_RETURN_IF_ERROR(InRange("embedder name bytes", options.embedder.size(), 0, 128));
   return InRange("language code bytes", options.language.size(), 0, kMaxLanguageBytes);

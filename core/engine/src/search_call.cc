@@ -25,6 +25,15 @@ Status CheckRange(std::string_view field, size_t value, size_t low, size_t high)
   return {};
 }
 
+Status CheckPath(std::string_view field, const std::string& path) {
+  Status parsed = ParseFilterPath(path).status();
+  if (parsed.ok()) {
+    return parsed;
+  }
+  return InvalidFieldError("not a path", field, path.substr(0, 64),
+                           "keys joined by dots, as in a filter");
+}
+
 float ScoreOf(Metric metric, float distance) {
   if (metric == Metric::kL2) {
     return distance;
@@ -71,9 +80,11 @@ Status SearchCall::Validate(const CollectionOptions& collection, const SearchOpt
     return InvalidFieldError("value is not a number", "min_score", "nan", "a finite number");
   }
   if (!options.group_by.empty()) {
-    LEADLINE_RETURN_IF_ERROR(leadline::GroupKey("{}", options.group_by).status());
+    LEADLINE_RETURN_IF_ERROR(CheckPath("group_by", options.group_by));
   }
-  LEADLINE_RETURN_IF_ERROR(SelectFields("{}", options.fields).status());
+  for (const std::string& path : options.fields) {
+    LEADLINE_RETURN_IF_ERROR(CheckPath("fields", path));
+  }
   return FindField(collection, options.vector_field).status();
 }
 
@@ -202,8 +213,7 @@ Result<std::vector<Candidate>> SearchCall::BestOfGroups(const Searcher& searcher
     if (known == keys->by_ordinal.end()) {
       std::string id;
       LEADLINE_ASSIGN_OR_RETURN(const std::string payload, LoadPayload(searcher, candidate, &id));
-      LEADLINE_ASSIGN_OR_RETURN(
-          std::string key, leadline::GroupKey(payload, std::span<const std::string>(keys->path)));
+      LEADLINE_ASSIGN_OR_RETURN(std::string key, leadline::GroupKey(payload, keys->path));
       known = keys->by_ordinal.emplace(candidate.ordinal, std::move(key)).first;
     }
     if (!known->second.empty() && groups.insert(known->second).second) {

@@ -216,11 +216,6 @@ Result<std::string> SelectFields(std::string_view text, std::span<const std::str
   return ProjectObject(document, selection).value_or(json::object()).dump();
 }
 
-Result<std::string> GroupKey(std::string_view text, std::string_view path) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> keys, ParseFilterPath(path));
-  return GroupKey(text, std::span<const std::string>(keys));
-}
-
 Result<std::string> GroupKey(std::string_view text, std::span<const std::string> keys) {
   LEADLINE_ASSIGN_OR_RETURN(const json document, ParsePayload(text));
   const json* at = &document;

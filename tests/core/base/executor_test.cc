@@ -1,6 +1,7 @@
 #include "leadline/core/executor.h"
 
 #include <atomic>
+#include <new>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -25,6 +26,19 @@ TEST(Executor, ParallelForInsideATaskOfTheSamePoolDoesNotDeadlock) {
   ParallelFor(pool.get(), 8,
               [&](size_t) { ParallelFor(pool.get(), 8, [&](size_t) { total.fetch_add(1); }); });
   EXPECT_EQ(total.load(), 64);
+}
+
+TEST(Executor, ParallelForThrowsOnItsCallerWhatABodyThrew) {
+  const auto pool = NewThreadPool(3);
+  std::atomic<int> visits{0};
+  const auto body = [&](size_t i) {
+    visits.fetch_add(1);
+    if (i % 100 == 99) {
+      throw std::bad_alloc();
+    }
+  };
+  EXPECT_THROW(ParallelFor(pool.get(), 1000, body), std::bad_alloc);
+  EXPECT_EQ(visits.load(), 1000) << "nobody works on after the loop";
 }
 
 TEST(Executor, PoolFinishesScheduledTasksBeforeItGoesAway) {

@@ -153,7 +153,10 @@ TEST_P(SearchLimitsTest, GroupsUpToTheLargestLimit) {
   options.limit = kMaxTopK;
   EXPECT_EQ(Search(query_, options)->hits.size(), 0U);
   options.group_by = "not a path";
-  EXPECT_THAT(Search(query_, options), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(Search(query_, options), StatusIs(StatusCode::kInvalidArgument, "field=group_by"));
+  options.group_by = "";
+  options.fields = {"a", ""};
+  EXPECT_THAT(Search(query_, options), StatusIs(StatusCode::kInvalidArgument, "field=fields"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Indexes, SearchLimitsTest,

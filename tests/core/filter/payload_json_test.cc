@@ -98,8 +98,9 @@ TEST(SelectFields, KeepsTheNamedPathsOnly) {
 }
 
 TEST(GroupKey, IsEqualForEqualValuesOnly) {
-  const auto key = [](std::string_view json) {
-    const Result<std::string> result = GroupKey(json, "a.b");
+  const std::vector<std::string> path = {"a", "b"};
+  const auto key = [&](std::string_view json) {
+    const Result<std::string> result = GroupKey(json, path);
     return result.ok() ? *result : result.status().ToString();
   };
   EXPECT_EQ(key(R"({"a":{"b":1}})"), key(R"({"a":{"b":1.0}})"));
@@ -112,7 +113,7 @@ TEST(GroupKey, IsEqualForEqualValuesOnly) {
                                       R"({"a":{"b":[1]}})", R"({"a":[{"b":1}]})"}) {
     EXPECT_EQ(key(none), "") << none;
   }
-  EXPECT_THAT(GroupKey("{}", "a b"), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(GroupKey("[]", path), StatusIs(StatusCode::kInvalidArgument));
 }
 
 }  // namespace

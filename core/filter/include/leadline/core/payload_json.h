@@ -31,12 +31,10 @@ Result<std::string> MergePatch(std::string_view base, std::string_view patch);
 /// Errors: kInvalidArgument for a malformed path or payload.
 Result<std::string> SelectFields(std::string_view json, std::span<const std::string> paths);
 
-/// Canonical text of the scalar at `path`, for grouping: equal values give equal keys, 1 and 1.0
-/// too. Empty when the path is missing, null, an array or object, or passes through an array: such
-/// rows belong to no group. Errors: kInvalidArgument for a malformed path or payload.
-Result<std::string> GroupKey(std::string_view json, std::string_view path);
-
-/// GroupKey for a path that is parsed already (ParseFilterPath), for many payloads.
+/// Canonical text of the scalar at the path `keys` (of ParseFilterPath), for grouping: equal values
+/// give equal keys, 1 and 1.0 too. Empty when the path is missing, null, an array or object, or
+/// passes through an array: such rows belong to no group. Errors: kInvalidArgument for a malformed
+/// payload.
 Result<std::string> GroupKey(std::string_view json, std::span<const std::string> keys);
 
 /// A filter made ready to test many payloads. Immutable, thread-safe.
