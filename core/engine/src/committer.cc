@@ -59,8 +59,9 @@ Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collectio
 
 void Committer::Lead(Request* first) {
   std::vector<Request*> group;
+  const size_t waiting = queue_.size();
   const Status reserved = NoThrow([&] {
-    group.reserve(queue_.size());  // nothing below may fail: a popped request must be answered
+    group.reserve(waiting);  // nothing below may fail: a popped request must be answered
     return OkStatus();
   });
   if (reserved.ok()) {
