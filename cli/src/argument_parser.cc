@@ -58,7 +58,7 @@ Status StoreValues(const Given& given) {
     return StoreFlag(given);
   }
   for (const std::string& value : given.option->results()) {
-    if (value.empty()) {
+    if (value.empty() && !given.argument->may_be_empty) {
       return InvalidFieldError("must not be empty", given.argument->name, "", "1 byte");
     }
     LEADLINE_RETURN_IF_ERROR(given.argument->set(Unshielded(value)));

@@ -25,6 +25,7 @@ struct Argument {
   bool repeated = false;
   /// Checks one given value and stores it. kInvalidArgument names argument, value and limit.
   std::function<Status(const std::string& value)> set;
+  bool may_be_empty = false;
 
   Argument& Required() {
     required = true;
@@ -33,6 +34,12 @@ struct Argument {
 
   Argument& Optional() {
     required = false;
+    return *this;
+  }
+
+  /// Takes "" for a value.
+  Argument& MayBeEmpty() {
+    may_be_empty = true;
     return *this;
   }
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "exit_code.h"
+#include "leadline/core/no_throw.h"
 
 namespace leadline::cli {
 namespace {
@@ -69,13 +70,21 @@ PreparedBatch BatchSource::Next() {
 }
 
 void BatchSource::StartProducing() {
-  producing_ = true;
+  next_ = std::make_unique<PreparedBatch>();
   pool_->Schedule([this] {
-    auto batch = std::make_unique<PreparedBatch>(Produce());
+    Status thrown = NoThrow([this] {
+      *next_ = Produce();
+      return OkStatus();
+    });
+    if (!thrown.ok()) {
+      next_->fatal = std::move(thrown);
+      next_->last = true;
+    }
     MutexLock lock(&mutex_);
-    produced_ = std::move(batch);
+    produced_ = std::move(next_);
     ready_.NotifyAll();
   });
+  producing_ = true;
 }
 
 PreparedBatch BatchSource::Produce() {

@@ -70,6 +70,7 @@ class BatchSource {
   Mutex mutex_;
   CondVar ready_;
   std::unique_ptr<PreparedBatch> produced_ LEADLINE_GUARDED_BY(mutex_);
+  std::unique_ptr<PreparedBatch> next_;  ///< belongs to the task while producing_
   bool producing_ = false;
   std::unique_ptr<Executor> pool_;  // last: its threads end before the members they use
 };

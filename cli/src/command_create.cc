@@ -117,7 +117,8 @@ CommandBody DeclareCreate(Arguments& arguments) {
                   "another named vector beside the default one");
   arguments.Text(&args->embedder, "--embedder", "NAME",
                  "embed the text fields; 'static' is the model shipped with the program");
-  arguments.Text(&args->language, "--language", "CODE", "language of the texts, informational");
+  arguments.Text(&args->language, "--language", "CODE", "language of the texts, informational")
+      .MayBeEmpty();
   return [args](Console& console) { return RunCreate(*args, console); };
 }
 

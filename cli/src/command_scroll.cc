@@ -77,7 +77,10 @@ CommandBody DeclareScroll(Arguments& arguments) {
   DeclareDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->filter, "--filter", "EXPR", "only records that match");
   arguments.Number(&args->limit, "--limit", "print at most this many records", 1, kMaxLimit);
-  arguments.Text(&args->cursor, "--cursor", "CURSOR", "go on where an earlier call stopped");
+  arguments
+      .Text(&args->cursor, "--cursor", "CURSOR",
+            "go on where an earlier call stopped; empty starts at the beginning")
+      .MayBeEmpty();
   arguments.Flag(&args->with_vectors, "--with-vectors", "print the vectors too");
   return [args](Console& console) { return RunScroll(*args, console); };
 }

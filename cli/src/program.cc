@@ -126,6 +126,9 @@ int RunProgram(const std::vector<std::string>& given) {
     std::vector<std::string> rest(given.begin(), command_begin);
     const std::vector<std::string> words(command_begin, given.end());
     if (!words.empty() && words[0] == "--version") {
+      if (words.size() > 1) {
+        return Fail(InvalidArgumentError("--version: takes no argument: " + words[1]));
+      }
       return PrintAndClose("leadline " + std::string(Version()) + "\n");
     }
     if (words.empty() || words[0] == "help" || WantsHelp(words[0])) {

@@ -9,6 +9,7 @@
 
 #include "checker.h"
 #include "keys.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 #include "partial_copy.h"
 #include "read_view.h"
@@ -208,7 +209,7 @@ Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::stri
                             PinnedSnapshot::Take(core));
   const std::string partial = to + ".partial";
   LEADLINE_RETURN_IF_ERROR(StartPartialCopy(core->fs, partial));
-  Status copied = CopyInto(*pinned, partial, to, call);
+  Status copied = NoThrow([&] { return CopyInto(*pinned, partial, to, call); });
   if (!copied.ok()) {
     DiscardPartialCopy(core->fs, partial).IgnoreError();
   }

@@ -153,10 +153,11 @@ Status DatabaseHandle::Close() {
   MutexLock lock(&core->commit_mutex);
   Status closed = core->broken;
   if (closed.ok() && core->store->Health().ok()) {
-    closed = core->store->AdvanceLowWater(core->sequence);
+    const uint64_t sequence = core->sequence;
+    closed = NoThrow([&] { return core->store->AdvanceLowWater(sequence); });
   }
   // Closed whatever came before; the first error is the one to tell.
-  Status store_closed = core->store->Close();
+  Status store_closed = NoThrow([&] { return core->store->Close(); });
   store_closed.IgnoreError();
   return closed.ok() ? store_closed : closed;
 }

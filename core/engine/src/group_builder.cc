@@ -10,6 +10,7 @@
 
 #include "index_registry.h"
 #include "keys.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/payload_columns.h"
 #include "leadline/core/rng.h"
 #include "leadline/core/test_hooks.h"
@@ -318,7 +319,7 @@ Result<GroupEntry> BuildGroup(DatabaseCore* core, const CollectionState& collect
                                     collection.entry().name);
     }
   };
-  Result<GroupEntry> entry = run();
+  Result<GroupEntry> entry = NoThrow(run);
   if (!entry.ok()) {
     builder.RemoveFiles();
   }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 
 namespace leadline::engine {
@@ -49,11 +50,11 @@ Status StartPartialCopy(FileSystem* fs, const std::string& partial) {
     }
     LEADLINE_RETURN_IF_ERROR(DiscardPartialCopy(fs, partial));
   }
-  Status started = CreateDirectoriesDurably(fs, partial);
-  if (started.ok()) {
-    started = WriteFileAtomically(fs, JoinPath(partial, kUnfinished),
-                                  "unfinished copy of a Leadline database\n");
-  }
+  Status started = NoThrow([&]() -> Status {
+    LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, partial));
+    return WriteFileAtomically(fs, JoinPath(partial, kUnfinished),
+                               "unfinished copy of a Leadline database\n");
+  });
   if (!started.ok()) {
     DiscardPartialCopy(fs, partial).IgnoreError();
   }
@@ -67,7 +68,7 @@ Status FinishPartialCopy(FileSystem* fs, const std::string& partial, const std::
   LEADLINE_RETURN_IF_ERROR(SyncDirectory(fs, partial));
   LEADLINE_RETURN_IF_ERROR(fs->RenameFile(partial, to));
   KillPoint("backup:renamed");
-  Status durable = SyncDirectory(fs, DirectoryName(to));
+  Status durable = NoThrow([&] { return SyncDirectory(fs, DirectoryName(to)); });
   if (!durable.ok()) {
     // Left where it is, it would look like a good copy and be gone after a power cut.
     return DiscardPartialCopy(fs, to).ok()

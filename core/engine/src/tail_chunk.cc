@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "leadline/core/no_throw.h"
 #include "paced_control.h"
 
 namespace leadline::engine {
@@ -73,7 +74,8 @@ Result<std::shared_ptr<const PayloadColumns>> TailChunk::Columns(size_t visible_
     rows = visible_rows < capacity_ ? size_ : capacity_;
     building_columns_ = true;
   }
-  Result<std::shared_ptr<const PayloadColumns>> built = BuildColumns(rows, control);
+  Result<std::shared_ptr<const PayloadColumns>> built =
+      NoThrow([&] { return BuildColumns(rows, control); });
   MutexLock lock(&columns_mutex_);
   building_columns_ = false;
   if (built.ok() && GrowsNoMore(visible_rows)) {  // else thawed meanwhile

@@ -18,10 +18,10 @@ class Latch {
   /// Remembers `error` unless one is remembered already; returns `error`.
   Status Set(Status error) {
     MutexLock lock(&mutex_);
-    if (first_.ok()) {
+    if (!is_set()) {
+      set_.store(true, std::memory_order_release);  // also where there is no memory for the copy
       first_ = error;
       first_.IgnoreError();  // the caller reads `error`; nobody may ever ask for this copy
-      set_.store(true, std::memory_order_release);
     }
     return error;
   }
@@ -34,7 +34,7 @@ class Latch {
       return {};
     }
     MutexLock lock(&mutex_);
-    return first_;
+    return first_.ok() ? ResourceExhaustedError("not enough memory") : first_;
   }
 
   /// What a write answers: OK, or kFailedPrecondition with the first error in its message; damage

@@ -10,7 +10,8 @@
 namespace leadline {
 
 /// The outcome of `call`, which returns a Status or a Result. What it throws becomes an error:
-/// kResourceExhausted for memory or threads that ran out, kInternal for anything else.
+/// kResourceExhausted for memory that ran out or a system that refused, kInternal for other
+/// standard exceptions. Making the error needs a little memory itself.
 template <typename Call>
 auto NoThrow(const Call& call) -> decltype(call()) {
   try {
