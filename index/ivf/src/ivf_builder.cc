@@ -105,7 +105,6 @@ Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
       statuses[b] = RankLists(vectors, centroids, assignment, {queries.data() + begin, count},
                               distance, options.control, &needed_by_block[b]);
     } catch (const std::bad_alloc&) {
-      // No exception may reach a pool's thread.
       statuses[b] = ResourceExhaustedError("not enough memory to tune nprobe");
     }
   });

@@ -25,7 +25,7 @@ std::unique_ptr<Executor> NewThreadPool(size_t threads);
 
 /// Calls body(i) for i in [0, n), on the calling thread and up to concurrency()-1 tasks of
 /// `executor`; returns when all are done. Chunks are claimed in order, so results must not depend
-/// on which thread runs which i. What a body throws is thrown here, once all are done. Never waits
+/// on which thread runs which i. What a body throws is thrown here, once no other runs. Never waits
 /// for a queued task that has not started, so it may be called from a task of the same executor.
 void ParallelFor(Executor* executor, size_t n, const std::function<void(size_t)>& body);
 

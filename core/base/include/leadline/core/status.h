@@ -6,8 +6,9 @@
 ///   if (!found.ok()) { log(found.status().ToString()); return; }
 ///   use(found->hits);
 ///
-/// No Leadline function throws. An outcome that nobody looked at is a bug: debug builds of the
-/// library abort when an error is destroyed unread (`IgnoreError()` says it was meant).
+/// No call of a database or collection throws; parsing, embedding and what callers fill themselves
+/// may throw std::bad_alloc. An outcome that nobody looked at is a bug: debug builds of the library
+/// abort when an error is destroyed unread (`IgnoreError()` says it was meant).
 
 #include <cstdint>
 #include <string>
