@@ -10,6 +10,7 @@
 #include "prepared_batch.h"
 #include "record_access.h"
 #include "searcher.h"
+#include "vector_walk.h"
 
 namespace leadline::engine {
 namespace {
@@ -95,6 +96,10 @@ class CollectionChecker {
     LEADLINE_RETURN_IF_ERROR(Begin("records"));
     const auto it = core_->store->NewIterator(kv::Table::kRecords,
                                               CollectionPrefix(collection_.id()), pinned_.store());
+    std::vector<VectorWalk> vectors;
+    for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
+      vectors.emplace_back(core_, collection_, f, pinned_.store());
+    }
     for (; it->Valid(); it->Next()) {
       LEADLINE_RETURN_IF_ERROR(call_->Before(it->value().size()));
       const uint64_t ordinal = OrdinalOfKey(it->key());
@@ -109,9 +114,8 @@ class CollectionChecker {
         if (((record->fields >> f) & 1U) == 0) {
           continue;
         }
-        LEADLINE_ASSIGN_OR_RETURN(
-            const std::optional<std::string> vector,
-            Read(kv::Table::kVectors, VectorKey(collection_.id(), f, ordinal)));
+        LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string_view> vector,
+                                  vectors[f].At(ordinal));
         if (!vector.has_value() || vector->size() != collection_.fields()[f].dim * sizeof(float)) {
           Report("I1", where,
                  "vector missing or of the wrong size: field=" + collection_.fields()[f].name);
@@ -367,19 +371,20 @@ class CollectionChecker {
     LEADLINE_RETURN_IF_ERROR(Begin("exact search"));
     Searcher searcher(core_, collection_, state_, f, visibility, call_->control());
     LEADLINE_RETURN_IF_ERROR(searcher.Prepare());
-    LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> queries, SampleQueries(f));
-    std::vector<std::vector<Candidate>> expected(queries.size());
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> samples, SampleQueries(f));
+    const MatrixView queries{samples.data(), samples.size() / field.dim, field.dim};
+    std::vector<std::vector<Candidate>> expected(queries.rows);
     LEADLINE_RETURN_IF_ERROR(ScanStore(f, queries, visibility, &expected));
-    for (size_t q = 0; q < queries.size(); ++q) {
-      SearchSettings settings;
-      settings.k = kSearchDepth;
-      settings.exact = true;
-      LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
-                                searcher.Run({queries[q].data(), 1, field.dim}, settings));
+    SearchSettings settings;
+    settings.k = kSearchDepth;
+    settings.exact = true;
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
+                              searcher.Run(queries, settings));
+    for (size_t q = 0; q < queries.rows; ++q) {
       std::sort(expected[q].begin(), expected[q].end());
       expected[q].resize(std::min(expected[q].size(), kSearchDepth));
       const bool equal =
-          std::equal(found[0].begin(), found[0].end(), expected[q].begin(), expected[q].end(),
+          std::equal(found[q].begin(), found[q].end(), expected[q].begin(), expected[q].end(),
                      [](const Candidate& a, const Candidate& b) { return a.ordinal == b.ordinal; });
       if (!equal) {
         Report("I8", "exact search, sample " + std::to_string(q),
@@ -389,42 +394,44 @@ class CollectionChecker {
     return {};
   }
 
-  Result<std::vector<std::vector<float>>> SampleQueries(uint32_t f) {
-    std::vector<std::vector<float>> queries;
+  /// Rows of vectors in search form.
+  Result<std::vector<float>> SampleQueries(uint32_t f) {
+    const VectorField& field = collection_.fields()[f];
+    std::vector<float> queries;
     const size_t step = std::max<size_t>(1, live_.size() / kSearchSamples);
-    for (size_t i = 0; i < live_.size() && queries.size() < kSearchSamples; i += step) {
+    for (size_t i = 0; i < live_.size() && queries.size() < kSearchSamples * field.dim; i += step) {
       LEADLINE_ASSIGN_OR_RETURN(
           const std::optional<std::string> bytes,
           Read(kv::Table::kVectors, VectorKey(collection_.id(), f, live_[i].ordinal)));
-      if (bytes.has_value() && bytes->size() == collection_.fields()[f].dim * sizeof(float)) {
-        LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values,
-                                  DecodeVector(*bytes, collection_.fields()[f].dim));
-        queries.push_back(SearchForm(collection_.fields()[f], values));
+      if (bytes.has_value() && bytes->size() == field.dim * sizeof(float)) {
+        LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values, DecodeVector(*bytes, field.dim));
+        const std::vector<float> form = SearchForm(field, values);
+        queries.insert(queries.end(), form.begin(), form.end());
       }
     }
     return queries;
   }
 
-  Status ScanStore(uint32_t f, const std::vector<std::vector<float>>& queries,
-                   const Visibility& visibility, std::vector<std::vector<Candidate>>* expected) {
+  Status ScanStore(uint32_t f, MatrixView queries, const Visibility& visibility,
+                   std::vector<std::vector<Candidate>>* expected) {
     const VectorField& field = collection_.fields()[f];
     const simd::MetricDistance distance(field.metric, field.dim);
+    VectorWalk vectors(core_, collection_, f, pinned_.store());
     return VisitStoreRecords(
         core_, collection_, 1, UINT64_MAX - 1, visibility, call_->control(),
         [&](uint64_t ordinal, const StoredRecord& /*record*/) -> Result<bool> {
-          LEADLINE_RETURN_IF_ERROR(call_->Before(queries.size() * field.dim * sizeof(float)));
-          LEADLINE_ASSIGN_OR_RETURN(
-              const std::optional<std::string> bytes,
-              Read(kv::Table::kVectors, VectorKey(collection_.id(), f, ordinal)));
+          LEADLINE_RETURN_IF_ERROR(call_->Before(queries.rows * field.dim * sizeof(float)));
+          LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
+                                    vectors.At(ordinal));
           if (!bytes.has_value() || bytes->size() != field.dim * sizeof(float)) {
             return true;
           }
           LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values,
                                     DecodeVector(*bytes, field.dim));
           const std::vector<float> form = SearchForm(field, values);
-          for (size_t q = 0; q < queries.size(); ++q) {
+          for (size_t q = 0; q < queries.rows; ++q) {
             std::vector<Candidate>& best = (*expected)[q];
-            best.push_back({distance.Pair(queries[q].data(), form.data()), ordinal, 0, 0});
+            best.push_back({distance.Pair(queries.row(q).data(), form.data()), ordinal, 0, 0});
             if (best.size() > 1024) {
               std::nth_element(best.begin(), best.begin() + kSearchDepth, best.end());
               best.resize(kSearchDepth);

@@ -12,6 +12,7 @@
 #include "leadline/simd/distance.h"
 #include "paced_control.h"
 #include "prepared_batch.h"
+#include "vector_walk.h"
 
 namespace leadline::engine {
 namespace {
@@ -206,14 +207,12 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
   const VectorField& field = collection_.fields()[field_];
   const simd::MetricDistance distance(field.metric, field.dim);
   PacedControl pace(control_);
+  VectorWalk stored(core_, collection_, field_, visibility_.snapshot);
   const auto visit = [&](uint64_t ordinal, const StoredRecord& record) -> Result<bool> {
     if (((record.fields >> field_) & 1U) == 0) {
       return true;
     }
-    LEADLINE_ASSIGN_OR_RETURN(
-        const std::optional<std::string> bytes,
-        core_->store->Get(kv::Table::kVectors, VectorKey(collection_.id(), field_, ordinal),
-                          visibility_.snapshot));
+    LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes, stored.At(ordinal));
     if (!bytes.has_value()) {
       return MissingPart(visibility_, "vector", ordinal);
     }
