@@ -31,7 +31,7 @@ TEST(ChildProcessDeathTest, GivesUpWhereNoChildCanBeStarted) {
 }
 
 TEST(KillTest, LosesNothingAcknowledgedOverManyKills) {
-  const uint64_t cycles = FromEnvironment("LEADLINE_CRASH_CYCLES", 500);
+  const uint64_t cycles = FromEnvironment("LEADLINE_CRASH_CYCLES", 200);
   ASSERT_GT(cycles, 0U) << "LEADLINE_CRASH_CYCLES=0 proves nothing";
   const uint64_t seed = TestSeed(7);
   const TempDir dir;

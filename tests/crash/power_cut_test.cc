@@ -220,7 +220,7 @@ class PowerCutTest : public ::testing::Test {
 };
 
 TEST_F(PowerCutTest, KeepsExactlyWhatWasAcknowledged) {
-  const uint64_t wanted = FromEnvironment("LEADLINE_POWER_CUTS", 3000);
+  const uint64_t wanted = FromEnvironment("LEADLINE_POWER_CUTS", 1000);
   ASSERT_GT(wanted, 0U);
   uint64_t images = 0;
   for (uint64_t seed = TestSeed(11); images < wanted && !HasFailure(); ++seed) {
