@@ -1,4 +1,5 @@
 #include <string>
+#include <sys/resource.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,11 +10,31 @@
 namespace leadline::testing {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 std::string JsonlRow(const std::string& id, const std::vector<float>& vector) {
   return Json({{"id", id}, {"vector", vector}}).dump() + "\n";
 }
+
+/// Lowers a limit of this process and of the programs it starts, until it is destroyed.
+class LoweredLimit {
+ public:
+  LoweredLimit(decltype(RLIMIT_NOFILE) resource, rlim_t value) : resource_(resource) {
+    EXPECT_EQ(::getrlimit(resource_, &before_), 0);
+    const rlimit lowered = {value, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(resource_, &lowered), 0);
+  }
+
+  LoweredLimit(const LoweredLimit&) = delete;
+  LoweredLimit& operator=(const LoweredLimit&) = delete;
+
+  ~LoweredLimit() { ::setrlimit(resource_, &before_); }
+
+ private:
+  const decltype(RLIMIT_NOFILE) resource_;
+  rlimit before_ = {};
+};
 
 class Ingest : public ::testing::Test {
  protected:
@@ -171,6 +192,38 @@ TEST_F(Ingest, KilledWriterLosesNothingAcknowledged) {
   const uint64_t count = Count();
   EXPECT_GE(count, acked);
   EXPECT_EQ(count % 100, 0U) << "batches are all or none";
+}
+
+TEST_F(Ingest, LimitsOfTheSystemEndInAnErrorAndLoseNothingAcknowledged) {
+  std::string rows;
+  for (int i = 0; i < 4000; ++i) {
+    rows += JsonlRow(std::to_string(i), {static_cast<float>(i), 2, 3});
+  }
+  const std::string file = dir_.file("rows.jsonl");
+  WriteFile(file, rows);
+  const auto run_within = [&](decltype(RLIMIT_NOFILE) resource, rlim_t value) {
+    SCOPED_TRACE("limit " + std::to_string(value));
+    ProgramOutput result;
+    {
+      const LoweredLimit limit(resource, value);
+      result = Leadline({"ingest", db_, "c", file, "--batch", "400", "--json"});
+      EXPECT_THAT(Leadline({"optimize", db_}).exit_code, AnyOf(0, 4));
+    }
+    EXPECT_THAT(result.exit_code, AnyOf(0, 4)) << result.err;
+    EXPECT_EQ(result.exit_code == 0, result.err.find("leadline: cannot") == std::string::npos)
+        << result.err;
+    const std::vector<Json> lines = result.JsonLines();
+    EXPECT_GE(Count(), lines.empty() ? 0U : lines.back()["acked"].get<uint64_t>());
+    EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+    return result.exit_code;
+  };
+  EXPECT_EQ(run_within(RLIMIT_NOFILE, 12), 4);
+  for (rlim_t files = 14; files < 32; files += 3) {
+    run_within(RLIMIT_NOFILE, files);
+  }
+  EXPECT_EQ(run_within(RLIMIT_FSIZE, 100'000), 4);
+  EXPECT_EQ(run_within(RLIMIT_NOFILE, 256), 0);
+  EXPECT_EQ(Count(), 4000U);
 }
 
 TEST_F(Ingest, EmbedsTextFieldsAndChunks) {
