@@ -190,6 +190,10 @@ class CsvReader final : public RecordReader {
     return {};
   }
 
+  [[nodiscard]] const std::string& path() const override { return lines_.file().path(); }
+
+  [[nodiscard]] std::string_view row_unit() const override { return "line"; }
+
   [[nodiscard]] uint64_t bytes_read() const override { return lines_.file().position(); }
 
   [[nodiscard]] uint64_t bytes_total() const override { return lines_.file().size(); }
