@@ -50,6 +50,11 @@ std::optional<RowProblem> SplitCells(std::string_view record, std::vector<Cell>*
         return RowProblem{"quote inside an unquoted cell",
                           "column " + std::to_string(cells->size() + 1), cell.text, ""};
       }
+      if (cell.text.find('\r') != std::string::npos) {
+        return RowProblem{"carriage return inside an unquoted cell",
+                          "column " + std::to_string(cells->size() + 1), cell.text,
+                          "lines that end in LF or CR LF"};
+      }
       at = comma;
     }
     cells->push_back(std::move(cell));
@@ -171,6 +176,10 @@ class CsvReader final : public RecordReader {
     }
     if (const auto problem = SplitCells(text_, &cells_)) {
       return lines_.Problem(*problem);
+    }
+    if (cells_.size() == 1 && cells_[0].text.find_first_of(";\t") != std::string::npos) {
+      return lines_.Problem(
+          {"header row has one column", "column 1", cells_[0].text, "columns separated by commas"});
     }
     std::unordered_set<std::string> seen;
     for (size_t c = 0; c < cells_.size(); ++c) {
