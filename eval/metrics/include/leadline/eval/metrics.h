@@ -122,7 +122,8 @@ Result<std::vector<Measure>> ParseMeasures(std::span<const std::string> names);
 std::vector<Measure> OfficialMeasures();
 
 enum class TrecRules : uint8_t {
-  kTrec9,   ///< 9.0.8 and pytrec_eval: scores compared as 32-bit floats
+  kTrec9,   ///< 9.0.8 and pytrec_eval: scores compared as 32-bit floats; recall levels of iprec and
+            ///< 11pt_avg rounded otherwise (docs/measures.md)
   kTrec10,  ///< 10.0: scores compared as doubles; `#` starts a comment line in files
 };
 
