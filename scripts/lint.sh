@@ -155,6 +155,16 @@ for f in $(files '*.sh' .ci/run | grep -v '^scripts/\(install_packages\|lint\).s
   ! grep -q 'apt-get install' "$f" || fail "$f: installs packages past the list (packages)"
 done
 
+# 8. Every text that the shipped model was trained on stands in its licence: the name before the first
+#    of ":,(" in the table of the distillation's page.
+sources=$(sed -n '/^| Source | Texts | Licence |$/,/^$/p' text/embedder/distil/README.md |
+  sed -nE '1,2d; s/`//g; s/^\| (New: )?([^:,(|]*[^:,(| ]).*/\2/p')
+[ -n "$sources" ] || fail "text/embedder/distil/README.md: no table of sources (model-licence)"
+echo "$sources" | while read -r name; do
+  grep -qiF "| $name" text/embedder/model/LICENSE.md ||
+    fail "text/embedder/model/LICENSE.md: does not name $name (model-licence)"
+done
+
 if [ -s "$failures" ]; then
   echo "lint: $(wc -l < "$failures") problems" >&2
   exit 1

@@ -152,7 +152,7 @@ Status BatchSource::OpenNextFile() {
 }
 
 Result<bool> BatchSource::ReadSlice() {
-  const std::string& path = options_.paths[next_path_ - 1];
+  const std::string place = reader_->path() + " " + std::string(reader_->row_unit());
   std::vector<eval::InputRecord> records;
   size_t bytes = 0;
   bool more = true;
@@ -174,7 +174,7 @@ Result<bool> BatchSource::ReadSlice() {
     records.push_back(std::move(record));
   }
   Executor* const executor = pool_ == nullptr ? Executor::Inline() : pool_.get();
-  for (PreparedRow& row : preparer_.Prepare(path, std::move(records), executor)) {
+  for (PreparedRow& row : preparer_.Prepare(place, std::move(records), executor)) {
     pending_.push_back(std::move(row));
   }
   if (bad.ok()) {
@@ -184,7 +184,7 @@ Result<bool> BatchSource::ReadSlice() {
     return bad;
   }
   PreparedRow& row = pending_.emplace_back();
-  row.where = path;
+  row.where = reader_->path();
   row.error = std::move(bad);
   return true;
 }

@@ -63,12 +63,12 @@ Result<RecordPreparer> RecordPreparer::Create(const CollectionOptions& options,
   return preparer;
 }
 
-std::vector<PreparedRow> RecordPreparer::Prepare(const std::string& file,
+std::vector<PreparedRow> RecordPreparer::Prepare(const std::string& place,
                                                  std::vector<eval::InputRecord> rows,
                                                  Executor* executor) const {
   std::vector<PreparedRow> prepared(rows.size());
   ParallelFor(executor, rows.size(), [&](size_t i) {
-    prepared[i].where = file + " row " + std::to_string(rows[i].row);
+    prepared[i].where = place + " " + std::to_string(rows[i].row);
     if (chunking_.unit != Chunking::Unit::kNone && NeedsEmbedding(rows[i])) {
       prepared[i].document = rows[i].id;
     }

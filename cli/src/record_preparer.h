@@ -16,7 +16,7 @@ namespace leadline::cli {
 
 /// One row of an input file, ready to be written: several records where it was chunked.
 struct PreparedRow {
-  std::string where;     ///< "FILE row N", for messages
+  std::string where;     ///< "FILE line N" or "FILE row N", for messages
   std::string document;  ///< id of the row where it was cut into chunks, else empty
   std::vector<Record> records;
   Status error;  ///< why the row cannot be written; then `records` is empty
@@ -38,8 +38,9 @@ class RecordPreparer {
                                        std::shared_ptr<const Embedder> embedder,
                                        const Chunking& chunking);
 
-  /// Prepares rows of `file` on `executor`, keeping their order.
-  std::vector<PreparedRow> Prepare(const std::string& file, std::vector<eval::InputRecord> rows,
+  /// Prepares rows on `executor`, keeping their order. `place` is what their numbers count, "FILE
+  /// line" or "FILE row".
+  std::vector<PreparedRow> Prepare(const std::string& place, std::vector<eval::InputRecord> rows,
                                    Executor* executor) const;
 
  private:

@@ -112,6 +112,13 @@ TEST_F(Ingest, BadRowStopsWithItsLineAndKeepsWhatCameBefore) {
   }
 }
 
+TEST_F(Ingest, BadRowOfABeirFolderNamesTheFileWithin) {
+  WriteFile(dir_.file("corpus.jsonl"), JsonlRow("a", {1, 2, 3}) + "\n" + JsonlRow("b", {1, 2}));
+  const ProgramOutput result = Leadline({"ingest", db_, "c", dir_.file("")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("corpus.jsonl line 3: wrong vector size"));
+}
+
 TEST_F(Ingest, NumbersRowsOfVectorFilesFromTheOffsetOnAcrossFiles) {
   WriteFile(dir_.file("a.fvecs"), FvecsBytes({{1, 0, 0}, {2, 0, 0}}));
   WriteFile(dir_.file("b.fvecs"), FvecsBytes({{3, 0, 0}}));

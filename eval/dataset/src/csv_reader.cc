@@ -50,6 +50,11 @@ std::optional<RowProblem> SplitCells(std::string_view record, std::vector<Cell>*
         return RowProblem{"quote inside an unquoted cell",
                           "column " + std::to_string(cells->size() + 1), cell.text, ""};
       }
+      if (cell.text.find('\r') != std::string::npos) {
+        return RowProblem{"carriage return inside an unquoted cell",
+                          "column " + std::to_string(cells->size() + 1), cell.text,
+                          "lines that end in LF or CR LF"};
+      }
       at = comma;
     }
     cells->push_back(std::move(cell));
@@ -172,6 +177,10 @@ class CsvReader final : public RecordReader {
     if (const auto problem = SplitCells(text_, &cells_)) {
       return lines_.Problem(*problem);
     }
+    if (cells_.size() == 1 && cells_[0].text.find_first_of(";\t") != std::string::npos) {
+      return lines_.Problem(
+          {"header row has one column", "column 1", cells_[0].text, "columns separated by commas"});
+    }
     std::unordered_set<std::string> seen;
     for (size_t c = 0; c < cells_.size(); ++c) {
       const std::string& name = cells_[c].text;
@@ -189,6 +198,10 @@ class CsvReader final : public RecordReader {
     }
     return {};
   }
+
+  [[nodiscard]] const std::string& path() const override { return lines_.file().path(); }
+
+  [[nodiscard]] std::string_view row_unit() const override { return "line"; }
 
   [[nodiscard]] uint64_t bytes_read() const override { return lines_.file().position(); }
 

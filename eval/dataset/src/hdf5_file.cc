@@ -88,22 +88,64 @@ Status Bad(std::string_view what, const std::string& path, std::string_view fiel
   return InvalidFieldError(std::string(what) + ": file=" + path, field, value, limit);
 }
 
+std::string LibraryName() {
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return "what HDF5 " + std::to_string(major) + "." + std::to_string(minor) + "." +
+         std::to_string(release) + " reads";
+}
+
+herr_t KeepDescription(unsigned /*n*/, const H5E_error2_t* error, void* text) {
+  if (error->desc != nullptr) {
+    *static_cast<std::string*>(text) = error->desc;
+  }
+  return 1;  // the first is enough
+}
+
+/// What the library says of the call that failed last: where it noticed, not where it gave up. Its
+/// next call forgets it.
+std::string LibraryReason() {
+  std::string reason;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, KeepDescription, &reason);
+  return reason.empty() ? "unknown" : Shorten(reason);
+}
+
 Result<Handle> OpenFile(const std::string& path) {
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   // Read-only file systems know no locks.
   H5Pset_file_locking(access.get(), false, true);
   Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   if (!file.ok()) {
-    return Bad("not a readable HDF5 file", path, "path", path, "HDF5");
+    const std::string reason = LibraryReason();
+    return Bad("not a readable HDF5 file", path, "reason", reason, LibraryName());
   }
   return file;
 }
 
-bool HasOwnDataset(const Handle& file, const std::string& name) {
+bool HasEntry(const Handle& file, const std::string& name) {
+  return H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
+/// Opens a dataset that is stored in the file itself.
+Result<Handle> OpenDataset(const Handle& file, const std::string& path, const std::string& name) {
+  if (!HasEntry(file, name)) {
+    return Bad("dataset missing", path, "dataset", name, "a dataset of the root group");
+  }
   H5L_info_t info;
-  return H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) > 0 &&
-         H5Lget_info(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 &&
-         info.type == H5L_TYPE_HARD;
+  if (H5Lget_info(file.get(), name.c_str(), &info, H5P_DEFAULT) >= 0 &&
+      info.type != H5L_TYPE_HARD) {
+    return Bad("dataset is a link, and links are not followed", path, "dataset", name,
+               "a dataset of the root group");
+  }
+  Handle dataset(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!dataset.ok()) {
+    const std::string reason = LibraryReason();
+    return Bad("dataset is there and cannot be read", path, "dataset", name + " reason=" + reason,
+               LibraryName());
+  }
+  return dataset;
 }
 
 struct Element {
@@ -170,11 +212,13 @@ Status CheckFilters(const Handle& plist, const std::string& path) {
   for (int i = 0; i < filters; ++i) {
     unsigned flags = 0;
     size_t values = 0;
+    char name[32] = "";
     const H5Z_filter_t filter = H5Pget_filter2(plist.get(), static_cast<unsigned>(i), &flags,
-                                               &values, nullptr, 0, nullptr, nullptr);
+                                               &values, nullptr, sizeof name, name, nullptr);
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE &&
         filter != H5Z_FILTER_FLETCHER32) {
-      return Bad("filter not supported", path, "filter", std::to_string(filter),
+      return Bad("filter not supported", path, "filter",
+                 std::to_string(filter) + " " + Shorten({name, strnlen(name, sizeof name)}),
                  "deflate, shuffle, fletcher32");
     }
   }
@@ -219,17 +263,13 @@ class Hdf5Rows final : public VectorSource {
   Status Open(const std::string& name, uint64_t file_size) {
     const LibraryLock lock;
     LEADLINE_ASSIGN_OR_RETURN(file_, OpenFile(path_));
-    if (HasOwnDataset(file_, name)) {
-      dataset_ = Handle(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
-    }
-    if (!dataset_.ok()) {
-      return Bad("dataset missing", path_, "dataset", name, "a dataset of the root group");
-    }
+    LEADLINE_ASSIGN_OR_RETURN(dataset_, OpenDataset(file_, path_, name));
     space_ = Handle(H5Dget_space(dataset_.get()), H5Sclose);
     hsize_t shape[2] = {0, 0};
-    if (H5Sget_simple_extent_ndims(space_.get()) != 2 ||
-        H5Sget_simple_extent_dims(space_.get(), shape, nullptr) != 2) {
-      return Bad("wrong number of dimensions", path_, "dataset", name, "2");
+    const int dimensions = H5Sget_simple_extent_ndims(space_.get());
+    if (dimensions != 2 || H5Sget_simple_extent_dims(space_.get(), shape, nullptr) != 2) {
+      return Bad("wrong number of dimensions", path_, "dimensions of " + name,
+                 std::to_string(dimensions), "2");
     }
     if (shape[1] < 1 || shape[1] > kMaxDim) {
       return Bad("dimension out of range", path_, "dim", std::to_string(shape[1]),
@@ -288,7 +328,8 @@ class Hdf5Rows final : public VectorSource {
         H5Sselect_hyperslab(space_.get(), H5S_SELECT_SET, start, nullptr, count, nullptr) < 0 ||
         H5Dread(dataset_.get(), element_.memory, memory.get(), space_.get(), H5P_DEFAULT,
                 block_.data()) < 0) {
-      return RowError({"HDF5 library cannot read the rows", "rows", std::to_string(count[0]), ""},
+      return RowError({"HDF5 library cannot read the rows", "rows",
+                       std::to_string(count[0]) + " reason=" + LibraryReason(), ""},
                       path_, "row", number_ + 1);
     }
     block_begin_ = number_;
@@ -353,7 +394,7 @@ Result<bool> HasHdf5Dataset(FileSystem* fs, const std::string& path, const std::
   LEADLINE_RETURN_IF_ERROR(ExpectRegularFile(fs, path));
   const LibraryLock lock;
   LEADLINE_ASSIGN_OR_RETURN(const Handle file, OpenFile(path));
-  return HasOwnDataset(file, dataset);
+  return HasEntry(file, dataset);
 }
 
 Result<std::string> ReadHdf5Distance(FileSystem* fs, const std::string& path) {

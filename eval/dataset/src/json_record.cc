@@ -15,6 +15,8 @@
 namespace leadline::eval {
 namespace {
 
+constexpr const char* kOneObject = "one JSON object a line";
+
 using nlohmann::json;
 
 /// Builds a record while the parser walks the line: vectors go straight to floats, payload values
@@ -166,8 +168,9 @@ class RecordSax final : public nlohmann::json_sax<json> {
   bool parse_error(size_t position, const std::string& /*token*/,
                    const json::exception& error) override {
     // 406: a number beyond the range of a double.
-    return Fail(error.id == 406 ? "number out of range" : "malformed JSON", "",
-                "byte " + std::to_string(position), "");
+    const bool range = error.id == 406;
+    return Fail(range ? "number out of range" : "malformed JSON", "",
+                "byte " + std::to_string(position), range ? "a double" : kOneObject);
   }
 
  private:
@@ -391,10 +394,10 @@ std::optional<RowProblem> ParseJsonRecord(std::string_view line, InputRecord* re
   RecordSax sax(record);
   try {
     if (!json::sax_parse(line.begin(), line.end(), &sax)) {
-      return sax.problem() ? sax.problem() : RowProblem{"malformed JSON", "", "", ""};
+      return sax.problem() ? sax.problem() : RowProblem{"malformed JSON", "", "", kOneObject};
     }
   } catch (const std::exception& e) {
-    return RowProblem{"malformed JSON", "", e.what(), ""};
+    return RowProblem{"malformed JSON", "", e.what(), kOneObject};
   }
   sax.Finish();
   return std::nullopt;

@@ -11,6 +11,10 @@ class JsonlReader final : public RecordReader {
   JsonlReader(LineReader lines, bool require_id, const RecordReaderOptions& options)
       : RecordReader(options.on_error), lines_(std::move(lines)), require_id_(require_id) {}
 
+  [[nodiscard]] const std::string& path() const override { return lines_.file().path(); }
+
+  [[nodiscard]] std::string_view row_unit() const override { return "line"; }
+
   [[nodiscard]] uint64_t bytes_read() const override { return lines_.file().position(); }
 
   [[nodiscard]] uint64_t bytes_total() const override { return lines_.file().size(); }

@@ -144,6 +144,11 @@ class DataLines {
     return RowError(problem, lines_.file().path(), "line", lines_.line_number());
   }
 
+  [[nodiscard]] const std::string& path() const { return lines_.file().path(); }
+
+  /// Of the last line; wraps in files that no reader keeps.
+  [[nodiscard]] uint32_t number() const { return static_cast<uint32_t>(lines_.line_number()); }
+
  private:
   LineReader lines_;
   const TrecRules rules_;
@@ -191,6 +196,7 @@ uint64_t MemoryOf(std::string_view query, std::string_view doc) {
 
 Result<Qrels> ParseQrels(DataLines* lines, KeptInput* kept) {
   Qrels qrels;
+  qrels.file = lines->path();
   QueryIndex<JudgedQuery> index(&qrels.queries);
   std::optional<QrelsLayout> layout;
   while (true) {
@@ -218,7 +224,8 @@ Result<Qrels> ParseQrels(DataLines* lines, KeptInput* kept) {
     }
     LEADLINE_RETURN_IF_ERROR(
         kept->AddRow(MemoryOf<JudgedQuery, JudgedDoc>(columns->query, columns->doc)));
-    index.Get(columns->query)->docs.push_back({std::string(columns->doc), *relevance});
+    index.Get(columns->query)
+        ->docs.push_back({std::string(columns->doc), *relevance, lines->number()});
   }
 }
 
@@ -265,6 +272,7 @@ Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rul
   DataLines lines(std::move(reader), rules);
   KeptInput kept(path, limits);
   RankedRun run;
+  run.file = path;
   QueryIndex<RankedQuery> index(&run.queries);
   std::string_view line;
   std::string_view tag;
@@ -284,7 +292,7 @@ Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rul
                             std::string(c[4].substr(0, 64)), "a finite double"});
     }
     LEADLINE_RETURN_IF_ERROR(kept.AddRow(MemoryOf<RankedQuery, ScoredDoc>(c[0], c[2])));
-    index.Get(c[0])->docs.push_back({std::string(c[2]), *score});
+    index.Get(c[0])->docs.push_back({std::string(c[2]), *score, lines.number()});
     if (tag != c[5]) {
       run.tag = std::string(c[5]);
     }

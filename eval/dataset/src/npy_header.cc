@@ -31,7 +31,7 @@ Result<ElementType> ParseType(std::string_view descr) {
       return known.type;
     }
   }
-  return Bad("descr", descr, "'<' with f2, f4, f8, i4 or i8; i1; u1");
+  return Bad("descr", descr, "little-endian <f2, <f4, <f8, <i4, <i8; i1; u1");
 }
 
 /// Walks the Python dictionary literal that numpy writes, and nothing more general.
@@ -127,7 +127,7 @@ class DictParser {
   Status COrder() {
     Skip();
     if (!text_.substr(at_).starts_with("False")) {
-      return Bad("fortran_order", text_.substr(at_, 4), "False");
+      return Bad("fortran_order", text_.substr(at_, 4), "False, rows one after the other");
     }
     at_ += 5;
     return {};

@@ -1,7 +1,7 @@
 #include "leadline/eval/query_reader.h"
 
 #include <optional>
-#include <unordered_set>
+#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 
@@ -67,14 +67,10 @@ Result<std::unique_ptr<RecordReader>> OpenRows(FileSystem* fs, const std::string
   return OpenRecords(fs, path, format, records);
 }
 
-/// What a query takes in memory, its second copy of the id included.
+/// What a query takes in memory, its second copy of the id and its row included.
 uint64_t MemoryOf(const InputQuery& query) {
-  return sizeof(InputQuery) + sizeof(std::string) + 2 * query.id.size() + query.text.size() +
-         query.filter.size() + query.vector.size() * sizeof(float);
-}
-
-bool IsText(FileFormat format) {
-  return format == FileFormat::kJsonl || format == FileFormat::kBeir || format == FileFormat::kCsv;
+  return sizeof(InputQuery) + sizeof(std::string) + sizeof(uint64_t) + 2 * query.id.size() +
+         query.text.size() + query.filter.size() + query.vector.size() * sizeof(float);
 }
 
 }  // namespace
@@ -86,9 +82,10 @@ Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& p
   }
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader,
                             OpenRows(fs, path, format, options));
+  const std::string unit(reader->row_unit());
   std::vector<InputQuery> queries;
-  std::unordered_set<std::string> ids;
-  KeptInput kept(path, options.limits);
+  std::unordered_map<std::string, uint64_t> rows;  // by id
+  KeptInput kept(reader->path(), options.limits);
   while (queries.size() < options.max_queries) {
     InputRecord record;
     LEADLINE_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
@@ -98,11 +95,15 @@ Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& p
     InputQuery query;
     const uint64_t row = record.row;
     auto problem = FillQuery(std::move(record), options.id_offset + queries.size(), &query);
-    if (!problem && !ids.insert(query.id).second) {
-      problem = RowProblem{"query given twice", "id", query.id, "once"};
+    if (!problem) {
+      const auto [first, added] = rows.try_emplace(query.id, row);
+      if (!added) {
+        problem = RowProblem{"query given twice", "id", query.id,
+                             "once, first on " + unit + " " + std::to_string(first->second)};
+      }
     }
     if (problem) {
-      return RowError(*problem, path, IsText(format) ? "line" : "row", row);
+      return RowError(*problem, reader->path(), unit, row);
     }
     LEADLINE_RETURN_IF_ERROR(kept.AddRow(MemoryOf(query)));
     queries.push_back(std::move(query));

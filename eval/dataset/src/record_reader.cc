@@ -13,6 +13,10 @@ class VectorRecordReader final : public RecordReader {
 
   [[nodiscard]] uint64_t size_hint() const override { return source_->rows(); }
 
+  [[nodiscard]] const std::string& path() const override { return source_->path(); }
+
+  [[nodiscard]] std::string_view row_unit() const override { return "row"; }
+
   [[nodiscard]] uint64_t bytes_read() const override { return source_->bytes_read(); }
 
   [[nodiscard]] uint64_t bytes_total() const override { return source_->bytes_total(); }

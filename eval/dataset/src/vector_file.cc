@@ -42,20 +42,20 @@ class VectorFile final : public VectorSource {
     ++number_;
     const size_t wanted = layout_.row_bytes();
     LEADLINE_ASSIGN_OR_RETURN(std::string_view bytes, file_->Peek(wanted));
-    if (bytes.size() < wanted) {
-      return RowError({"file ends inside a row", "row bytes", std::to_string(bytes.size()),
-                       std::to_string(wanted)},
-                      file_->path(), "row", number_);
-    }
-    if (layout_.prefixed) {
+    if (layout_.prefixed && bytes.size() >= kRowPrefixBytes) {
       const auto dim = static_cast<int32_t>(DecodeFixed32(bytes.data()));
       if (dim < 0 || static_cast<size_t>(dim) != layout_.dim) {
         return RowError({"dimension differs from the first row's", "dim", std::to_string(dim),
                          std::to_string(layout_.dim)},
                         file_->path(), "row", number_);
       }
-      bytes.remove_prefix(kRowPrefixBytes);
     }
+    if (bytes.size() < wanted) {
+      return RowError({"file ends inside a row", "row bytes", std::to_string(bytes.size()),
+                       std::to_string(wanted)},
+                      file_->path(), "row", number_);
+    }
+    bytes.remove_prefix(layout_.prefixed ? kRowPrefixBytes : 0);
     *row = {layout_.type, layout_.dim, bytes.data(), number_};
     pending_ = wanted;
     return true;
@@ -147,7 +147,7 @@ Result<Layout> ReadNpyLayout(InputFile* file) {
     return std::move(header).status().WithContext("file=" + file->path());
   }
   if (header->shape.size() != 2) {
-    return InvalidFieldError("wrong number of dimensions: file=" + file->path(), "shape",
+    return InvalidFieldError("wrong number of dimensions: file=" + file->path(), "dimensions",
                              std::to_string(header->shape.size()), "2");
   }
   file->Consume(*offset);

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -105,8 +106,10 @@ Status ToFloats(const RawRow& row, const std::string& path, std::vector<float>* 
   for (size_t i = 0; i < row.dim; ++i) {
     const double value = LoadNumber(row, i);
     if (!(std::abs(value) <= std::numeric_limits<float>::max())) {
+      char shown[32];
+      std::snprintf(shown, sizeof shown, "%.9g", value);
       return RowError({"number not finite as a 32-bit float", "vector[" + std::to_string(i) + "]",
-                       std::to_string(value), "finite"},
+                       shown, "finite"},
                       path, "row", row.number);
     }
     (*out)[i] = static_cast<float>(value);

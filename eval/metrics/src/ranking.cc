@@ -11,9 +11,16 @@
 namespace leadline::eval {
 namespace {
 
-Status DuplicateDocument(std::string_view where, const std::string& query, const std::string& doc) {
-  return InvalidArgumentError("document occurs twice in " + std::string(where) +
-                              ": query=" + query + " document=" + doc);
+/// `first` and `again` have one id.
+template <typename Doc>
+Status DuplicateDocument(std::string_view where, const std::string& file, const std::string& query,
+                         const Doc& first, const Doc& again) {
+  std::string message = "document occurs twice in " + std::string(where) + ": ";
+  if (!file.empty()) {
+    message += "file=" + file + " line=" + std::to_string(again.line) +
+               " first_line=" + std::to_string(first.line) + " ";
+  }
+  return InvalidArgumentError(message + "query=" + query + " document=" + again.id);
 }
 
 /// The score as the rules compare it. Conversion of a double beyond float's range is undefined in
@@ -92,8 +99,9 @@ Status RankingBuilder::SortRun(const RankedQuery& run) {
     if (std::isnan(doc.score)) {
       return InvalidArgumentError("score is not a number: query=" + run.id + " document=" + doc.id);
     }
-    if (run_docs_.Insert(doc.id, i) != DocTable::kAbsent) {
-      return DuplicateDocument("the run", run.id, doc.id);
+    const uint32_t first = run_docs_.Insert(doc.id, i);
+    if (first != DocTable::kAbsent) {
+      return DuplicateDocument("the run", run_file_, run.id, run.docs[first], doc);
     }
     order_.push_back({ComparedScore(doc.score, options_.rules), i});
   }
@@ -118,8 +126,9 @@ Status RankingBuilder::ApplyJudgments(const RankedQuery* run, const JudgedQuery&
   judged_docs_.Reset(judged.docs.size());
   for (uint32_t i = 0; i < judged.docs.size(); ++i) {
     const JudgedDoc& doc = judged.docs[i];
-    if (judged_docs_.Insert(doc.id, i) != DocTable::kAbsent) {
-      return DuplicateDocument("the judgments", judged.id, doc.id);
+    const uint32_t first = judged_docs_.Insert(doc.id, i);
+    if (first != DocTable::kAbsent) {
+      return DuplicateDocument("the judgments", qrels_file_, judged.id, judged.docs[first], doc);
     }
     if (doc.relevance >= options_.relevance_level) {
       ++ranking_.num_relevant;

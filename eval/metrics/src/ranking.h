@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "leadline/core/status.h"
@@ -62,7 +64,9 @@ class DocTable {
 /// Builds rankings; keeps its buffers between queries. Thread-compatible.
 class RankingBuilder {
  public:
-  explicit RankingBuilder(const ScoreOptions& options) : options_(options) {}
+  /// The files are named in messages; empty where there are none.
+  RankingBuilder(const ScoreOptions& options, std::string run_file, std::string qrels_file)
+      : options_(options), run_file_(std::move(run_file)), qrels_file_(std::move(qrels_file)) {}
 
   /// `run` may be null: nothing returned. The result lives until the next call.
   /// Errors: kInvalidArgument for a document that occurs twice, a NaN score.
@@ -79,6 +83,8 @@ class RankingBuilder {
   void FillRanking();
 
   const ScoreOptions options_;
+  const std::string run_file_;
+  const std::string qrels_file_;
   Ranking ranking_;
   std::vector<Entry> order_;
   std::vector<int32_t> doc_relevance_;  // by position in the run

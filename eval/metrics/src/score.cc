@@ -76,8 +76,9 @@ Result<std::vector<const Query*>> SortById(const std::vector<Query>& queries,
 /// Evaluates query after query and gathers the report.
 class Scorer {
  public:
-  Scorer(std::span<const Measure> measures, const ScoreOptions& options)
-      : options_(options), builder_(options), sums_(measures.size()) {
+  Scorer(std::span<const Measure> measures, const ScoreOptions& options, const RankedRun& run,
+         const Qrels& qrels)
+      : options_(options), builder_(options, run.file, qrels.file), sums_(measures.size()) {
     report_.measures.assign(measures.begin(), measures.end());
   }
 
@@ -162,7 +163,7 @@ Result<ScoreReport> Score(const RankedRun& run, const Qrels& qrels,
                             SortById(run.queries, "the run"));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<const JudgedQuery*> judged,
                             SortById(qrels.queries, "the judgments"));
-  Scorer scorer(measures, options);
+  Scorer scorer(measures, options, run, qrels);
   ScoreCounts& counts = scorer.counts();
   counts.queries_judged = judged.size();
   counts.queries_returned = returned.size();

@@ -1,8 +1,8 @@
 #pragma once
 
 /// Bytes of the segment file's header and section table; storage/FORMAT.md is the reference and a
-/// test compares its worked example with what the writer produces. Change both, the version table
-/// and the golden files together.
+/// test compares its worked example with what the writer produces. Change both and the version
+/// table together.
 
 #include <cstddef>
 #include <cstdint>

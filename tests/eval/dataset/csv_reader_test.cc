@@ -94,6 +94,16 @@ TEST_F(CsvReader, BadHeadersAreRefusedOnOpening) {
   }
 }
 
+TEST_F(CsvReader, OtherSeparatorsAndLineEndsAreNamed) {
+  for (const char* other : {"id;vector\na;1 2\n", "id\tvector\na\t1 2\n"}) {
+    EXPECT_THAT(Read(other).fatal,
+                StatusIs(StatusCode::kInvalidArgument, "limit=columns separated by commas"));
+  }
+  // Old Mac line ends would make the whole file a header.
+  EXPECT_THAT(Read("id,vector\ra,1 2\r").fatal,
+              StatusIs(StatusCode::kInvalidArgument, "carriage return"));
+}
+
 TEST_F(CsvReader, SurvivesEveryTruncationAndFlippedBit) {
   const std::string contents = "id,t,vector\na,\"x \"\"y\"\"\n\",\"[1,2]\"\nb,\xc3\xa9,3 4\n";
   ExpectSurvivesDamage(contents, 1, [&](const std::string& damaged) {

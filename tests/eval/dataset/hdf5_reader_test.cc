@@ -27,6 +27,7 @@ struct Storage {
   bool shuffle = false;
   bool fletcher32 = false;
   bool compact = false;
+  bool nbit = false;
   std::string external;  // path of the raw data
   std::string virtual_source;
 };
@@ -83,6 +84,9 @@ class Hdf5Writer {
     }
     if (storage.fletcher32) {
       H5Pset_fletcher32(plist);
+    }
+    if (storage.nbit) {
+      H5Pset_nbit(plist);
     }
     if (!storage.external.empty()) {
       H5Pset_external(plist, storage.external.c_str(), 0, H5F_UNLIMITED);
@@ -263,8 +267,51 @@ TEST_F(Hdf5Reader, DataKeptElsewhereIsRefused) {
                                           "train", H5P_DEFAULT, H5P_DEFAULT),
                 0);
     }
-    EXPECT_THAT(ReadAll(path).fatal, StatusIs(StatusCode::kInvalidArgument, "dataset missing"));
+    EXPECT_THAT(ReadAll(path).fatal,
+                StatusIs(StatusCode::kInvalidArgument, "links are not followed"));
   }
+}
+
+TEST_F(Hdf5Reader, WhatIsThereAndCannotBeReadIsNotCalledMissing) {
+  EXPECT_THAT(ReadAll(Write("a.hdf5", {4, 4}, Sequence(16)), FileFormat::kHdf5,
+                      {.id_offset = 0, .on_error = {}, .hdf5_dataset = "base"})
+                  .fatal,
+              StatusIs(StatusCode::kInvalidArgument, "dataset missing"));
+
+  // The layout message of a version that this library does not know, as newer ones write.
+  Storage chunked;
+  chunked.chunk = {2, 4};
+  std::string contents = BytesOf(Write("a.hdf5", {4, 4}, Sequence(16), chunked));
+  const std::string dimensions("\x02\0\0\0\x04\0\0\0\x04\0\0\0", 12);
+  const size_t at = contents.find(dimensions);
+  ASSERT_NE(at, std::string::npos);
+  const size_t version = at - 11;  // before it class, number of dimensions, address
+  ASSERT_EQ(contents[version], 3);
+  contents[version] = 9;
+  EXPECT_THAT(ReadAll(files_.Write("a.hdf5", contents), FileFormat::kHdf5).fatal,
+              StatusIs(StatusCode::kInvalidArgument,
+                       "there and cannot be read: file=" + files_.path("a.hdf5") +
+                           ": field=dataset value=train reason=bad version number for layout "
+                           "message"));
+
+  const std::string group = files_.path("g.hdf5");
+  {
+    const Hdf5Writer writer(group);
+    H5Gclose(H5Gcreate2(writer.id(), "train", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  }
+  EXPECT_THAT(ReadAll(group).fatal, StatusIs(StatusCode::kInvalidArgument, "reason=not a dataset"));
+  EXPECT_THAT(ReadAll(files_.Write("c.hdf5", contents.substr(0, contents.size() / 2))).fatal,
+              StatusIs(StatusCode::kInvalidArgument, "field=reason value=truncated file"));
+}
+
+TEST_F(Hdf5Reader, FilterOutsideTheSubsetIsNamed) {
+  Storage packed;
+  packed.chunk = {2, 4};
+  packed.nbit = true;
+  EXPECT_THAT(ReadAll(Write("n.hdf5", {4, 4}, Sequence(16), packed)).fatal,
+              StatusIs(StatusCode::kInvalidArgument, "filter not supported"));
+  EXPECT_THAT(ReadAll(files_.path("n.hdf5")).fatal,
+              StatusIs(StatusCode::kInvalidArgument, "field=filter value=5 nbit"));
 }
 
 TEST_F(Hdf5Reader, ShapesAndTypesOutsideTheSubsetAreRefused) {

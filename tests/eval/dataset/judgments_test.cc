@@ -83,6 +83,24 @@ TEST_F(Judgments, BadResultsNameTheirLine) {
   }
 }
 
+TEST_F(Judgments, DocumentGivenTwiceNamesFileAndBothLines) {
+  const std::vector<Measure> measures = OfficialMeasures();
+  ASSERT_OK_AND_ASSIGN(const Qrels qrels, ReadJudgments("1 0 a 1\n1 0 b 1\n"));
+  ASSERT_OK_AND_ASSIGN(const RankedRun run, ReadResults("1 Q0 a 1 2 t\n"));
+  ASSERT_OK_AND_ASSIGN(
+      const Qrels judged_twice,
+      ReadQrels(FileSystem::Posix(), files_.Write("q2", "1 0 a 1\n\n2 0 a 1\n1 0 a 1\n"),
+                TrecRules::kTrec10));
+  EXPECT_THAT(Score(run, judged_twice, measures, {}),
+              StatusIs(StatusCode::kInvalidArgument,
+                       "file=" + files_.path("q2") + " line=4 first_line=1 query=1 document=a"));
+  ASSERT_OK_AND_ASSIGN(const RankedRun returned_twice,
+                       ReadResults("1 Q0 b 1 2 t\n#\n1 Q0 a 2 1 t\n1 Q0 a 3 0 t\n"));
+  EXPECT_THAT(Score(returned_twice, qrels, measures, {}),
+              StatusIs(StatusCode::kInvalidArgument,
+                       "file=" + files_.path("run") + " line=4 first_line=3 query=1 document=a"));
+}
+
 TEST_F(Judgments, RowsAndBytesAreCapped) {
   ReadLimits two;
   two.rows = 2;

@@ -61,7 +61,16 @@ TEST_F(QueryReader, BadQueriesNameTheirLine) {
         << bad;
   }
   EXPECT_THAT(Read("q.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"a\",\"text\":\"y\"}\n"),
-              StatusIs(StatusCode::kInvalidArgument, "given twice"));
+              StatusIs(StatusCode::kInvalidArgument,
+                       "line=2 field=id value=a limit=once, first on "
+                       "line 1"));
+}
+
+TEST_F(QueryReader, BadQueryOfABeirFolderNamesItsFileAndLine) {
+  files_.Write("queries.jsonl", "{\"_id\":\"1\",\"text\":\"x\"}\n{\"_id\":\"2\"}\n");
+  EXPECT_THAT(
+      ReadQueries(FileSystem::Posix(), files_.folder(), FileFormat::kAuto, {}),
+      StatusIs(StatusCode::kInvalidArgument, "file=" + files_.path("queries.jsonl") + " line=2"));
 }
 
 TEST_F(QueryReader, RowsAndBytesAreCapped) {

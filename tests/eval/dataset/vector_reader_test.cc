@@ -194,6 +194,11 @@ TEST_F(VectorReader, BrokenRowBoundsEndTheFile) {
   EXPECT_TRUE(outcome.bad_rows.empty());
   EXPECT_THAT(outcome.fatal, StatusIs(StatusCode::kInvalidArgument, "row=2 field=dim value=3"));
 
+  // A shorter row is told as such, though the file ends before the bytes of the first row's width.
+  const std::string shorter = MakeVecs<float>({{1, 2}, {1}});
+  EXPECT_THAT(Read("v.fvecs", shorter).fatal,
+              StatusIs(StatusCode::kInvalidArgument, "row=2 field=dim value=1 limit=2"));
+
   const std::string whole = MakeVecs<float>({{1, 2}, {3, 4}});
   const ReadOutcome cut = Read("v.fvecs", whole.substr(0, whole.size() - 1));
   EXPECT_EQ(cut.records.size(), 1U);

@@ -1,5 +1,8 @@
+#include <set>
+
 #include <gtest/gtest.h>
 
+#include "leadline/core/file_system.h"
 #include "leadline/eval/metrics.h"
 #include "status_matchers.h"
 
@@ -52,6 +55,35 @@ TEST(ParseMeasures, EveryNameReadsBackAsItself) {
     ASSERT_OK_AND_ASSIGN(const std::vector<Measure> again, ParseMeasures(name));
     ASSERT_EQ(again.size(), 1U) << measure.name();
     EXPECT_EQ(again[0], measure) << measure.name();
+  }
+}
+
+/// The name as the page of measures writes it: a letter in the place of a number.
+std::string PageName(const Measure& measure) {
+  std::string name = measure.name();
+  if (measure.cutoff > 0 || measure.kind == MeasureKind::kInterpolatedPrecision ||
+      measure.kind == MeasureKind::kRPrecisionMultiple) {
+    name.resize(name.rfind('_') + 1);
+    name += measure.cutoff > 0 ? "k" : measure.kind == MeasureKind::kRPrecisionMultiple ? "m" : "x";
+  }
+  return name;
+}
+
+TEST(Measures, PageDefinesEach) {
+  ASSERT_OK_AND_ASSIGN(
+      const std::string page,
+      ReadFileToString(FileSystem::Posix(), LEADLINE_SOURCE_DIR "/docs/measures.md", 1 << 20));
+  const std::vector<std::string> all = {"all_trec", "recip_rank_cut", "judged"};
+  ASSERT_OK_AND_ASSIGN(const std::vector<Measure> measures, ParseMeasures(all));
+  std::set<std::string> names;
+  for (const Measure& measure : measures) {
+    names.insert(PageName(measure));
+  }
+  EXPECT_EQ(names.size(), 32U);
+  for (const std::string& name : names) {
+    const bool defined = page.find("\n| `" + name + "` |") != std::string::npos ||
+                         page.find("\n| `" + name + "`, ") != std::string::npos;
+    EXPECT_TRUE(defined) << name;
   }
 }
 

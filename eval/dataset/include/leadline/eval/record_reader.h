@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,11 @@ class RecordReader {
 
   /// Rows in the file, 0 where unknown before the end.
   [[nodiscard]] virtual uint64_t size_hint() const { return 0; }
+
+  /// The file that is read; of a BEIR folder, the one within.
+  [[nodiscard]] virtual const std::string& path() const = 0;
+  /// What `InputRecord::row` counts: "line" or "row".
+  [[nodiscard]] virtual std::string_view row_unit() const = 0;
 
   [[nodiscard]] virtual uint64_t bytes_read() const = 0;
   [[nodiscard]] virtual uint64_t bytes_total() const = 0;

@@ -27,6 +27,7 @@ namespace leadline::eval {
 struct JudgedDoc {
   std::string id;
   int32_t relevance = 0;  ///< grade; negative: in the pool, not judged
+  uint32_t line = 0;      ///< of `Qrels::file`; 0: none. For messages, as in ScoredDoc
 };
 
 struct JudgedQuery {
@@ -37,11 +38,13 @@ struct JudgedQuery {
 /// Judgments of a query set; query ids unique, any order.
 struct Qrels {
   std::vector<JudgedQuery> queries;
+  std::string file{};  ///< where they were read from; empty: nowhere. For messages
 };
 
 struct ScoredDoc {
   std::string id;
   double score = 0;  ///< higher is better; not NaN
+  uint32_t line = 0;
 };
 
 struct RankedQuery {
@@ -53,6 +56,7 @@ struct RankedQuery {
 struct RankedRun {
   std::string tag;  ///< the last column of a TREC run file
   std::vector<RankedQuery> queries;
+  std::string file{};  ///< as in Qrels
 };
 
 /// R = documents of the query with relevance >= the relevance level. k = `Measure::cutoff`.
@@ -118,7 +122,8 @@ Result<std::vector<Measure>> ParseMeasures(std::span<const std::string> names);
 std::vector<Measure> OfficialMeasures();
 
 enum class TrecRules : uint8_t {
-  kTrec9,   ///< 9.0.8 and pytrec_eval: scores compared as 32-bit floats
+  kTrec9,   ///< 9.0.8 and pytrec_eval: scores compared as 32-bit floats; recall levels of iprec and
+            ///< 11pt_avg rounded otherwise (docs/measures.md)
   kTrec10,  ///< 10.0: scores compared as doubles; `#` starts a comment line in files
 };
 
@@ -192,8 +197,8 @@ struct ScoreReport {
 
 /// Scores a run.
 ///
-/// Errors: kInvalidArgument for a query or document id that occurs twice, a NaN score, a relevance
-///         level below 1.
+/// Errors: kInvalidArgument for a query or document id that occurs twice (naming file and both
+///         lines where they are known), a NaN score, a relevance level below 1.
 /// Threads: reentrant. Cost: O(n log n) in documents returned, O(n) where already in rank order.
 Result<ScoreReport> Score(const RankedRun& run, const Qrels& qrels,
                           std::span<const Measure> measures, const ScoreOptions& options);
