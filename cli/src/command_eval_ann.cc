@@ -88,6 +88,9 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   if (stats.degraded) {
     console.Message("warning: the collection is degraded: some answers came from the store");
   }
+  for (const std::string& warning : AnnWarnings(points.front())) {
+    console.Message("warning: " + warning);
+  }
   if (!console.json()) {
     PrintAnnTable(points, console);
     return ExitCode::kDone;
@@ -99,6 +102,7 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   }
   object["k"] = args.k;
   object["queries"] = queries.size();
+  object["failed_queries"] = FailedQueriesJson(points.front().failed);
   object["threads"] = args.threads;
   object["warmup_queries"] = std::min(kWarmupQueries, queries.size());
   object["truth"] = args.truth;
@@ -140,7 +144,9 @@ Command EvalAnnCommand() {
       "eval ann", "Measure the recall of approximate search against exact search, and its cost",
       R"(Recall four ways: share of the exact ids; hits no farther than the last exact neighbour; the same
 with 1% slack; and the inverse of how much farther the hits are. Each as mean, 5th percentile and
-minimum over the queries. Fewer than k neighbours count as many as exist.
+minimum over the queries. Fewer than k neighbours count as many as exist. A
+query without a neighbour, and a text that cannot be embedded, is left out; a warning says how many,
+"n_used" and "n_total" beside the recall and "failed_queries" too.
 
 --json: {"points":[{"ef_search":32,"recall":{"id","tie","epsilon","inverse_ratio","id_p5","id_min",..},
 "qps":..,"latency_us":{"p50","p95","p99",..}}],..}.)",

@@ -295,8 +295,8 @@ CommandBody DeclareEvalRun(Arguments& arguments) {
 Command EvalRunCommand() {
   return {
       "eval run", "Run judged queries against one moment of a collection and score the answers",
-      R"(Every query sees the same snapshot while writers go on. Judged queries without results count as 0,
-queries without judgments are not run; both are counted. Intervals are 95% bootstrap intervals of
+      R"(Every query sees the same snapshot while writers go on. Judged queries without results, a text that
+cannot be embedded among them, count as 0; queries without judgments are not run; all are counted. Intervals are 95% bootstrap intervals of
 the mean; sums over queries (num_*) and geometric means (gm_*) have none. The same pins (snapshot,
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
 threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged

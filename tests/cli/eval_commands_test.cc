@@ -452,6 +452,73 @@ TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {
   EXPECT_THAT(number.err, HasSubstr("--doc-key"));
 }
 
+/// A BEIR folder with four queries, the second empty and the fourth without a known word, over a
+/// collection "docs" of two texts.
+class QueriesWithoutWords : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    db_ = dir_.file("db");
+    ASSERT_EQ(Leadline({"create", db_, "docs", "--embedder", "static"}).exit_code, 0);
+    WriteFile(dir_.file("corpus.jsonl"),
+              "{\"_id\":\"0\",\"title\":\"Cats\",\"text\":\"Cats sleep and purr.\"}\n"
+              "{\"_id\":\"1\",\"title\":\"Law\",\"text\":\"Courts rule, lawyers argue.\"}\n");
+    ASSERT_EQ(Leadline({"ingest", db_, "docs", dir_.file("corpus.jsonl")}).exit_code, 0);
+    WriteFile(dir_.file("queries.jsonl"),
+              "{\"_id\":\"cat\",\"text\":\"purring cat\"}\n{\"_id\":\"empty\",\"text\":\"\"}\n"
+              "{\"_id\":\"judge\",\"text\":\"judges\"}\n"
+              "{\"_id\":\"control\",\"text\":\"\\u0001\\u0002\"}\n");
+    std::filesystem::create_directory(dir_.file("qrels"));
+    WriteFile(dir_.file("qrels") + "/test.tsv",
+              "query-id\tcorpus-id\tscore\ncat\t0\t1\nempty\t0\t1\njudge\t1\t1\n"
+              "control\t1\t1\n");
+  }
+
+  TempDir dir_;
+  std::string db_;
+};
+
+TEST_F(QueriesWithoutWords, CountAsZeroInARunAndAreNamed) {
+  const ProgramOutput result = Leadline({"eval", "run", db_, "docs", "--queries", dir_.path(),
+                                         "--qrels", dir_.path(), "-m", "rr", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json run = result.OneJson();
+  EXPECT_EQ(run["counts"]["queries_failed"], 2);
+  EXPECT_EQ(run["counts"]["queries_missing"], 2);
+  EXPECT_EQ(run["failed_queries"][0]["query"], "empty");
+  EXPECT_NEAR(run["measures"]["recip_rank"]["value"].get<double>(), 2.0 / 4, 1e-9);
+  EXPECT_THAT(result.err, HasSubstr("2 queries could not be searched: empty, control"));
+}
+
+TEST_F(QueriesWithoutWords, AreLeftOutOfRecallAndNamed) {
+  // Row numbers of the exact neighbours: four queries of one neighbour each.
+  std::string truth;
+  for (const int32_t row : {0, 0, 1, 1}) {
+    const int32_t k = 1;
+    truth.append(reinterpret_cast<const char*>(&k), sizeof(k));
+    truth.append(reinterpret_cast<const char*>(&row), sizeof(row));
+  }
+  WriteFile(dir_.file("truth.ivecs"), truth);
+  for (const std::string& given : {std::string("exact"), dir_.file("truth.ivecs")}) {
+    const std::vector<std::string> words = {"eval",      "ann",     db_,   "docs", "--queries",
+                                            dir_.path(), "--truth", given, "-k",   "1"};
+    std::vector<std::string> as_json = words;
+    as_json.emplace_back("--json");
+    const ProgramOutput json = Leadline(as_json);
+    ASSERT_EQ(json.exit_code, 0) << json.err;
+    const Json ann = json.OneJson();
+    EXPECT_EQ(ann["points"][0]["recall"]["id"], 1);
+    EXPECT_EQ(ann["points"][0]["recall"]["n_used"], 2);
+    EXPECT_EQ(ann["points"][0]["recall"]["n_total"], 4);
+    EXPECT_EQ(ann["points"][0]["latency_us"]["n"], 2);
+    ASSERT_EQ(ann["failed_queries"].size(), 2U);
+    EXPECT_EQ(ann["failed_queries"][1]["query"], "control");
+    const ProgramOutput table = Leadline(words);
+    EXPECT_THAT(table.out, HasSubstr("2/4"));
+    EXPECT_THAT(table.err,
+                HasSubstr("2 queries could not be searched and are left out: empty, control"));
+  }
+}
+
 TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   const TempDir dir;
   WriteFile(dir.file("g.jsonl"),

@@ -174,18 +174,23 @@ Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
   comparing.exact_has_scores = truth.has_scores;
   std::vector<AnnRecall> recalls;
   recalls.reserve(run.queries.size());
+  AnnPoint point;
   for (size_t q = 0; q < run.queries.size(); ++q) {
-    LEADLINE_ASSIGN_OR_RETURN(
-        AnnRecall recall,
-        ComputeAnnRecall(HitsOf(truth.neighbours[q]), HitsOf(run.queries[q].hits), comparing));
+    const QueryOutcome& query = run.queries[q];
+    std::vector<AnnHit> exact = HitsOf(truth.neighbours[q]);
+    if (!query.error.empty()) {
+      point.failed.push_back({query.id, query.error});
+      exact.clear();
+    }
+    LEADLINE_ASSIGN_OR_RETURN(AnnRecall recall,
+                              ComputeAnnRecall(exact, HitsOf(query.hits), comparing));
     recalls.push_back(recall);
   }
-  AnnPoint point;
   point.setting = setting;
   point.recall = SummariseAnnRecall(recalls);
   point.latency = run.latency;
-  point.qps =
-      run.wall_seconds > 0 ? static_cast<double>(run.queries.size()) / run.wall_seconds : 0.0;
+  const auto searched = static_cast<double>(run.queries.size() - point.failed.size());
+  point.qps = run.wall_seconds > 0 ? searched / run.wall_seconds : 0.0;
   return point;
 }
 
