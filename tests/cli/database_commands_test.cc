@@ -344,6 +344,51 @@ TEST_F(DatabaseCommands, CheckSaysOkAndFindsDamage) {
   EXPECT_EQ(Count(), 100U);
 }
 
+TEST_F(DatabaseCommands, RepairSaysWhereItCutTheLog) {
+  // What a killed process leaves: the log holds the writes. A bit in the middle of it is flipped.
+  ASSERT_EQ(Leadline({"create", dir_.file("live"), "c", "--dim", "4", "--metric", "l2"}).exit_code,
+            0);
+  std::string rows;
+  for (int i = 0; i < 50'000; ++i) {
+    rows += "{\"id\":\"m" + std::to_string(i) + "\",\"vector\":[1,2,3,4]}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  RunningProgram writer(
+      {"ingest", dir_.file("live"), "c", dir_.file("many.jsonl"), "--batch", "100", "--json"});
+  std::string line;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(writer.ReadLine(&line));
+  }
+  writer.Signal(SIGKILL);
+  writer.Wait();
+  std::filesystem::path log;
+  for (const auto& file : std::filesystem::directory_iterator(dir_.file("live") + "/store")) {
+    if (file.path().extension() == ".log" && file.file_size() > 0) {
+      log = file.path();
+    }
+  }
+  ASSERT_FALSE(log.empty());
+  const uint64_t bytes = std::filesystem::file_size(log);
+  std::string damaged = ReadFile(log);
+  damaged[bytes / 2] = static_cast<char>(damaged[bytes / 2] ^ 1);
+  WriteFile(log, damaged);
+  EXPECT_EQ(Leadline({"repair", dir_.file("live")}).exit_code, 4) << "nothing is given up unasked";
+  const ProgramOutput repair = Leadline({"repair", dir_.file("live"), "--accept-loss", "--json"});
+  ASSERT_EQ(repair.exit_code, 0) << repair.out << repair.err;
+  const Json report = repair.OneJson();
+  EXPECT_EQ(report["lost_data"], true);
+  EXPECT_EQ(report["log_loss"]["path"], log.string());
+  EXPECT_LE(report["log_loss"]["offset"], bytes / 2);
+  EXPECT_EQ(report["log_loss"]["offset"].get<uint64_t>() +
+                report["log_loss"]["dropped_bytes"].get<uint64_t>(),
+            bytes);
+  EXPECT_THAT(report["actions"].dump(), HasSubstr("cut the log: path=" + log.string()));
+  const Json left = Leadline({"count", dir_.file("live"), "c", "--json"}).OneJson();
+  EXPECT_EQ(report["log_loss"]["last_sequence"].get<uint64_t>(),
+            left["count"].get<uint64_t>() / 100)
+      << "each write brought 100 rows";
+}
+
 TEST_F(DatabaseCommands, RepairSaysNoWhenSomethingCouldNotBeJudged) {
   ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
   const std::filesystem::path segment =
