@@ -155,8 +155,8 @@ Result<ExitCode> RunGround(const GroundArguments& args, Console& console) {
   const Result<GroundJudge> judge = GroundJudge::Create(options);
   if (!judge.ok()) {
     return judge.status().code() == StatusCode::kUnimplemented
-               ? InvalidFieldError("this version has no such tier", "--tier",
-                                   std::to_string(args.tier), "0|1")
+               ? InvalidFieldError("not in this version", "--tier", std::to_string(args.tier),
+                                   "0|1")
                : judge.status();
   }
   const SignalStop stop;
@@ -176,7 +176,8 @@ CommandBody DeclareGround(Arguments& arguments) {
   arguments.Positional(&args->path, "FILE.jsonl",
                        "responses: {\"id\",\"response\",\"contexts\",\"question\"?,\"label\"?}");
   arguments.Number(&args->tier, "--tier",
-                   "0 rules only, 1 words and word pairs too; 2 and 3 do not exist yet", 0, 3);
+                   "0 rules only, 1 words and word pairs too; 2 and 3 are not in this version", 0,
+                   3);
   return [args](Console& console) { return RunGround(*args, console); };
 }
 
