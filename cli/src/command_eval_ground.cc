@@ -124,7 +124,7 @@ void PrintSummary(const GroundSummary& summary, Console& console) {
 Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundReader& reader,
                                             const SignalStop& stop, Console& console) {
   std::vector<GroundOutcome> outcomes;
-  ProgressBar bar(console, "ground", 0, "responses");
+  ProgressBar bar = ProgressBar::BesideResults(console, "ground", 0, "responses");
   for (uint64_t done = 1;; ++done) {
     if (stop.requested()) {
       return CancelledError("stopped by a signal");
@@ -137,7 +137,6 @@ Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundRead
     if (!report.ok()) {
       return report.status().WithContext("line " + std::to_string(record->line));
     }
-    bar.Erase();
     PrintReport(*report, console);
     if (console.broken()) {
       return console.Close();

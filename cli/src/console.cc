@@ -38,6 +38,10 @@ bool Console::interactive() const {
   return !quiet_ && ::isatty(STDERR_FILENO) == 1;
 }
 
+bool Console::results_on_terminal() const {
+  return ::isatty(STDOUT_FILENO) == 1;
+}
+
 Status Console::Close() {
   Flush();
   return failed_ ? UnavailableError("the results could not be written to standard output")
