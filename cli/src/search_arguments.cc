@@ -37,4 +37,14 @@ Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments) {
   return options;
 }
 
+Result<VectorField> SearchedField(const CollectionOptions& options, const std::string& name) {
+  for (const VectorField& field : options.vectors) {
+    if (name.empty() || field.name == name) {
+      return field;
+    }
+  }
+  return InvalidFieldError("the collection has no such vector", "--vector-field", name,
+                           "a vector of the collection");
+}
+
 }  // namespace leadline::cli

@@ -173,6 +173,13 @@ TEST_F(EvalOnVectors, RunHashIsTheSameOnAnyNumberOfThreads) {
   EXPECT_GE(one["measures"]["recip_rank"]["upper"].get<double>(), 40.0 / 41);
 }
 
+TEST_F(EvalOnVectors, AQueryThatCannotRunIsNamedOnce) {
+  WriteFile(dir_.file("queries.jsonl"), "{\"id\":\"q0\",\"vector\":[0,0,0,0,0,0,0,0]}\n");
+  const ProgramOutput zero = EvalRun({});
+  EXPECT_EQ(zero.exit_code, 2);
+  EXPECT_THAT(zero.err, HasSubstr("query q0 (row 1): a zero vector has no cosine"));
+}
+
 TEST_F(EvalOnVectors, RunHashChangesWhenTheIndexIsBuiltAgain) {
   const Json before = EvalRun({}).OneJson();
   EXPECT_EQ(before["pins"]["index_build"].get<std::string>().size(), 16U);
