@@ -12,6 +12,7 @@
 #include "leadline/simd/distance.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
+#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -50,15 +51,6 @@ Result<eval::AnnTruth> FindTruth(const EvalAnnArguments& args, const OpenedColle
                          args.vector_field);
 }
 
-IndexKind KindOf(const CollectionOptions& options, const std::string& name) {
-  for (const VectorField& field : options.vectors) {
-    if (name.empty() || field.name == name) {
-      return field.index;
-    }
-  }
-  return IndexKind::kAuto;
-}
-
 Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   std::vector<eval::AnnSetting> sweep;
   if (args.sweep) {
@@ -77,8 +69,11 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   options.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened, OpenForReading(args.where));
   LEADLINE_ASSIGN_OR_RETURN(options.search.snapshot, opened.database->TakeSnapshot());
-  if (sweep.empty()) {
-    sweep = DefaultSweep(KindOf(opened.collection->options(), args.vector_field));
+  LEADLINE_ASSIGN_OR_RETURN(sweep, FitSweep(std::move(sweep), opened, options.search));
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> exact_scan,
+                            ExactScanWarning(opened, options.search));
+  if (exact_scan) {
+    console.Message("warning: " + *exact_scan);
   }
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
                             FindTruth(args, opened, queries, options, console));
@@ -126,8 +121,10 @@ CommandBody DeclareAnn(Arguments& arguments) {
   arguments.Number(&args->k, "-k", "neighbours a query", 1, kMaxTopK);
   arguments.Number(&args->id_offset, "--id-offset", "id of row 0 of the truth file", 0,
                    uint64_t{1} << 62);
-  arguments.Text(&args->sweep, "--sweep", "NAME=N,N,..",
-                 "ef_search or nprobe values; a few that fit the index unless given");
+  arguments.Text(
+      &args->sweep, "--sweep", "NAME=N,N,..",
+      "ef_search values for hnsw, nprobe values for ivf; a few that fit the index unless "
+      "given");
   arguments.Text(&args->filter, "--filter", "EXPR", "only records that match");
   arguments.Text(&args->vector_field, "--vector-field", "NAME",
                  "vector to search; the collection's first unless given");

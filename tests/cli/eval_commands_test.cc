@@ -354,6 +354,77 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   EXPECT_EQ(std::system(("test -z \"$(ls -A " + dir_.file("scratch") + ")\"").c_str()), 0);
 }
 
+TEST_F(EvalOnVectors, SweepsRefuseWhatNoIndexReads) {
+  const auto ann = [this](const std::string& collection, const std::string& sweep) {
+    return Leadline({"eval", "ann", db_, collection, "--queries", dir_.file("queries.jsonl"),
+                     "--sweep", sweep, "--json"});
+  };
+  const ProgramOutput hnsw = ann("c", "nprobe=1,4");
+  EXPECT_EQ(hnsw.exit_code, 2);
+  EXPECT_THAT(hnsw.err, HasSubstr("field=--sweep value=nprobe=1 limit=ef_search, index hnsw"));
+  for (const char* index : {"flat", "auto", "ivf"}) {
+    ASSERT_EQ(Leadline({"create", db_, index, "--dim", "8", "--metric", "l2", "--index", index})
+                  .exit_code,
+              0);
+    ASSERT_EQ(Leadline({"ingest", db_, index, dir_.file("base.fvecs")}).exit_code, 0);
+  }
+  ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  EXPECT_THAT(ann("ivf", "ef_search=16").err, HasSubstr("limit=nprobe, index ivf"));
+  EXPECT_EQ(ann("ivf", "nprobe=2").exit_code, 0);
+  for (const char* scanned : {"flat", "auto"}) {
+    for (const char* sweep : {"ef_search=16", "nprobe=1"}) {
+      const ProgramOutput refused = ann(scanned, sweep);
+      EXPECT_EQ(refused.exit_code, 2) << scanned << " " << sweep;
+      EXPECT_THAT(refused.err, HasSubstr("every row is compared exactly"));
+    }
+    const ProgramOutput plain =
+        Leadline({"eval", "ann", db_, scanned, "--queries", dir_.file("queries.jsonl"), "--json"});
+    EXPECT_EQ(plain.OneJson()["points"].size(), 1U);
+    EXPECT_THAT(plain.err, HasSubstr("every row is compared exactly"));
+  }
+  EXPECT_EQ(EvalRun({"--out", dir_.file("out"), "--sweep", "nprobe=4"}).exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("out")));
+}
+
+TEST_F(EvalOnVectors, BenchRefusesWhatDoesNotFitBeforeItBuilds) {
+  const std::string longer = dir_.file("longer.fvecs");
+  WriteFile(longer, FvecsBytes(RandomVectors(3, 9, 1)));
+  const auto int_rows = [](size_t rows, int32_t k) {
+    std::string bytes;
+    for (size_t row = 0; row < rows; ++row) {
+      bytes.append(reinterpret_cast<const char*>(&k), sizeof(k));
+      for (int32_t i = 0; i < k; ++i) {
+        bytes.append(reinterpret_cast<const char*>(&i), sizeof(i));
+      }
+    }
+    return bytes;
+  };
+  WriteFile(dir_.file("few.ivecs"), int_rows(399, 10));
+  WriteFile(dir_.file("narrow.ivecs"), int_rows(400, 9));
+
+  struct Case {
+    std::vector<std::string> more;
+    std::string expected;
+  };
+
+  const std::string base = dir_.file("base.fvecs");
+  for (const Case& wrong : std::vector<Case>{
+           {{"--queries", longer, "--truth", "exact"}, "field=--queries value=9 numbers limit=8"},
+           {{"--queries", base, "--truth", dir_.file("few.ivecs")},
+            "field=--truth value=399 limit=400"},
+           {{"--queries", base, "--truth", dir_.file("narrow.ivecs")}, "field=-k value=10 limit=9"},
+           {{"--queries", base, "--truth", "exact", "--sweep", "nprobe=1"},
+            "field=--sweep value=nprobe=1"}}) {
+    // A scratch directory that is not there would be refused next: it was not reached.
+    std::vector<std::string> words = {"bench",    "ann", "--base", base,
+                                      "--metric", "l2",  "--dir",  dir_.file("absent")};
+    words.insert(words.end(), wrong.more.begin(), wrong.more.end());
+    const ProgramOutput bench = Leadline(words);
+    EXPECT_EQ(bench.exit_code, 2);
+    EXPECT_THAT(bench.err, HasSubstr(wrong.expected));
+  }
+}
+
 TEST_F(EvalOnVectors, BenchRefusesADirectoryThatIsNotThere) {
   const ProgramOutput bench = Leadline({"bench", "ann", "--base", dir_.file("base.fvecs"),
                                         "--queries", dir_.file("base.fvecs"), "--truth", "exact",

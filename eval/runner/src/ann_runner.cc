@@ -89,18 +89,6 @@ Result<bool> ScoreNeighbours(Collection& collection, const VectorField& field, V
   return true;
 }
 
-Status CheckFile(std::span<const InputQuery> queries, const NeighborTruth& file, size_t k) {
-  if (file.queries < queries.size()) {
-    return InvalidFieldError("the truth has fewer queries than the query file", "--truth",
-                             std::to_string(file.queries), std::to_string(queries.size()));
-  }
-  if (file.k < k) {
-    return InvalidFieldError("the truth has fewer neighbours a query than k", "-k",
-                             std::to_string(k), std::to_string(file.k));
-  }
-  return OkStatus();
-}
-
 const VectorField* FindField(const CollectionOptions& options, const std::string& name) {
   for (const VectorField& field : options.vectors) {
     if (name.empty() || field.name == name) {
@@ -127,10 +115,22 @@ Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
   return truth;
 }
 
+Status CheckTruth(const NeighborTruth& file, size_t queries, size_t k) {
+  if (file.queries < queries) {
+    return InvalidFieldError("the truth has fewer queries than the query file", "--truth",
+                             std::to_string(file.queries), std::to_string(queries));
+  }
+  if (file.k < k) {
+    return InvalidFieldError("the truth has fewer neighbours a query than k", "-k",
+                             std::to_string(k), std::to_string(file.k));
+  }
+  return OkStatus();
+}
+
 Result<AnnTruth> FileTruth(Collection& collection, std::span<const InputQuery> queries,
                            const NeighborTruth& file, size_t k, uint64_t id_offset,
                            const std::string& vector_field) {
-  LEADLINE_RETURN_IF_ERROR(CheckFile(queries, file, k));
+  LEADLINE_RETURN_IF_ERROR(CheckTruth(file, queries.size(), k));
   const VectorField* field = FindField(collection.options(), vector_field);
   if (field == nullptr) {
     return NotFoundError("the collection has no vector field " + vector_field);

@@ -28,6 +28,10 @@ struct AnnTruth {
 Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
                             std::span<const InputQuery> queries, const RunOptions& options);
 
+/// Tells whether a file has neighbours for so many queries, `k` of each: kInvalidArgument where
+/// not.
+Status CheckTruth(const NeighborTruth& file, size_t queries, size_t k);
+
 /// Takes the first `k` neighbours of every query from a file; ids are row numbers, increased by
 /// `id_offset`. Scores are computed from the stored vectors; where one is missing, or a query is
 /// text, `has_scores` is false. Errors: kInvalidArgument where the file has another number of
