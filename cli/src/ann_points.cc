@@ -4,18 +4,31 @@
 #include "latency_json.h"
 #include "name_list.h"
 #include "table_printer.h"
+#include "undefined_values.h"
 
 namespace leadline::cli {
 namespace {
 
-Json ValueJson(const eval::MetricValue& value) {
-  return value.defined() ? Json(value.value) : Json(nullptr);
-}
-
-void AddRecall(const std::string& name, const eval::RecallSummary& recall, Json* object) {
-  (*object)[name] = ValueJson(recall.mean);
-  (*object)[name + "_p5"] = ValueJson(recall.p5);
-  (*object)[name + "_min"] = ValueJson(recall.min);
+Json RecallJson(const eval::AnnRecallSummary& summary) {
+  Json object;
+  UndefinedValues undefined;
+  const auto add = [&](const std::string& name, const eval::MetricValue& value) {
+    object[name] = undefined.Of(name, value.defined() ? std::optional(value.value) : std::nullopt,
+                                UndefinedReasonName(value.reason));
+  };
+  const auto add_all = [&](const std::string& name, const eval::RecallSummary& recall) {
+    add(name, recall.mean);
+    add(name + "_p5", recall.p5);
+    add(name + "_min", recall.min);
+  };
+  add_all("id", summary.id);
+  add_all("tie", summary.tie);
+  add_all("epsilon", summary.epsilon);
+  add_all("inverse_ratio", summary.inverse_ratio);
+  object["n_used"] = summary.id.n_used;
+  object["n_total"] = summary.id.n_total;
+  undefined.AddTo(&object);
+  return object;
 }
 
 std::string ValueText(const eval::MetricValue& value) {
@@ -69,16 +82,9 @@ std::vector<eval::AnnSetting> DefaultSweep(IndexKind kind) {
 }
 
 Json AnnPointJson(const eval::AnnPoint& point) {
-  Json recall;
-  AddRecall("id", point.recall.id, &recall);
-  AddRecall("tie", point.recall.tie, &recall);
-  AddRecall("epsilon", point.recall.epsilon, &recall);
-  AddRecall("inverse_ratio", point.recall.inverse_ratio, &recall);
-  recall["n_used"] = point.recall.id.n_used;
-  recall["n_total"] = point.recall.id.n_total;
   Json object;
   object[point.setting.name()] = point.setting.value;
-  object["recall"] = std::move(recall);
+  object["recall"] = RecallJson(point.recall);
   object["qps"] = point.qps;
   object["latency_us"] = LatencyJson(point.latency);
   return object;

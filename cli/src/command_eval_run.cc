@@ -313,7 +313,7 @@ cannot be embedded among them, count as 0; queries without judgments are not run
 the mean; sums over queries (num_*) and geometric means (gm_*) have none. The same pins (snapshot,
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
 threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged
-queries that were not run, marked "missing". With --json the content of run.json on one line.)",
+queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.)",
       DeclareEvalRun};
 }
 

@@ -331,6 +331,16 @@ TEST_F(EvalOnVectors, AnnMeasuresRecallAgainstExactSearch) {
             2);
 }
 
+TEST_F(EvalOnVectors, ARecallThatIsNullComesWithItsReason) {
+  const Json recall = Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"),
+                                "--filter", "nobody = 1", "--json"})
+                          .OneJson()["points"][0]["recall"];
+  for (const char* name : {"id", "id_min", "tie", "epsilon", "inverse_ratio"}) {
+    EXPECT_TRUE(recall[name].is_null()) << name;
+    EXPECT_EQ(recall["undefined"][name], "no_queries") << name;
+  }
+}
+
 TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   std::filesystem::create_directory(dir_.file("scratch"));
   std::vector<std::vector<float>> queries = RandomVectors(20, 8, 9);
@@ -597,6 +607,44 @@ TEST_F(QueriesWithoutWords, AreLeftOutOfRecallAndNamed) {
   }
 }
 
+TEST_F(QueriesWithoutWords, StopASearchOfTheFileUnlessTheyAreSkipped) {
+  const std::vector<std::string> words = {"search",    db_,  "docs", "--queries",
+                                          dir_.path(), "-k", "1",    "--json"};
+  const ProgramOutput stop = Leadline(words);
+  EXPECT_EQ(stop.exit_code, 2);
+  EXPECT_EQ(stop.out, "");
+  EXPECT_THAT(stop.err, HasSubstr("query empty: "));
+  std::vector<std::string> skipping = words;
+  skipping.insert(skipping.end(), {"--on-error", "skip"});
+  const ProgramOutput skip = Leadline(skipping);
+  EXPECT_EQ(skip.exit_code, 0) << skip.err;
+  const std::vector<Json> lines = skip.JsonLines();
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0]["hits"][0]["id"], "0");
+  EXPECT_TRUE(lines[1].contains("error"));
+  EXPECT_EQ(lines[2]["hits"][0]["id"], "1");
+  EXPECT_THAT(skip.err, HasSubstr("skipped 2 of 4 queries: empty, control"));
+}
+
+TEST(EvalGround, ANullInTheSummaryComesWithItsReason) {
+  const TempDir dir;
+  WriteFile(dir.file("g.jsonl"),
+            "{\"id\":\"a\",\"response\":\"Aspirin relieves pain.\",\"contexts\":"
+            "[\"Sydney harbour.\"],\"label\":0}\n");
+  const std::vector<Json> lines =
+      Leadline({"eval", "ground", dir.file("g.jsonl"), "--json"}).JsonLines();
+  ASSERT_EQ(lines.size(), 2U);
+  const Json evidence = lines[0]["sentences"][0]["evidence"];
+  EXPECT_TRUE(evidence["context"].is_null());
+  EXPECT_FALSE(evidence["undefined"]["context"].get<std::string>().empty());
+  const Json summary = lines[1]["summary"];
+  EXPECT_TRUE(summary["auroc"].is_null());
+  EXPECT_FALSE(summary["undefined"]["auroc"].get<std::string>().empty());
+  for (const auto& [name, value] : summary["baselines"].items()) {
+    EXPECT_EQ(summary["undefined"].contains("baselines." + name), value.is_null()) << name;
+  }
+}
+
 TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   const TempDir dir;
   WriteFile(dir.file("g.jsonl"),
@@ -616,6 +664,7 @@ TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   EXPECT_TRUE(lines[2]["summary"]["baselines"].is_object());
   EXPECT_EQ(lines[2]["summary"]["pr_auc_ungrounded"], 1);
   EXPECT_TRUE(lines[2]["summary"]["f1_ungrounded"].is_number());
+  EXPECT_FALSE(lines[2]["summary"].contains("undefined"));
   WriteFile(
       dir.file("refusal.jsonl"),
       "{\"id\":\"a\",\"response\":\"I don't know.\",\"contexts\":[\"The bridge opened.\"]}\n");
