@@ -17,6 +17,7 @@
 #include "mapped_memory.h"
 #include "progress_bar.h"
 #include "scratch_directory.h"
+#include "sweep_fit.h"
 
 namespace leadline::cli {
 namespace {
@@ -42,6 +43,45 @@ Result<uint32_t> DimOf(const std::string& path) {
     return InvalidFieldError("the base file has no vectors", "--base", path, "at least one");
   }
   return static_cast<uint32_t>(record.vector.size());
+}
+
+/// What the searches need, read and compared before anything is built.
+struct BenchInput {
+  uint32_t dim = 0;
+  std::vector<eval::InputQuery> queries;
+  std::optional<eval::NeighborTruth> truth;  ///< nullopt: exact search
+};
+
+Status CheckQueries(const BenchInput& input) {
+  for (const eval::InputQuery& query : input.queries) {
+    if (query.vector.size() != input.dim) {
+      return InvalidFieldError(
+          "the vectors to search for and the base differ in size: query=" + query.id +
+              " row=" + std::to_string(query.row),
+          "--queries", std::to_string(query.vector.size()) + " numbers", std::to_string(input.dim));
+    }
+  }
+  return OkStatus();
+}
+
+Result<BenchInput> ReadInput(const AnnBenchOptions& options) {
+  BenchInput input;
+  LEADLINE_ASSIGN_OR_RETURN(input.queries, LoadQueries(options.queries));
+  const Result<uint32_t> dim = DimOf(options.base);
+  if (!dim.ok()) {
+    return AsInputError(dim.status());
+  }
+  input.dim = *dim;
+  LEADLINE_RETURN_IF_ERROR(CheckQueries(input));
+  if (options.truth != "exact") {
+    auto file = eval::ReadTruth(FileSystem::Posix(), options.truth, eval::FileFormat::kAuto);
+    if (!file.ok()) {
+      return AsInputError(file.status());
+    }
+    LEADLINE_RETURN_IF_ERROR(eval::CheckTruth(*file, input.queries.size(), options.k));
+    input.truth = *std::move(file);
+  }
+  return input;
 }
 
 /// Writes all rows of the base file.
@@ -108,13 +148,9 @@ Status BuildDatabase(const AnnBenchOptions& options, const std::string& path,
   return database->Close();
 }
 
-std::vector<eval::AnnSetting> SweepOf(const AnnBenchOptions& options) {
-  return options.sweep.empty() ? DefaultSweep(options.field.index) : options.sweep;
-}
-
-Result<FilteredPoints> MeasureFiltered(const AnnBenchOptions& options,
-                                       const OpenedCollection& opened,
+Result<FilteredPoints> MeasureFiltered(const OpenedCollection& opened,
                                        std::span<const eval::InputQuery> queries,
+                                       const std::vector<eval::AnnSetting>& sweep,
                                        double selectivity, eval::RunOptions running,
                                        Console& console) {
   FilteredPoints filtered;
@@ -129,21 +165,17 @@ Result<FilteredPoints> MeasureFiltered(const AnnBenchOptions& options,
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
                             FindExactTruth(opened, some, running, console));
   LEADLINE_ASSIGN_OR_RETURN(filtered.points,
-                            MeasureSweep(opened, some, truth, SweepOf(options), running, console));
+                            MeasureSweep(opened, some, truth, sweep, running, console));
   return filtered;
 }
 
-Result<eval::AnnTruth> TruthOf(const AnnBenchOptions& options, const OpenedCollection& opened,
-                               std::span<const eval::InputQuery> queries,
-                               const eval::RunOptions& running, Console& console) {
-  if (options.truth == "exact") {
-    return FindExactTruth(opened, queries, running, console);
+Result<eval::AnnTruth> TruthOf(const AnnBenchOptions& options, const BenchInput& input,
+                               const OpenedCollection& opened, const eval::RunOptions& running,
+                               Console& console) {
+  if (!input.truth) {
+    return FindExactTruth(opened, input.queries, running, console);
   }
-  auto file = eval::ReadTruth(FileSystem::Posix(), options.truth, eval::FileFormat::kAuto);
-  if (!file.ok()) {
-    return AsInputError(file.status());
-  }
-  return eval::FileTruth(*opened.collection, queries, *file, options.k, 0, "");
+  return eval::FileTruth(*opened.collection, input.queries, *input.truth, options.k, 0, "");
 }
 
 /// What the sweep brought into memory: heap of tail and indexes, and touched pages of segments.
@@ -156,8 +188,9 @@ Status MeasureMemory(const std::string& path, Collection& collection, AnnBenchRe
 }
 
 Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
-                       std::span<const eval::InputQuery> queries, const SignalStop& stop,
-                       Console& console, AnnBenchResult* result) {
+                       const BenchInput& input, const SignalStop& stop, Console& console,
+                       AnnBenchResult* result) {
+  const std::vector<eval::InputQuery>& queries = input.queries;
   const int64_t open_started = Clock::System()->MonotonicNanos();
   LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened,
                             OpenForReading(DatabaseArguments{path, kCollection}));
@@ -168,15 +201,22 @@ Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
   running.warmup = kWarmupQueries;
   running.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(running.search.snapshot, opened.database->TakeSnapshot());
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::AnnSetting> sweep,
+                            FitSweep(options.sweep, opened, running.search));
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> exact_scan,
+                            ExactScanWarning(opened, running.search));
+  if (exact_scan) {
+    console.Message("warning: " + *exact_scan);
+  }
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
-                            TruthOf(options, opened, queries, running, console));
-  LEADLINE_ASSIGN_OR_RETURN(
-      result->points, MeasureSweep(opened, queries, truth, SweepOf(options), running, console));
+                            TruthOf(options, input, opened, running, console));
+  LEADLINE_ASSIGN_OR_RETURN(result->points,
+                            MeasureSweep(opened, queries, truth, sweep, running, console));
   LEADLINE_RETURN_IF_ERROR(MeasureMemory(path, *opened.collection, result));
   for (const double selectivity : options.selectivities) {
     LEADLINE_ASSIGN_OR_RETURN(
         FilteredPoints filtered,
-        MeasureFiltered(options, opened, queries, selectivity, running, console));
+        MeasureFiltered(opened, queries, sweep, selectivity, running, console));
     result->filtered.push_back(std::move(filtered));
   }
   return OkStatus();
@@ -187,20 +227,15 @@ Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
 Result<AnnBenchResult> RunAnnBench(const AnnBenchOptions& options, const SignalStop& stop,
                                    Console& console) {
   AnnBenchResult result;
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::InputQuery> queries,
-                            LoadQueries(options.queries));
-  const Result<uint32_t> dim = DimOf(options.base);
-  if (!dim.ok()) {
-    return AsInputError(dim.status());
-  }
-  result.dim = *dim;
-  result.queries = queries.size();
+  LEADLINE_ASSIGN_OR_RETURN(const BenchInput input, ReadInput(options));
+  result.dim = input.dim;
+  result.queries = input.queries.size();
   LEADLINE_ASSIGN_OR_RETURN(const ScratchDirectory scratch,
                             ScratchDirectory::Create(options.directory));
   const std::string path = JoinPath(scratch.path(), "db");
   LEADLINE_RETURN_IF_ERROR(BuildDatabase(options, path, stop, console, &result));
   LEADLINE_ASSIGN_OR_RETURN(result.disk_bytes, DirectoryBytes(path));
-  LEADLINE_RETURN_IF_ERROR(MeasureDatabase(options, path, queries, stop, console, &result));
+  LEADLINE_RETURN_IF_ERROR(MeasureDatabase(options, path, input, stop, console, &result));
   return result;
 }
 

@@ -2,19 +2,33 @@
 
 #include "arguments.h"
 #include "latency_json.h"
+#include "name_list.h"
 #include "table_printer.h"
+#include "undefined_values.h"
 
 namespace leadline::cli {
 namespace {
 
-Json ValueJson(const eval::MetricValue& value) {
-  return value.defined() ? Json(value.value) : Json(nullptr);
-}
-
-void AddRecall(const std::string& name, const eval::RecallSummary& recall, Json* object) {
-  (*object)[name] = ValueJson(recall.mean);
-  (*object)[name + "_p5"] = ValueJson(recall.p5);
-  (*object)[name + "_min"] = ValueJson(recall.min);
+Json RecallJson(const eval::AnnRecallSummary& summary) {
+  Json object;
+  UndefinedValues undefined;
+  const auto add = [&](const std::string& name, const eval::MetricValue& value) {
+    object[name] = undefined.Of(name, value.defined() ? std::optional(value.value) : std::nullopt,
+                                UndefinedReasonName(value.reason));
+  };
+  const auto add_all = [&](const std::string& name, const eval::RecallSummary& recall) {
+    add(name, recall.mean);
+    add(name + "_p5", recall.p5);
+    add(name + "_min", recall.min);
+  };
+  add_all("id", summary.id);
+  add_all("tie", summary.tie);
+  add_all("epsilon", summary.epsilon);
+  add_all("inverse_ratio", summary.inverse_ratio);
+  object["n_used"] = summary.id.n_used;
+  object["n_total"] = summary.id.n_total;
+  undefined.AddTo(&object);
+  return object;
 }
 
 std::string ValueText(const eval::MetricValue& value) {
@@ -68,31 +82,25 @@ std::vector<eval::AnnSetting> DefaultSweep(IndexKind kind) {
 }
 
 Json AnnPointJson(const eval::AnnPoint& point) {
-  Json recall;
-  AddRecall("id", point.recall.id, &recall);
-  AddRecall("tie", point.recall.tie, &recall);
-  AddRecall("epsilon", point.recall.epsilon, &recall);
-  AddRecall("inverse_ratio", point.recall.inverse_ratio, &recall);
-  recall["n_used"] = point.recall.id.n_used;
-  recall["n_total"] = point.recall.id.n_total;
   Json object;
   object[point.setting.name()] = point.setting.value;
-  object["recall"] = std::move(recall);
+  object["recall"] = RecallJson(point.recall);
   object["qps"] = point.qps;
   object["latency_us"] = LatencyJson(point.latency);
   return object;
 }
 
 void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) {
-  TablePrinter table({"setting", "recall id", "p5", "min", "tie", "epsilon", "inverse ratio",
-                      "queries/s", "p50 us", "p95 us", "p99 us"});
+  TablePrinter table({"setting", "queries", "recall id", "p5", "min", "tie", "epsilon",
+                      "inverse ratio", "queries/s", "p50 us", "p95 us", "p99 us"});
   bool rough = false;
   for (const eval::AnnPoint& point : points) {
     const char* mark = point.latency.p99_reliable ? "" : "~";
     rough = rough || !point.latency.p99_reliable;
+    const eval::RecallSummary& id = point.recall.id;
     table.Row({point.setting.name() + " " + std::to_string(point.setting.value),
-               ValueText(point.recall.id.mean), ValueText(point.recall.id.p5),
-               ValueText(point.recall.id.min), ValueText(point.recall.tie.mean),
+               std::to_string(id.n_used) + "/" + std::to_string(id.n_total), ValueText(id.mean),
+               ValueText(id.p5), ValueText(id.min), ValueText(point.recall.tie.mean),
                ValueText(point.recall.epsilon.mean), ValueText(point.recall.inverse_ratio.mean),
                FormatFixed(point.qps, 0), FormatFixed(point.latency.p50_us, 1),
                FormatFixed(point.latency.p95_us, 1), mark + FormatFixed(point.latency.p99_us, 1)});
@@ -101,6 +109,33 @@ void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) 
   if (rough) {
     console.Line("~ too few samples for a percentile this high (n<1000)");
   }
+}
+
+std::vector<std::string> AnnWarnings(const eval::AnnPoint& point) {
+  std::vector<std::string> warnings;
+  if (!point.failed.empty()) {
+    std::vector<std::string> ids;
+    for (const eval::FailedQuery& query : point.failed) {
+      ids.push_back(query.id);
+    }
+    warnings.push_back(std::to_string(ids.size()) +
+                       " queries could not be searched and are left out: " + NameList(ids));
+  }
+  const eval::RecallSummary& id = point.recall.id;
+  const size_t alone = id.n_total - id.n_used - point.failed.size();
+  if (alone > 0) {
+    warnings.push_back(std::to_string(alone) +
+                       " queries have no exact neighbour and are left out of recall");
+  }
+  return warnings;
+}
+
+Json FailedQueriesJson(const std::vector<eval::FailedQuery>& failed) {
+  Json list = Json::array();
+  for (const eval::FailedQuery& query : failed) {
+    list.push_back({{"query", query.id}, {"error", query.error}});
+  }
+  return list;
 }
 
 eval::ReportAnnPoint ReportPoint(const eval::AnnPoint& point) {

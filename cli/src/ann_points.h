@@ -20,6 +20,10 @@ std::vector<eval::AnnSetting> DefaultSweep(IndexKind kind);
 /// {"ef_search":32,"recall":{..},"qps":..,"latency_us":{..}}.
 Json AnnPointJson(const eval::AnnPoint& point);
 void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console);
+/// Which queries recall leaves out, and why; the same at every setting. Empty where it has all.
+std::vector<std::string> AnnWarnings(const eval::AnnPoint& point);
+/// [{"query":ID,"error":WHY},..].
+Json FailedQueriesJson(const std::vector<eval::FailedQuery>& failed);
 eval::ReportAnnPoint ReportPoint(const eval::AnnPoint& point);
 
 }  // namespace leadline::cli

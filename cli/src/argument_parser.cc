@@ -43,19 +43,9 @@ CLI::Option* Declare(CLI::App& app, const Argument& argument) {
   return option->expected(1)->allow_extra_args(false);
 }
 
-Status StoreFlag(const Given& given) {
-  for (const std::string& value : given.option->results()) {
-    if (value != "true") {
-      return InvalidFieldError("a flag takes no value", given.argument->name, value, "no value");
-    }
-    LEADLINE_RETURN_IF_ERROR(given.argument->set(""));
-  }
-  return OkStatus();
-}
-
 Status StoreValues(const Given& given) {
   if (given.argument->kind == Argument::Kind::kFlag) {
-    return StoreFlag(given);
+    return given.option->count() > 0 ? given.argument->set("") : OkStatus();
   }
   for (const std::string& value : given.option->results()) {
     if (value.empty() && !given.argument->may_be_empty) {
@@ -66,10 +56,63 @@ Status StoreValues(const Given& given) {
   return OkStatus();
 }
 
+/// The name of an argument without dashes and in one form, so that near misses compare equal.
+std::string PlainName(std::string_view word) {
+  std::string plain(word.substr(0, word.find('=')));
+  plain.erase(0, std::min(plain.size(), plain.find_first_not_of('-')));
+  std::replace(plain.begin(), plain.end(), '_', '-');
+  return plain;
+}
+
+/// Names what was left over, and the argument that a near miss may have meant.
+Status UnknownArgument(const Arguments& arguments, const std::vector<std::string>& left) {
+  std::string words;
+  std::string hint;
+  for (const std::string& shielded : left) {
+    const std::string word = Unshielded(shielded);
+    words += (words.empty() ? "" : " ") + word;
+    for (const Argument& argument : arguments.list()) {
+      const bool near = word.starts_with('-') && PlainName(word) == PlainName(argument.name);
+      if (near && argument.kind != Argument::Kind::kPositional && hint.empty()) {
+        hint = " (did you mean " + argument.name + "?)";
+      }
+    }
+  }
+  return InvalidArgumentError("unknown argument: " + words + hint);
+}
+
+const Argument* Find(const Arguments& arguments, std::string_view name) {
+  for (const Argument& argument : arguments.list()) {
+    if (argument.name == name) {
+      return &argument;
+    }
+  }
+  return nullptr;
+}
+
+/// Refuses "--json=true", which CLI11 takes for the flag alone.
+Status CheckFlags(const Arguments& arguments, const std::vector<std::string>& words) {
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    const Argument* argument = Find(arguments, words[i]);
+    if (argument != nullptr && argument->kind == Argument::Kind::kOption) {
+      ++i;  // its value, whatever that looks like
+      continue;
+    }
+    const size_t equals = words[i].find('=');
+    argument = equals == std::string::npos ? nullptr : Find(arguments, words[i].substr(0, equals));
+    if (argument != nullptr && argument->kind == Argument::Kind::kFlag) {
+      return InvalidFieldError("a flag takes no value", argument->name, words[i].substr(equals + 1),
+                               "no value");
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<ParseOutcome> ParseArguments(const Arguments& arguments,
                                     const std::vector<std::string>& words) {
+  LEADLINE_RETURN_IF_ERROR(CheckFlags(arguments, words));
   CLI::App app;
   std::vector<Given> all;
   try {
@@ -82,6 +125,8 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     return ParseOutcome::kHelpWanted;
+  } catch (const CLI::ExtrasError&) {
+    return UnknownArgument(arguments, app.remaining());
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string_view text = error.what();  // "-k: 1 required  missing"
     return InvalidArgumentError(std::string(text.substr(0, text.find(':'))) + ": takes one value");

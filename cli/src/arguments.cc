@@ -17,6 +17,10 @@ std::string JoinWords(const std::vector<std::string>& words) {
   return joined;
 }
 
+bool Contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 std::string RangeText(uint64_t min, uint64_t max) {
   return "[" + std::to_string(min) + ", " + std::to_string(max) + "]";
 }
@@ -80,13 +84,16 @@ Argument& Arguments::Texts(std::vector<std::string>* target, std::string name,
 }
 
 Argument& Arguments::Choice(std::string* target, const std::string& name,
-                            std::vector<std::string> words, std::string help) {
+                            std::vector<std::string> words, std::string help,
+                            std::vector<std::string> later) {
   const std::string limit = JoinWords(words);
   Argument argument{
       Argument::Kind::kOption, name, "WORD", std::move(help), *target, limit, false, false, {}};
-  argument.set = [target, name, words = std::move(words), limit](const std::string& value) {
-    if (std::find(words.begin(), words.end(), value) == words.end()) {
-      return InvalidFieldError("unknown word", name, value, limit);
+  argument.set = [target, name, words = std::move(words), later = std::move(later),
+                  limit](const std::string& value) {
+    if (!Contains(words, value)) {
+      return InvalidFieldError(Contains(later, value) ? "not in this version" : "unknown word",
+                               name, value, limit);
     }
     *target = value;
     return OkStatus();

@@ -59,8 +59,9 @@ class Arguments {
   /// May be given more than once.
   Argument& Texts(std::vector<std::string>* target, std::string name, std::string value_name,
                   std::string help);
+  /// `later`: words that are known, but refused as not in this version.
   Argument& Choice(std::string* target, const std::string& name, std::vector<std::string> words,
-                   std::string help);
+                   std::string help, std::vector<std::string> later = {});
   /// A whole number in [min, max].
   Argument& Number(uint64_t* target, const std::string& name, std::string help, uint64_t min,
                    uint64_t max);

@@ -26,6 +26,9 @@ struct Command {
 /// Every command in the order of the documentation. To add one, write its file and list it here.
 const std::vector<Command>& AllCommands();
 
+/// Paths of commands that other versions have and this one answers with "not in this version".
+const std::vector<std::string_view>& MissingCommands();
+
 Command CreateCommand();
 Command IngestCommand();
 Command SearchCommand();

@@ -9,6 +9,7 @@
 #include "leadline/core/options.h"
 #include "leadline/simd/distance.h"
 #include "signal_stop.h"
+#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -38,6 +39,7 @@ Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
   options.k = args.k;
   if (args.sweep) {
     LEADLINE_ASSIGN_OR_RETURN(options.sweep, ParseSweep(*args.sweep));
+    LEADLINE_RETURN_IF_ERROR(CheckSweep(options.sweep, options.field.index));
   }
   for (const std::string& share : SplitList(args.selectivity, ',')) {
     LEADLINE_ASSIGN_OR_RETURN(const double value,
@@ -128,8 +130,10 @@ CommandBody DeclareBench(Arguments& arguments) {
       .Required();
   DeclareIndex(arguments, &args->index);
   arguments.Number(&args->k, "-k", "neighbours a query", 1, kMaxTopK);
-  arguments.Text(&args->sweep, "--sweep", "NAME=N,N,..",
-                 "ef_search or nprobe values; a few that fit the index unless given");
+  arguments.Text(
+      &args->sweep, "--sweep", "NAME=N,N,..",
+      "ef_search values for hnsw, nprobe values for ivf; a few that fit the index unless "
+      "given");
   arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
   arguments.Number(&args->build_threads, "--build-threads", "threads that build the index", 1,
                    kMaxThreads);

@@ -91,6 +91,11 @@ Result<ExitCode> RunCreate(const CreateArguments& args, Console& console) {
   const CollectionOptions stored = collection->options();
   collection.reset();
   LEADLINE_RETURN_IF_ERROR(database->Close());
+  if (stored.embedder.empty() && !stored.text_fields.empty()) {
+    console.Message(
+        "note: the text fields are stored, but nothing embeds them without --embedder; records "
+        "and queries must bring vectors");
+  }
   if (console.json()) {
     WriteJsonLine(console, CollectionJson(args.where.collection, stored));
   } else {

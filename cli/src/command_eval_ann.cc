@@ -12,6 +12,7 @@
 #include "leadline/simd/distance.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
+#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -50,15 +51,6 @@ Result<eval::AnnTruth> FindTruth(const EvalAnnArguments& args, const OpenedColle
                          args.vector_field);
 }
 
-IndexKind KindOf(const CollectionOptions& options, const std::string& name) {
-  for (const VectorField& field : options.vectors) {
-    if (name.empty() || field.name == name) {
-      return field.index;
-    }
-  }
-  return IndexKind::kAuto;
-}
-
 Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   std::vector<eval::AnnSetting> sweep;
   if (args.sweep) {
@@ -77,8 +69,11 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   options.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened, OpenForReading(args.where));
   LEADLINE_ASSIGN_OR_RETURN(options.search.snapshot, opened.database->TakeSnapshot());
-  if (sweep.empty()) {
-    sweep = DefaultSweep(KindOf(opened.collection->options(), args.vector_field));
+  LEADLINE_ASSIGN_OR_RETURN(sweep, FitSweep(std::move(sweep), opened, options.search));
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> exact_scan,
+                            ExactScanWarning(opened, options.search));
+  if (exact_scan) {
+    console.Message("warning: " + *exact_scan);
   }
   LEADLINE_ASSIGN_OR_RETURN(const eval::AnnTruth truth,
                             FindTruth(args, opened, queries, options, console));
@@ -87,6 +82,9 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, opened.collection->Stats());
   if (stats.degraded) {
     console.Message("warning: the collection is degraded: some answers came from the store");
+  }
+  for (const std::string& warning : AnnWarnings(points.front())) {
+    console.Message("warning: " + warning);
   }
   if (!console.json()) {
     PrintAnnTable(points, console);
@@ -99,6 +97,7 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   }
   object["k"] = args.k;
   object["queries"] = queries.size();
+  object["failed_queries"] = FailedQueriesJson(points.front().failed);
   object["threads"] = args.threads;
   object["warmup_queries"] = std::min(kWarmupQueries, queries.size());
   object["truth"] = args.truth;
@@ -122,8 +121,10 @@ CommandBody DeclareAnn(Arguments& arguments) {
   arguments.Number(&args->k, "-k", "neighbours a query", 1, kMaxTopK);
   arguments.Number(&args->id_offset, "--id-offset", "id of row 0 of the truth file", 0,
                    uint64_t{1} << 62);
-  arguments.Text(&args->sweep, "--sweep", "NAME=N,N,..",
-                 "ef_search or nprobe values; a few that fit the index unless given");
+  arguments.Text(
+      &args->sweep, "--sweep", "NAME=N,N,..",
+      "ef_search values for hnsw, nprobe values for ivf; a few that fit the index unless "
+      "given");
   arguments.Text(&args->filter, "--filter", "EXPR", "only records that match");
   arguments.Text(&args->vector_field, "--vector-field", "NAME",
                  "vector to search; the collection's first unless given");
@@ -140,10 +141,13 @@ Command EvalAnnCommand() {
       "eval ann", "Measure the recall of approximate search against exact search, and its cost",
       R"(Recall four ways: share of the exact ids; hits no farther than the last exact neighbour; the same
 with 1% slack; and the inverse of how much farther the hits are. Each as mean, 5th percentile and
-minimum over the queries. Fewer than k neighbours count as many as exist.
+minimum over the queries. Fewer than k neighbours count as many as exist. A
+query without a neighbour, and a text that cannot be embedded, is left out; a warning says how many,
+"n_used" and "n_total" beside the recall and "failed_queries" too.
 
 --json: {"points":[{"ef_search":32,"recall":{"id","tie","epsilon","inverse_ratio","id_p5","id_min",..},
-"qps":..,"latency_us":{"p50","p95","p99",..}}],..}.)",
+"qps":..,"latency_us":{"p50","p95","p99",..}}],..}. A recall that is not defined is null, and
+"undefined" beside it maps its name to the reason.)",
       DeclareAnn};
 }
 

@@ -8,6 +8,7 @@
 #include "progress_bar.h"
 #include "signal_stop.h"
 #include "table_printer.h"
+#include "undefined_values.h"
 
 namespace leadline::cli {
 namespace {
@@ -26,7 +27,8 @@ std::string ValueText(const GroundValue& value) {
   return value.defined() ? FormatFixed(*value.value, 4) : "undefined (" + value.reason + ")";
 }
 
-Json EvidenceJson(const GroundEvidence& evidence) {
+Json EvidenceJson(const GroundSentence& sentence) {
+  const GroundEvidence& evidence = sentence.evidence;
   Json object;
   object["context"] = evidence.context ? Json(*evidence.context) : Json(nullptr);
   object["begin"] = evidence.begin;
@@ -40,6 +42,11 @@ Json EvidenceJson(const GroundEvidence& evidence) {
   }
   object["word_coverage"] = evidence.word_coverage;
   object["bigram_coverage"] = evidence.bigram_coverage;
+  if (!evidence.context) {
+    object["undefined"] = {{"context", sentence.score.defined()
+                                           ? "no sentence of a context has a word in common"
+                                           : sentence.score.reason}};
+  }
   return object;
 }
 
@@ -49,7 +56,7 @@ Json ReportJson(const GroundReport& report) {
     Json entry = {{"text", sentence.text},
                   {"verdict", GroundVerdictName(sentence.verdict)},
                   {"score", ValueJson(sentence.score)},
-                  {"evidence", EvidenceJson(sentence.evidence)}};
+                  {"evidence", EvidenceJson(sentence)}};
     if (!sentence.score.defined()) {
       entry["reason"] = sentence.score.reason;
     }
@@ -64,20 +71,26 @@ Json ReportJson(const GroundReport& report) {
 }
 
 Json SummaryJson(const GroundSummary& summary) {
-  Json baselines = Json::object();
+  Json object;
+  UndefinedValues undefined;
+  const auto value = [&undefined](const std::string& name, const GroundValue& given) {
+    return undefined.Of(name, given.value, given.reason);
+  };
+  object["auroc"] = value("auroc", summary.auroc);
+  object["pr_auc"] = value("pr_auc", summary.pr_auc);
+  object["pr_auc_ungrounded"] = value("pr_auc_ungrounded", summary.pr_auc_ungrounded);
+  object["balanced_accuracy"] = value("balanced_accuracy", summary.balanced_accuracy);
+  object["f1"] = value("f1", summary.f1);
+  object["f1_ungrounded"] = value("f1_ungrounded", summary.f1_ungrounded);
+  object["n"] = summary.n;
+  object["n_scored"] = summary.n_scored;
+  object["n_grounded"] = summary.n_grounded;
+  object["baselines"] = Json::object();
   for (const GroundSummary::Baseline& baseline : summary.baselines) {
-    baselines[baseline.name] = ValueJson(baseline.auroc);
+    object["baselines"][baseline.name] = value("baselines." + baseline.name, baseline.auroc);
   }
-  return {{"auroc", ValueJson(summary.auroc)},
-          {"pr_auc", ValueJson(summary.pr_auc)},
-          {"pr_auc_ungrounded", ValueJson(summary.pr_auc_ungrounded)},
-          {"balanced_accuracy", ValueJson(summary.balanced_accuracy)},
-          {"f1", ValueJson(summary.f1)},
-          {"f1_ungrounded", ValueJson(summary.f1_ungrounded)},
-          {"n", summary.n},
-          {"n_scored", summary.n_scored},
-          {"n_grounded", summary.n_grounded},
-          {"baselines", std::move(baselines)}};
+  undefined.AddTo(&object);
+  return object;
 }
 
 void PrintReport(const GroundReport& report, Console& console) {
@@ -124,7 +137,7 @@ void PrintSummary(const GroundSummary& summary, Console& console) {
 Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundReader& reader,
                                             const SignalStop& stop, Console& console) {
   std::vector<GroundOutcome> outcomes;
-  ProgressBar bar(console, "ground", 0, "responses");
+  ProgressBar bar = ProgressBar::BesideResults(console, "ground", 0, "responses");
   for (uint64_t done = 1;; ++done) {
     if (stop.requested()) {
       return CancelledError("stopped by a signal");
@@ -137,7 +150,6 @@ Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundRead
     if (!report.ok()) {
       return report.status().WithContext("line " + std::to_string(record->line));
     }
-    bar.Erase();
     PrintReport(*report, console);
     if (console.broken()) {
       return console.Close();
@@ -155,8 +167,8 @@ Result<ExitCode> RunGround(const GroundArguments& args, Console& console) {
   const Result<GroundJudge> judge = GroundJudge::Create(options);
   if (!judge.ok()) {
     return judge.status().code() == StatusCode::kUnimplemented
-               ? InvalidFieldError("this version has no such tier", "--tier",
-                                   std::to_string(args.tier), "0|1")
+               ? InvalidFieldError("not in this version", "--tier", std::to_string(args.tier),
+                                   "0|1")
                : judge.status();
   }
   const SignalStop stop;
@@ -176,7 +188,8 @@ CommandBody DeclareGround(Arguments& arguments) {
   arguments.Positional(&args->path, "FILE.jsonl",
                        "responses: {\"id\",\"response\",\"contexts\",\"question\"?,\"label\"?}");
   arguments.Number(&args->tier, "--tier",
-                   "0 rules only, 1 words and word pairs too; 2 and 3 do not exist yet", 0, 3);
+                   "0 rules only, 1 words and word pairs too; 2 and 3 are not in this version", 0,
+                   3);
   return [args](Console& console) { return RunGround(*args, console); };
 }
 
@@ -188,7 +201,8 @@ Command EvalGroundCommand() {
 {"id","score","sentences":[{"text","verdict","score","evidence"}]}; a score that cannot be given is
 null, with a "reason" beside it. Where lines have labels, a last line {"summary":{"auroc","pr_auc",
 "balanced_accuracy","f1","pr_auc_ungrounded","f1_ungrounded","n","baselines"}} compares the score and
-trivial baselines with them; *_ungrounded count the responses to be found as positives.)",
+trivial baselines with them; *_ungrounded count the responses to be found as positives. Where one of
+these is null, and where no evidence was found, "undefined" beside it maps its name to the reason.)",
           DeclareGround};
 }
 

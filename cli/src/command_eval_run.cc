@@ -16,6 +16,7 @@
 #include "run_source.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
+#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -148,14 +149,24 @@ void PrintRun(const EvaluatedRun& evaluated, const std::vector<std::string>& dir
   }
 }
 
-/// Measures recall against exact search on a part of the queries, at the run's own moment.
-Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& opened,
-                      eval::RunOptions options, Console& console, EvaluatedRun* evaluated) {
-  std::vector<eval::AnnSetting> sweep =
-      DefaultSweep(opened.collection->options().vectors.front().index);
+/// The settings at which recall is measured, checked; none where nobody asked for that.
+Result<std::vector<eval::AnnSetting>> SweepOf(const EvalRunArguments& args,
+                                              const OpenedCollection& opened,
+                                              const SearchOptions& search) {
+  std::vector<eval::AnnSetting> sweep;
+  if (args.sweep == "none" || (!args.out && !args.save)) {
+    return sweep;
+  }
   if (args.sweep != "auto") {
     LEADLINE_ASSIGN_OR_RETURN(sweep, ParseSweep(args.sweep));
   }
+  return FitSweep(std::move(sweep), opened, search);
+}
+
+/// Measures recall against exact search on a part of the queries, at the run's own moment.
+Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& opened,
+                      const std::vector<eval::AnnSetting>& sweep, eval::RunOptions options,
+                      Console& console, EvaluatedRun* evaluated) {
   const uint64_t affordable = kAnnDistances / std::max<uint64_t>(1, evaluated->run.pins.rows);
   const size_t wanted = std::clamp<size_t>(affordable, kMinAnnQueries, kMaxAnnQueries);
   std::vector<eval::InputQuery> queries;
@@ -193,6 +204,8 @@ Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
   options.seed = args.seed;
   options.cancel = stop.token();
   LEADLINE_ASSIGN_OR_RETURN(options.search.snapshot, opened.database->TakeSnapshot());
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::AnnSetting> sweep,
+                            SweepOf(args, opened, options.search));
   {
     ProgressBar bar(console, "eval run", evaluated->queries.size(), "queries");
     eval::RunOptions watched = options;
@@ -206,8 +219,8 @@ Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
   }
   evaluated->finished_unix_ms = Clock::System()->UnixMillis();
   evaluated->rules = args.rules;
-  if ((args.out || args.save) && args.sweep != "none") {
-    LEADLINE_RETURN_IF_ERROR(MeasureAnnPart(args, opened, options, console, evaluated));
+  if (!sweep.empty()) {
+    LEADLINE_RETURN_IF_ERROR(MeasureAnnPart(args, opened, sweep, options, console, evaluated));
   }
   return ScoreRun(measures, scoring, evaluated);
 }
@@ -295,12 +308,12 @@ CommandBody DeclareEvalRun(Arguments& arguments) {
 Command EvalRunCommand() {
   return {
       "eval run", "Run judged queries against one moment of a collection and score the answers",
-      R"(Every query sees the same snapshot while writers go on. Judged queries without results count as 0,
-queries without judgments are not run; both are counted. Intervals are 95% bootstrap intervals of
+      R"(Every query sees the same snapshot while writers go on. Judged queries without results, a text that
+cannot be embedded among them, count as 0; queries without judgments are not run; all are counted. Intervals are 95% bootstrap intervals of
 the mean; sums over queries (num_*) and geometric means (gm_*) have none. The same pins (snapshot,
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
 threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged
-queries that were not run, marked "missing". With --json the content of run.json on one line.)",
+queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.)",
       DeclareEvalRun};
 }
 

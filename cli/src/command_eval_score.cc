@@ -148,6 +148,10 @@ line a value, {"measure","query","value"}, in full precision, the counts among t
 value is null with the reason in "undefined". Summaries add "n_used" and "n_total", the queries where
 the measure is defined and all evaluated ones.
 
+judged@K is 1 - unj@K, and unj@K, as in trec_eval 10, is unjudged documents among the first K divided
+by K: ranks that a shorter ranking leaves empty count as judged. (ir_measures divides by what was
+returned.) It is undefined where nothing was returned.
+
 Ids of a directory written by --out and of DB#NAME are decoded: there `%`, blanks and a leading `#`
 stand percent-encoded in run.trec. A TREC file given by its own name is read as it is.)",
       DeclareScore};

@@ -37,7 +37,8 @@ void PrintAcknowledged(const BatchWriter& writer, Console& console) {
 /// Moves rows from source to writer until the end, an error or a signal.
 Status IngestAll(BatchSource& source, BatchWriter& writer, const SignalStop& stop,
                  Console& console) {
-  ProgressBar bar(console, "ingest", 0, "rows");
+  ProgressBar bar = console.json() ? ProgressBar::BesideResults(console, "ingest", 0, "rows")
+                                   : ProgressBar(console, "ingest", 0, "rows");
   for (;;) {
     PreparedBatch batch = source.Next();
     const uint64_t before = writer.acked();

@@ -13,6 +13,18 @@ struct RepairArguments {
   bool accept_loss = false;
 };
 
+Json ReportJson(const RepairReport& report) {
+  Json object = {
+      {"actions", report.actions}, {"lost_data", report.lost_data}, {"sound", report.sound}};
+  if (report.log_loss) {
+    object["log_loss"] = {{"path", report.log_loss->path},
+                          {"offset", report.log_loss->offset},
+                          {"dropped_bytes", report.log_loss->dropped_bytes},
+                          {"last_sequence", report.log_loss->last_sequence}};
+  }
+  return object;
+}
+
 Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
   LongStep step(console, "repair");
   const Result<RepairReport> repaired =
@@ -22,9 +34,7 @@ Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
   const RepairReport& report = *repaired;
   const ExitCode code = step.Finish(report.sound ? ExitCode::kDone : ExitCode::kNegativeVerdict);
   if (console.json()) {
-    WriteJsonLine(
-        console,
-        {{"actions", report.actions}, {"lost_data", report.lost_data}, {"sound", report.sound}});
+    WriteJsonLine(console, ReportJson(report));
     return code;
   }
   for (const std::string& action : report.actions) {
@@ -55,7 +65,10 @@ Command RepairCommand() {
       "Everything but the record store is derived and rebuilt. Nothing is given up without "
       "--accept-loss.\nExit code 1 when something could not be mended, or not be read and so not "
       "be judged.\nStopped by Ctrl-C, what was mended stays; the next repair goes on.\n--json: "
-      "{\"actions\":[..],\"lost_data\":bool,\"sound\":bool}.",
+      "{\"actions\":[..],\"lost_data\":bool,\"sound\":bool}, and where a log was cut\n"
+      "\"log_loss\":{\"path\",\"offset\",\"dropped_bytes\",\"last_sequence\"}, the last being the "
+      "newest\n"
+      "write that is left.",
       DeclareRepair};
 }
 

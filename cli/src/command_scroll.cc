@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "database_opening.h"
+#include "progress_bar.h"
 #include "record_json.h"
 #include "signal_stop.h"
 #include "table_printer.h"
@@ -35,9 +36,22 @@ void PrintPage(const std::vector<Record>& records, bool with_vectors, Console& c
   }
 }
 
+/// For the progress bar; 0 where nobody sees it, or finding out would cost as much as printing.
+Result<uint64_t> RecordsToPrint(Collection& collection, const ScrollOptions& options,
+                                uint64_t limit, const Console& console) {
+  if (!console.interactive() || options.filter || !options.cursor.empty()) {
+    return uint64_t{0};
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const uint64_t all, collection.Count(std::nullopt, options.read));
+  return std::min(all, limit);
+}
+
 /// Prints page after page of one snapshot; returns the cursor behind the last record printed.
 Result<std::string> PrintPages(Collection& collection, ScrollOptions options, uint64_t limit,
                                bool with_vectors, Console& console) {
+  LEADLINE_ASSIGN_OR_RETURN(const uint64_t total,
+                            RecordsToPrint(collection, options, limit, console));
+  ProgressBar bar = ProgressBar::BesideResults(console, "scroll", total, "records");
   for (uint64_t left = limit; left > 0;) {
     options.limit = static_cast<size_t>(std::min<uint64_t>(left, kPageRecords));
     LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, collection.Scroll(options));
@@ -46,6 +60,7 @@ Result<std::string> PrintPages(Collection& collection, ScrollOptions options, ui
       return console.Close();
     }
     left -= page.records.size();
+    bar.Update(limit - left);
     options.cursor = page.next_cursor;
     if (page.next_cursor.empty()) {
       break;

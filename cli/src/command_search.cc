@@ -1,8 +1,14 @@
+#include <algorithm>
+#include <cmath>
 #include <memory>
+#include <utility>
 
 #include "command.h"
 #include "database_opening.h"
 #include "eval_input.h"
+#include "name_list.h"
+#include "progress_bar.h"
+#include "query_preparer.h"
 #include "record_json.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
@@ -22,6 +28,7 @@ struct SearchCommandArguments {
   std::string fields;
   std::string group_by;
   std::optional<std::string> min_score;
+  std::string on_error = "stop";
   bool with_vectors = false;
   bool explain = false;
 };
@@ -50,6 +57,11 @@ Result<std::vector<float>> ParseVector(const std::string& text) {
                                JsonText(value).substr(0, 80), "a number");
     }
     vector.push_back(value.get<float>());
+    if (!std::isfinite(vector.back())) {
+      return InvalidFieldError("not a finite 32-bit number",
+                               "--vector[" + std::to_string(vector.size() - 1) + "]",
+                               JsonText(value).substr(0, 80), "[-3.4e38, 3.4e38]");
+    }
   }
   if (vector.empty()) {
     return InvalidFieldError("the vector is empty", "--vector", "[]", "the collection's size");
@@ -57,13 +69,13 @@ Result<std::vector<float>> ParseVector(const std::string& text) {
   return vector;
 }
 
-/// One query per output line; `id` is the label of the line.
+/// The queries of --queries, --vector or --text; the id is the label of the output line.
 Result<std::vector<eval::InputQuery>> ReadInput(const SearchCommandArguments& args) {
   if (args.queries) {
     return LoadQueries(*args.queries, args.format);
   }
   eval::InputQuery query;
-  query.id = args.id.value_or("0");
+  query.id = "0";
   query.text = args.text.value_or("");
   if (args.vector) {
     LEADLINE_ASSIGN_OR_RETURN(query.vector, ParseVector(*args.vector));
@@ -84,25 +96,6 @@ Result<SearchOptions> OptionsOf(const SearchCommandArguments& args) {
     options.min_score = static_cast<float>(score);
   }
   return options;
-}
-
-Result<SearchResponse> SearchOne(const SearchCommandArguments& args, const eval::InputQuery& query,
-                                 SearchOptions options, Collection& collection) {
-  if (!query.filter.empty()) {
-    LEADLINE_ASSIGN_OR_RETURN(const Filter own, Filter::Parse(query.filter));
-    LEADLINE_ASSIGN_OR_RETURN(options.filter,
-                              Filter::And(options.filter ? std::vector<Filter>{*options.filter, own}
-                                                         : std::vector<Filter>{own}));
-  }
-  if (args.id) {
-    return collection.SearchId(*args.id, options);
-  }
-  if (query.vector.empty() && collection.options().embedder.empty()) {
-    return InvalidFieldError("text queries need a collection with an embedder", "collection",
-                             collection.name(), "an embedder, or a vector");
-  }
-  return query.vector.empty() ? collection.SearchText(query.text, options)
-                              : collection.Search(query.vector, options);
 }
 
 Json PlanJson(const Plan& plan) {
@@ -176,31 +169,124 @@ void PrintTable(const std::string& id, const SearchResponse& response, Console& 
   }
 }
 
+Status PrintResponse(const std::string& id, const SearchResponse& response, bool with_vectors,
+                     Console& console) {
+  if (console.json()) {
+    PrintJson(id, response, with_vectors, console);
+  } else {
+    PrintTable(id, response, console);
+  }
+  if (console.broken()) {
+    return console.Close();
+  }
+  if (response.degraded) {
+    console.Message("degraded: a damaged segment was answered exactly from the store");
+  }
+  return OkStatus();
+}
+
+/// Queries that were left out under --on-error skip.
+class SkippedQueries {
+ public:
+  explicit SkippedQueries(Console& console) : console_(console) {}
+
+  /// Takes note of one and says so in its place of the output.
+  void Add(const std::string& id, const Status& error) {
+    ids_.push_back(id);
+    if (console_.json()) {
+      WriteJsonLine(
+          console_,
+          {{"query", id},
+           {"error", {{"code", StatusCodeName(error.code())}, {"message", error.message()}}}});
+    }
+    if (ids_.size() <= kMaxListed) {
+      console_.Message("skipped: query " + id + ": " + error.message());
+    }
+  }
+
+  void Summarise(size_t total) const {
+    if (!ids_.empty()) {
+      console_.Message("skipped " + std::to_string(ids_.size()) + " of " + std::to_string(total) +
+                       " queries: " + NameList(ids_));
+    }
+  }
+
+ private:
+  static constexpr size_t kMaxListed = 1000;
+
+  Console& console_;
+  std::vector<std::string> ids_;
+};
+
+/// The error of a query that ends the call, with what to do about it.
+Status EndingError(const SearchCommandArguments& args, const std::string& id, const Status& error) {
+  if (!args.queries || error.code() != StatusCode::kInvalidArgument) {
+    return error;
+  }
+  Status named = error;
+  named.WithContext("query " + id);
+  return InvalidArgumentError(named.message() + " (--on-error skip leaves such queries out)")
+      .WithField(error.field(), error.limit());
+}
+
+/// Searches every prepared query in turn and prints its line.
+Status SearchAll(const SearchCommandArguments& args, const std::vector<PreparedQuery>& queries,
+                 SearchOptions options, Collection& collection, Console& console) {
+  const bool skip = args.on_error == "skip" && args.queries;
+  ProgressBar bar = ProgressBar::BesideResults(console, "search", queries.size(), "queries");
+  SkippedQueries skipped(console);
+  for (size_t q = 0; q < queries.size(); ++q) {
+    const PreparedQuery& query = queries[q];
+    Result<SearchResponse> response = query.error;
+    if (query.error.ok()) {
+      options.filter = query.filter;
+      response = collection.Search(query.vector, options);
+    }
+    if (response.ok()) {
+      LEADLINE_RETURN_IF_ERROR(PrintResponse(query.id, *response, args.with_vectors, console));
+    } else if (skip && response.status().code() == StatusCode::kInvalidArgument) {
+      bar.Erase();
+      skipped.Add(query.id, response.status());
+    } else {
+      return EndingError(args, query.id, response.status());
+    }
+    bar.Update(q + 1);
+  }
+  bar.Erase();
+  skipped.Summarise(queries.size());
+  return OkStatus();
+}
+
+Status SearchGiven(const SearchCommandArguments& args, const OpenedCollection& opened,
+                   const SearchOptions& options, std::vector<eval::InputQuery> given,
+                   Console& console) {
+  if (args.id) {
+    LEADLINE_ASSIGN_OR_RETURN(const SearchResponse response,
+                              opened.collection->SearchId(*args.id, options));
+    return PrintResponse(*args.id, response, args.with_vectors, console);
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<PreparedQuery> queries,
+                            PrepareQueries(*opened.collection, std::move(given), options));
+  const auto bad = std::find_if(queries.begin(), queries.end(),
+                                [](const PreparedQuery& query) { return !query.error.ok(); });
+  if (bad != queries.end() && args.on_error == "stop") {
+    return EndingError(args, bad->id, bad->error);  // before any line is printed
+  }
+  return SearchAll(args, queries, options, *opened.collection, console);
+}
+
 Result<ExitCode> RunSearch(const SearchCommandArguments& args, Console& console) {
   LEADLINE_RETURN_IF_ERROR(CheckOneInput(args));
   LEADLINE_ASSIGN_OR_RETURN(SearchOptions options, OptionsOf(args));
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::InputQuery> queries, ReadInput(args));
+  std::vector<eval::InputQuery> given;
+  if (!args.id) {
+    LEADLINE_ASSIGN_OR_RETURN(given, ReadInput(args));
+  }
   const SignalStop stop;
   LEADLINE_ASSIGN_OR_RETURN(const OpenedCollection opened, OpenForReading(args.where));
   LEADLINE_ASSIGN_OR_RETURN(options.snapshot, opened.database->TakeSnapshot());
   options.cancel = stop.token();
-  for (const eval::InputQuery& query : queries) {
-    Result<SearchResponse> response = SearchOne(args, query, options, *opened.collection);
-    if (!response.ok()) {
-      return response.status().WithContext("query " + query.id);
-    }
-    if (console.json()) {
-      PrintJson(query.id, *response, args.with_vectors, console);
-    } else {
-      PrintTable(query.id, *response, console);
-    }
-    if (console.broken()) {
-      return console.Close();
-    }
-    if (response->degraded) {
-      console.Message("degraded: a damaged segment was answered exactly from the store");
-    }
-  }
+  LEADLINE_RETURN_IF_ERROR(SearchGiven(args, opened, options, std::move(given), console));
   return ExitCode::kDone;
 }
 
@@ -222,6 +308,8 @@ CommandBody DeclareSearchCommand(Arguments& arguments) {
   arguments.Text(&args->fields, "--fields", "A,B", "payload paths to return; all unless given");
   arguments.Text(&args->group_by, "--group-by", "PATH", "at most one hit per value of this path");
   arguments.Text(&args->min_score, "--min-score", "X", "worst acceptable score");
+  arguments.Choice(&args->on_error, "--on-error", {"stop", "skip"},
+                   "what a query of --queries does that cannot be searched");
   arguments.Flag(&args->with_vectors, "--with-vectors", "return the vectors too");
   arguments.Flag(&args->explain, "--explain", "report the plan that ran");
   return [args](Console& console) { return RunSearch(*args, console); };
@@ -237,7 +325,12 @@ The score is the metric's own value: cosine similarity, inner product, or square
 
 With --json one line a query: {"query":ID,"hits":[{"id","score","payload"}],"metric",
 "higher_is_better","took_us"}, with "plan" under --explain. ID is the id of the query in its file,
-the id given to --id, or "0".)",
+the id given to --id, or "0".
+
+All queries of a file are checked and embedded before the first is searched. One that cannot be
+searched (wrong vector size, a text without a known word, a filter that does not parse) stops the
+command with exit code 2 and nothing printed; with --on-error skip it is left out, counted and listed
+on standard error, and with --json a line {"query":ID,"error":{"code","message"}} stands for it.)",
       DeclareSearchCommand};
 }
 

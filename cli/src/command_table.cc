@@ -14,4 +14,11 @@ const std::vector<Command>& AllCommands() {
   return commands;
 }
 
+const std::vector<std::string_view>& MissingCommands() {
+  static const std::vector<std::string_view> paths = {
+      "serve", "token", "eval compare", "eval gate", "eval attribute", "tune",
+  };
+  return paths;
+}
+
 }  // namespace leadline::cli

@@ -29,13 +29,18 @@ void Console::Message(std::string_view text) {
 void Console::Error(const Status& status) {
   // The library knows of no signals.
   constexpr std::string_view kByToken = "call cancelled by its token";
-  const std::string message =
-      status.message() == kByToken ? "stopped by a signal" : Printable(status.message());
+  const bool by_token =
+      status.code() == StatusCode::kCancelled && status.message().ends_with(kByToken);
+  const std::string message = by_token ? "stopped by a signal" : Printable(status.message());
   std::fprintf(stderr, "leadline: %s\n", message.c_str());
 }
 
 bool Console::interactive() const {
   return !quiet_ && ::isatty(STDERR_FILENO) == 1;
+}
+
+bool Console::results_on_terminal() const {
+  return ::isatty(STDOUT_FILENO) == 1;
 }
 
 Status Console::Close() {

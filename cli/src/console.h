@@ -31,6 +31,9 @@ class Console {
   /// True where a progress bar helps: standard error is a terminal and --quiet is not given.
   [[nodiscard]] bool interactive() const;
 
+  /// True where results go to a terminal, and would run into a progress bar there.
+  [[nodiscard]] bool results_on_terminal() const;
+
   /// True once a result could not be written: nobody will read the rest.
   [[nodiscard]] bool broken() const { return failed_; }
 

@@ -5,6 +5,7 @@
 
 #include "ann_points.h"
 #include "latency_json.h"
+#include "name_list.h"
 
 namespace leadline::cli {
 namespace {
@@ -68,7 +69,7 @@ Json CountsJson(const EvaluatedRun& evaluated) {
           {"queries_missing", counts.queries_missing},
           {"queries_extra", counts.queries_extra},
           {"queries_not_judged", evaluated.queries_not_judged},
-          {"queries_failed", evaluated.FailedQueries()},
+          {"queries_failed", evaluated.FailedQueries().size()},
           {"queries_without_relevant", counts.queries_without_relevant},
           {"docs_returned", counts.docs_returned},
           {"docs_unjudged", counts.docs_unjudged}};
@@ -130,10 +131,12 @@ std::vector<const eval::QueryScores*> EvaluatedRun::NotRun() const {
   return not_run;
 }
 
-size_t EvaluatedRun::FailedQueries() const {
-  size_t failed = 0;
+std::vector<std::string> EvaluatedRun::FailedQueries() const {
+  std::vector<std::string> failed;
   for (const eval::QueryOutcome& query : run.queries) {
-    failed += query.error.empty() ? 0 : 1;
+    if (!query.error.empty()) {
+      failed.push_back(query.id);
+    }
   }
   return failed;
 }
@@ -155,7 +158,7 @@ std::vector<std::pair<std::string, std::string>> CountList(const EvaluatedRun& e
           {"of these without results (count as 0)", std::to_string(counts.queries_missing)},
           {"queries without judgments (not run)", std::to_string(evaluated.queries_not_judged)},
           {"queries run without judgments (ignored)", std::to_string(counts.queries_extra)},
-          {"queries that could not be searched", std::to_string(evaluated.FailedQueries())},
+          {"queries that could not be searched", std::to_string(evaluated.FailedQueries().size())},
           {"queries with nothing relevant judged", std::to_string(counts.queries_without_relevant)},
           {"documents returned", std::to_string(counts.docs_returned)},
           {"of these not judged", std::to_string(counts.docs_unjudged)}};
@@ -163,14 +166,16 @@ std::vector<std::pair<std::string, std::string>> CountList(const EvaluatedRun& e
 
 std::vector<std::string> Warnings(const EvaluatedRun& evaluated) {
   std::vector<std::string> warnings;
-  const auto warn = [&warnings](size_t count, const std::string& text) {
-    if (count > 0) {
-      warnings.push_back(std::to_string(count) + " " + text);
-    }
-  };
-  warn(evaluated.scores.counts.queries_missing, "judged queries have no results and count as 0");
-  warn(evaluated.FailedQueries(), "queries could not be searched");
   const eval::ScoreCounts& counts = evaluated.scores.counts;
+  if (counts.queries_missing > 0) {
+    warnings.push_back(std::to_string(counts.queries_missing) +
+                       " judged queries have no results and count as 0");
+  }
+  const std::vector<std::string> failed = evaluated.FailedQueries();
+  if (!failed.empty()) {
+    warnings.push_back(std::to_string(failed.size()) +
+                       " queries could not be searched: " + NameList(failed));
+  }
   if (counts.docs_returned > 0 && counts.docs_unjudged == counts.docs_returned) {
     warnings.emplace_back(
         "no document that was found is judged: do the qrels name records of this collection? Where "

@@ -40,8 +40,8 @@ struct EvaluatedRun {
       const;
   /// Judged queries that were not in the query file, by ascending id.
   [[nodiscard]] std::vector<const eval::QueryScores*> NotRun() const;
-  /// Queries that could not be searched.
-  [[nodiscard]] size_t FailedQueries() const;
+  /// Ids of the queries that could not be searched.
+  [[nodiscard]] std::vector<std::string> FailedQueries() const;
 };
 
 /// Scores the run and computes the intervals of the means.

@@ -5,9 +5,9 @@ namespace leadline::cli {
 void DeclareIndex(Arguments& arguments, IndexArguments* target) {
   arguments.Choice(&target->index, "--index", {"auto", "flat", "hnsw", "ivf"},
                    "index of every segment");
-  arguments.Choice(
-      &target->codes, "--codes", {"auto", "f32"},
-      "what the index searches on; bf16, sq8, sq4 and pq4 do not exist in this version");
+  arguments.Choice(&target->codes, "--codes", {"auto", "f32"},
+                   "what the index searches on; bf16, sq8, sq4 and pq4 are not in this version",
+                   {"bf16", "sq8", "sq4", "pq4"});
   arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
                    1, kMaxEfConstruction);

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "table_printer.h"
-
 namespace leadline::cli {
 namespace {
 
@@ -28,9 +26,7 @@ CallOptions LongStep::options() {
   options.progress = [this](std::string_view stage, double share) {
     MutexLock lock(&mutex_);
     doing_ = stage;
-    if (share > 0) {
-      doing_ += " " + FormatFixed(100 * share, 0) + "%";
-    }
+    share_ = share;
   };
   return options;
 }
@@ -53,7 +49,13 @@ ExitCode LongStep::Finish(ExitCode code) {
 void LongStep::Show() {
   MutexLock lock(&mutex_);
   while (!done_) {
-    bar_.UpdateTime(stop_.requested() ? "stopping, Ctrl-C again ends it now" : doing_);
+    if (stop_.requested()) {
+      bar_.UpdateTime("stopping, Ctrl-C again ends it now");
+    } else if (share_ > 0) {
+      bar_.UpdateStage(doing_, share_);
+    } else {
+      bar_.UpdateTime(doing_);
+    }
     wake_.WaitFor(&mutex_, kRedrawMillis);
   }
 }

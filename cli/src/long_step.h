@@ -13,9 +13,9 @@
 
 namespace leadline::cli {
 
-/// Surrounds one call of the library that takes long. While alive, a terminal shows the name, the
-/// time passed and what is being done, and a signal ends the call made with options(); a second one
-/// ends the program at once. Externally synchronised.
+/// Surrounds one call of the library that takes long. While alive, a terminal shows the name, what
+/// is being done, how much of it is done, the time passed and the time left, and a signal ends the
+/// call made with options(); a second one ends the program at once. Externally synchronised.
 class LongStep {
  public:
   LongStep(Console& console, std::string name);
@@ -45,7 +45,8 @@ class LongStep {
   CondVar wake_;
   bool done_ LEADLINE_GUARDED_BY(mutex_) = false;
   std::string doing_ LEADLINE_GUARDED_BY(mutex_);
-  std::thread shower_;  // last: it uses the members above
+  double share_ LEADLINE_GUARDED_BY(mutex_) = 0;  // of what is being done; 0 where nobody knows
+  std::thread shower_;                            // last: it uses the members above
 };
 
 }  // namespace leadline::cli

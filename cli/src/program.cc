@@ -19,16 +19,22 @@ bool IsSharedFlag(const std::string& word) {
   return word == "--json" || word == "--quiet";
 }
 
+/// How many words the path has if the given ones begin with it, else 0.
+size_t WordsOfPath(std::string_view path, const std::vector<std::string>& words) {
+  const std::vector<std::string> parts = SplitList(std::string(path), ' ');
+  const bool begins =
+      words.size() >= parts.size() && std::equal(parts.begin(), parts.end(), words.begin());
+  return begins ? parts.size() : 0;
+}
+
 /// The command whose path the words begin with, and how many words that took; null if none.
 const Command* FindCommand(const std::vector<std::string>& words, size_t* used) {
   const Command* found = nullptr;
   *used = 0;
   for (const Command& command : AllCommands()) {
-    const std::vector<std::string> path = SplitList(std::string(command.path), ' ');
-    if (path.size() > *used && words.size() >= path.size() &&
-        std::equal(path.begin(), path.end(), words.begin())) {
+    if (const size_t taken = WordsOfPath(command.path, words); taken > *used) {
       found = &command;
-      *used = path.size();
+      *used = taken;
     }
   }
   return found;
@@ -77,6 +83,12 @@ int RunHelp(std::vector<std::string> words) {
 }
 
 Status UnknownCommand(const std::vector<std::string>& words) {
+  for (const std::string_view path : MissingCommands()) {
+    if (WordsOfPath(path, words) > 0) {
+      return InvalidArgumentError(std::string(path) +
+                                  ": not in this version ('leadline help' lists the commands)");
+    }
+  }
   const std::string hint = GroupHint(words[0]);
   if (hint.empty()) {
     return InvalidArgumentError("no such command: " + words[0] +

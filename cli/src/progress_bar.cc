@@ -27,7 +27,16 @@ std::string Clocked(double seconds) {
 
 ProgressBar::ProgressBar(const Console& console, std::string label, uint64_t total,
                          std::string unit)
-    : active_(console.interactive()),
+    : ProgressBar(console.interactive(), std::move(label), total, std::move(unit)) {}
+
+ProgressBar ProgressBar::BesideResults(const Console& console, std::string label, uint64_t total,
+                                       std::string unit) {
+  return {console.interactive() && !console.results_on_terminal(), std::move(label), total,
+          std::move(unit)};
+}
+
+ProgressBar::ProgressBar(bool active, std::string label, uint64_t total, std::string unit)
+    : active_(active),
       label_(std::move(label)),
       unit_(std::move(unit)),
       total_(total),
@@ -93,14 +102,20 @@ void ProgressBar::UpdateTime(std::string_view remark) {
 }
 
 void ProgressBar::UpdateStage(std::string_view stage, double share) {
+  if (stage != stage_) {
+    stage_ = stage;
+    stage_started_ns_ = Clock::System()->MonotonicNanos();
+  }
   if (!Due()) {
     return;
   }
   const double seconds = static_cast<double>(drawn_ns_ - started_ns_) / 1e9;
+  const double in_stage = static_cast<double>(drawn_ns_ - stage_started_ns_) / 1e9;
   std::string line = label_ + " " + Bar(share) + " " + FormatFixed(100 * share, 0) + "%  " +
-                     std::string(stage) + "  " + Clocked(seconds);
-  if (share > 0.02) {
-    line += "  " + Clocked(seconds * (1 - share) / share) + " left";
+                     stage_ + "  " + Clocked(seconds);
+  if (share > 0.02 && in_stage > 0) {
+    line += "  " + FormatFixed(100 * share / in_stage, 1) + "%/s  " +
+            Clocked(in_stage * (1 - share) / share) + " left";
   }
   Draw(line);
 }

@@ -139,7 +139,7 @@ Result<std::vector<Record>> RecordPreparer::EmbedRow(const eval::InputRecord& ro
   if (!embedded.ok()) {
     return InvalidFieldError("the text cannot be embedded, it has no word the embedder knows",
                              options_.text_fields.empty() ? "text" : options_.text_fields.back(),
-                             body.substr(0, 80), "at least one known word");
+                             body.substr(0, 80), "at least one known word, or --on-error skip");
   }
   std::vector<Record> records(texts.size());
   const auto dim = static_cast<std::ptrdiff_t>(embedder_->dim());

@@ -5,6 +5,7 @@
 
 #include "leadline/core/file_system.h"
 #include "trec_column.h"
+#include "undefined_values.h"
 
 namespace leadline::cli {
 namespace {
@@ -30,22 +31,27 @@ std::string TrecText(const eval::RunResult& run, size_t* encoded) {
   return text;
 }
 
-Json ValuesJson(const eval::ScoreReport& scores, const eval::QueryScores* query) {
+/// Sets "values", and "undefined" where some of them are null.
+void AddValues(const eval::ScoreReport& scores, const eval::QueryScores* query, Json* line) {
   Json values = Json::object();
+  UndefinedValues undefined;
   for (size_t m = 0; query != nullptr && m < scores.measures.size(); ++m) {
     const eval::MetricValue& value = query->values[m];
-    values[scores.measures[m].name()] = value.defined() ? Json(value.value) : Json(nullptr);
+    const std::string name = scores.measures[m].name();
+    values[name] = undefined.Of(name, value.defined() ? std::optional(value.value) : std::nullopt,
+                                UndefinedReasonName(value.reason));
   }
-  return values;
+  (*line)["values"] = std::move(values);
+  undefined.AddTo(line);
 }
 
 /// A query of the judgments that was not run, so that the lines average to the mean.
 Json NotRunJson(const EvaluatedRun& evaluated, const eval::QueryScores& query) {
-  return {{"query", query.id},
-          {"text", ""},
-          {"values", ValuesJson(evaluated.scores, &query)},
-          {"hits", Json::array()},
-          {"missing", true}};
+  Json line = {{"query", query.id}, {"text", ""}};
+  AddValues(evaluated.scores, &query, &line);
+  line["hits"] = Json::array();
+  line["missing"] = true;
+  return line;
 }
 
 std::string PerQueryText(const EvaluatedRun& evaluated) {
@@ -64,13 +70,11 @@ std::string PerQueryText(const EvaluatedRun& evaluated) {
       }
       hits.push_back(std::move(entry));
     }
-    Json line = {
-        {"query", outcome.id},
-        {"text", evaluated.queries[q].text},
-        {"values", ValuesJson(evaluated.scores, scored == scores.end() ? nullptr : scored->second)},
-        {"took_us", static_cast<double>(outcome.took_ns) / 1e3},
-        {"embed_us", static_cast<double>(outcome.embed_ns) / 1e3},
-        {"hits", std::move(hits)}};
+    Json line = {{"query", outcome.id}, {"text", evaluated.queries[q].text}};
+    AddValues(evaluated.scores, scored == scores.end() ? nullptr : scored->second, &line);
+    line["took_us"] = static_cast<double>(outcome.took_ns) / 1e3;
+    line["embed_us"] = static_cast<double>(outcome.embed_ns) / 1e3;
+    line["hits"] = std::move(hits);
     if (!outcome.error.empty()) {
       line["error"] = outcome.error;
     }

@@ -17,18 +17,14 @@ void DeclareSearch(Arguments& arguments, SearchArguments* target) {
 }
 
 void DeclareMode(Arguments& arguments, SearchArguments* target) {
-  arguments.Choice(&target->mode, "--mode", {"dense", "bm25", "hybrid"},
-                   "what is compared; only dense exists in this version");
-  arguments.Text(&target->rerank, "--rerank", "NAME", "no reranker exists in this version");
+  arguments.Choice(&target->mode, "--mode", {"dense"},
+                   "what is compared; bm25 and hybrid are not in this version", {"bm25", "hybrid"});
+  arguments.Text(&target->rerank, "--rerank", "NAME", "not in this version");
 }
 
 Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments) {
-  if (arguments.mode != "dense") {
-    return InvalidFieldError("this version has no text index", "--mode", arguments.mode, "dense");
-  }
   if (arguments.rerank) {
-    return InvalidFieldError("this version has no reranker", "--rerank", *arguments.rerank,
-                             "leave it out");
+    return InvalidFieldError("not in this version", "--rerank", *arguments.rerank, "no --rerank");
   }
   SearchOptions options;
   options.limit = arguments.k;
@@ -39,6 +35,16 @@ Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments) {
   options.nprobe = arguments.nprobe;
   options.rescore = arguments.rescore;
   return options;
+}
+
+Result<VectorField> SearchedField(const CollectionOptions& options, const std::string& name) {
+  for (const VectorField& field : options.vectors) {
+    if (name.empty() || field.name == name) {
+      return field;
+    }
+  }
+  return InvalidFieldError("the collection has no such vector", "--vector-field", name,
+                           "a vector of the collection");
 }
 
 }  // namespace leadline::cli

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "arguments.h"
+#include "leadline/core/options.h"
 #include "leadline/core/search.h"
 
 namespace leadline::cli {
@@ -28,5 +29,8 @@ void DeclareSearch(Arguments& arguments, SearchArguments* target);
 void DeclareMode(Arguments& arguments, SearchArguments* target);
 /// kInvalidArgument names the flag: a filter that does not parse, a mode that does not exist yet.
 Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments);
+
+/// The vector that --vector-field names, the first one where it is empty; the error names the flag.
+Result<VectorField> SearchedField(const CollectionOptions& options, const std::string& name);
 
 }  // namespace leadline::cli

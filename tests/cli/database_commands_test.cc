@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// A database with collection "c": 100 records of 4 dimensions, l2, record i at (i, 0, 0, 0) with
 /// payload {"n": i, "parity": "even"|"odd"}.
@@ -104,6 +105,74 @@ TEST_F(DatabaseCommands, SearchRefusesWhatDoesNotFit) {
       << "a collection without an embedder cannot search text";
   EXPECT_EQ(Leadline({"search", db_, "c", "--id", "nobody"}).exit_code, 2);
   EXPECT_EQ(Leadline({"search", db_, "nothing", "--vector", "[1,2,3,4]"}).exit_code, 2);
+}
+
+TEST_F(DatabaseCommands, AQueryThatCannotBeSearchedStopsBeforeTheFirstOrIsLeftOut) {
+  struct Case {
+    std::string bad;
+    std::string expected;
+  };
+
+  for (const Case& wrong : std::vector<Case>{
+           {"{\"id\":\"b\",\"vector\":[1,2]}", "wrong vector size: field=vector value=2 limit=4"},
+           {"{\"id\":\"b\",\"vector\":[1,0,0,0],\"filter\":\"n >\"}", "filter"}}) {
+    WriteFile(dir_.file("q.jsonl"), "{\"id\":\"a\",\"vector\":[1,0,0,0]}\n" + wrong.bad +
+                                        "\n{\"id\":\"c\",\"vector\":[3,0,0,0]}\n");
+    std::vector<std::string> words = {"search", db_, "c",     "--queries", dir_.file("q.jsonl"),
+                                      "-k",     "1", "--json"};
+    const ProgramOutput stop = Leadline(words);
+    EXPECT_EQ(stop.exit_code, 2);
+    EXPECT_EQ(stop.out, "") << "nothing is printed of a file with a bad query";
+    EXPECT_THAT(stop.err, HasSubstr("query b: "));
+    EXPECT_THAT(stop.err, HasSubstr(wrong.expected));
+    EXPECT_THAT(stop.err, HasSubstr("--on-error skip"));
+    words.insert(words.end(), {"--on-error", "skip"});
+    const ProgramOutput skip = Leadline(words);
+    EXPECT_EQ(skip.exit_code, 0) << skip.err;
+    const std::vector<Json> lines = skip.JsonLines();
+    ASSERT_EQ(lines.size(), 3U) << "every query has its line";
+    EXPECT_EQ(lines[1]["query"], "b");
+    EXPECT_EQ(lines[1]["error"]["code"], "INVALID_ARGUMENT");
+    EXPECT_THAT(lines[1]["error"]["message"].get<std::string>(), HasSubstr(wrong.expected));
+    EXPECT_THAT(HitIds(lines[2]), ElementsAre("r3"));
+    EXPECT_THAT(skip.err, HasSubstr("skipped 1 of 3 queries: b"));
+  }
+}
+
+TEST_F(DatabaseCommands, SearchErrorsNameTheirQueryOnce) {
+  ASSERT_EQ(Leadline({"create", db_, "cos", "--dim", "2", "--metric", "cosine"}).exit_code, 0);
+  const ProgramOutput one = Leadline({"search", db_, "cos", "--vector", "[0,0]"});
+  EXPECT_EQ(one.exit_code, 2);
+  EXPECT_THAT(one.err, HasSubstr("a zero vector has no cosine"));
+  EXPECT_THAT(one.err, Not(HasSubstr("query 0")));
+  EXPECT_THAT(one.err, Not(HasSubstr("--on-error")));
+  WriteFile(dir_.file("q.jsonl"), "{\"vector\":[0,0]}\n");
+  const ProgramOutput file = Leadline({"search", db_, "cos", "--queries", dir_.file("q.jsonl")});
+  EXPECT_THAT(file.err, HasSubstr("query 0: a zero vector"));
+}
+
+TEST_F(DatabaseCommands, SignalStopsSearchingAFile) {
+  std::string queries;
+  for (int i = 0; i < 200'000; ++i) {
+    queries += "{\"vector\":[" + std::to_string(i) + ",0,0,0]}\n";
+  }
+  WriteFile(dir_.file("q.jsonl"), queries);
+  RunningProgram searching({"search", db_, "c", "--queries", dir_.file("q.jsonl"), "--json"});
+  std::string line;
+  ASSERT_TRUE(searching.ReadLine(&line));
+  searching.Signal(SIGINT);
+  const ProgramOutput stopped = searching.Wait();
+  EXPECT_EQ(stopped.exit_code, 130);
+  EXPECT_EQ(stopped.err, "leadline: stopped by a signal\n");
+}
+
+TEST_F(DatabaseCommands, CreateSaysWhereNothingEmbedsTheTexts) {
+  const std::vector<std::string> plain = {"create",   db_,  "t",      "--dim", "4",
+                                          "--metric", "l2", "--text", "title"};
+  const ProgramOutput noted = Leadline(plain);
+  EXPECT_EQ(noted.exit_code, 0);
+  EXPECT_THAT(noted.err, HasSubstr("nothing embeds them"));
+  EXPECT_EQ(Leadline({"create", db_, "e", "--embedder", "static", "--text", "title"}).err, "");
 }
 
 TEST_F(DatabaseCommands, GetPrintsRecordsAndNamesTheMissing) {
@@ -342,6 +411,51 @@ TEST_F(DatabaseCommands, CheckSaysOkAndFindsDamage) {
   EXPECT_EQ(repair.OneJson()["sound"], true);
   EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
   EXPECT_EQ(Count(), 100U);
+}
+
+TEST_F(DatabaseCommands, RepairSaysWhereItCutTheLog) {
+  // What a killed process leaves: the log holds the writes. A bit in the middle of it is flipped.
+  ASSERT_EQ(Leadline({"create", dir_.file("live"), "c", "--dim", "4", "--metric", "l2"}).exit_code,
+            0);
+  std::string rows;
+  for (int i = 0; i < 50'000; ++i) {
+    rows += "{\"id\":\"m" + std::to_string(i) + "\",\"vector\":[1,2,3,4]}\n";
+  }
+  WriteFile(dir_.file("many.jsonl"), rows);
+  RunningProgram writer(
+      {"ingest", dir_.file("live"), "c", dir_.file("many.jsonl"), "--batch", "100", "--json"});
+  std::string line;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(writer.ReadLine(&line));
+  }
+  writer.Signal(SIGKILL);
+  writer.Wait();
+  std::filesystem::path log;
+  for (const auto& file : std::filesystem::directory_iterator(dir_.file("live") + "/store")) {
+    if (file.path().extension() == ".log" && file.file_size() > 0) {
+      log = file.path();
+    }
+  }
+  ASSERT_FALSE(log.empty());
+  const uint64_t bytes = std::filesystem::file_size(log);
+  std::string damaged = ReadFile(log);
+  damaged[bytes / 2] = static_cast<char>(damaged[bytes / 2] ^ 1);
+  WriteFile(log, damaged);
+  EXPECT_EQ(Leadline({"repair", dir_.file("live")}).exit_code, 4) << "nothing is given up unasked";
+  const ProgramOutput repair = Leadline({"repair", dir_.file("live"), "--accept-loss", "--json"});
+  ASSERT_EQ(repair.exit_code, 0) << repair.out << repair.err;
+  const Json report = repair.OneJson();
+  EXPECT_EQ(report["lost_data"], true);
+  EXPECT_EQ(report["log_loss"]["path"], log.string());
+  EXPECT_LE(report["log_loss"]["offset"], bytes / 2);
+  EXPECT_EQ(report["log_loss"]["offset"].get<uint64_t>() +
+                report["log_loss"]["dropped_bytes"].get<uint64_t>(),
+            bytes);
+  EXPECT_THAT(report["actions"].dump(), HasSubstr("cut the log: path=" + log.string()));
+  const Json left = Leadline({"count", dir_.file("live"), "c", "--json"}).OneJson();
+  EXPECT_EQ(report["log_loss"]["last_sequence"].get<uint64_t>(),
+            left["count"].get<uint64_t>() / 100)
+      << "each write brought 100 rows";
 }
 
 TEST_F(DatabaseCommands, RepairSaysNoWhenSomethingCouldNotBeJudged) {

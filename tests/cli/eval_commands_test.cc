@@ -173,6 +173,13 @@ TEST_F(EvalOnVectors, RunHashIsTheSameOnAnyNumberOfThreads) {
   EXPECT_GE(one["measures"]["recip_rank"]["upper"].get<double>(), 40.0 / 41);
 }
 
+TEST_F(EvalOnVectors, AQueryThatCannotRunIsNamedOnce) {
+  WriteFile(dir_.file("queries.jsonl"), "{\"id\":\"q0\",\"vector\":[0,0,0,0,0,0,0,0]}\n");
+  const ProgramOutput zero = EvalRun({});
+  EXPECT_EQ(zero.exit_code, 2);
+  EXPECT_THAT(zero.err, HasSubstr("query q0 (row 1): a zero vector has no cosine"));
+}
+
 TEST_F(EvalOnVectors, RunHashChangesWhenTheIndexIsBuiltAgain) {
   const Json before = EvalRun({}).OneJson();
   EXPECT_EQ(before["pins"]["index_build"].get<std::string>().size(), 16U);
@@ -324,6 +331,16 @@ TEST_F(EvalOnVectors, AnnMeasuresRecallAgainstExactSearch) {
             2);
 }
 
+TEST_F(EvalOnVectors, ARecallThatIsNullComesWithItsReason) {
+  const Json recall = Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"),
+                                "--filter", "nobody = 1", "--json"})
+                          .OneJson()["points"][0]["recall"];
+  for (const char* name : {"id", "id_min", "tie", "epsilon", "inverse_ratio"}) {
+    EXPECT_TRUE(recall[name].is_null()) << name;
+    EXPECT_EQ(recall["undefined"][name], "no_queries") << name;
+  }
+}
+
 TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   std::filesystem::create_directory(dir_.file("scratch"));
   std::vector<std::vector<float>> queries = RandomVectors(20, 8, 9);
@@ -345,6 +362,77 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   EXPECT_GT(result["resident_bytes"].get<uint64_t>(), 400U * 8 * 4);
   EXPECT_LE(result["resident_bytes"].get<uint64_t>(), result["disk_bytes"].get<uint64_t>());
   EXPECT_EQ(std::system(("test -z \"$(ls -A " + dir_.file("scratch") + ")\"").c_str()), 0);
+}
+
+TEST_F(EvalOnVectors, SweepsRefuseWhatNoIndexReads) {
+  const auto ann = [this](const std::string& collection, const std::string& sweep) {
+    return Leadline({"eval", "ann", db_, collection, "--queries", dir_.file("queries.jsonl"),
+                     "--sweep", sweep, "--json"});
+  };
+  const ProgramOutput hnsw = ann("c", "nprobe=1,4");
+  EXPECT_EQ(hnsw.exit_code, 2);
+  EXPECT_THAT(hnsw.err, HasSubstr("field=--sweep value=nprobe=1 limit=ef_search, index hnsw"));
+  for (const char* index : {"flat", "auto", "ivf"}) {
+    ASSERT_EQ(Leadline({"create", db_, index, "--dim", "8", "--metric", "l2", "--index", index})
+                  .exit_code,
+              0);
+    ASSERT_EQ(Leadline({"ingest", db_, index, dir_.file("base.fvecs")}).exit_code, 0);
+  }
+  ASSERT_EQ(Leadline({"optimize", db_}).exit_code, 0);
+  EXPECT_THAT(ann("ivf", "ef_search=16").err, HasSubstr("limit=nprobe, index ivf"));
+  EXPECT_EQ(ann("ivf", "nprobe=2").exit_code, 0);
+  for (const char* scanned : {"flat", "auto"}) {
+    for (const char* sweep : {"ef_search=16", "nprobe=1"}) {
+      const ProgramOutput refused = ann(scanned, sweep);
+      EXPECT_EQ(refused.exit_code, 2) << scanned << " " << sweep;
+      EXPECT_THAT(refused.err, HasSubstr("every row is compared exactly"));
+    }
+    const ProgramOutput plain =
+        Leadline({"eval", "ann", db_, scanned, "--queries", dir_.file("queries.jsonl"), "--json"});
+    EXPECT_EQ(plain.OneJson()["points"].size(), 1U);
+    EXPECT_THAT(plain.err, HasSubstr("every row is compared exactly"));
+  }
+  EXPECT_EQ(EvalRun({"--out", dir_.file("out"), "--sweep", "nprobe=4"}).exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("out")));
+}
+
+TEST_F(EvalOnVectors, BenchRefusesWhatDoesNotFitBeforeItBuilds) {
+  const std::string longer = dir_.file("longer.fvecs");
+  WriteFile(longer, FvecsBytes(RandomVectors(3, 9, 1)));
+  const auto int_rows = [](size_t rows, int32_t k) {
+    std::string bytes;
+    for (size_t row = 0; row < rows; ++row) {
+      bytes.append(reinterpret_cast<const char*>(&k), sizeof(k));
+      for (int32_t i = 0; i < k; ++i) {
+        bytes.append(reinterpret_cast<const char*>(&i), sizeof(i));
+      }
+    }
+    return bytes;
+  };
+  WriteFile(dir_.file("few.ivecs"), int_rows(399, 10));
+  WriteFile(dir_.file("narrow.ivecs"), int_rows(400, 9));
+
+  struct Case {
+    std::vector<std::string> more;
+    std::string expected;
+  };
+
+  const std::string base = dir_.file("base.fvecs");
+  for (const Case& wrong : std::vector<Case>{
+           {{"--queries", longer, "--truth", "exact"}, "field=--queries value=9 numbers limit=8"},
+           {{"--queries", base, "--truth", dir_.file("few.ivecs")},
+            "field=--truth value=399 limit=400"},
+           {{"--queries", base, "--truth", dir_.file("narrow.ivecs")}, "field=-k value=10 limit=9"},
+           {{"--queries", base, "--truth", "exact", "--sweep", "nprobe=1"},
+            "field=--sweep value=nprobe=1"}}) {
+    // A scratch directory that is not there would be refused next: it was not reached.
+    std::vector<std::string> words = {"bench",    "ann", "--base", base,
+                                      "--metric", "l2",  "--dir",  dir_.file("absent")};
+    words.insert(words.end(), wrong.more.begin(), wrong.more.end());
+    const ProgramOutput bench = Leadline(words);
+    EXPECT_EQ(bench.exit_code, 2);
+    EXPECT_THAT(bench.err, HasSubstr(wrong.expected));
+  }
 }
 
 TEST_F(EvalOnVectors, BenchRefusesADirectoryThatIsNotThere) {
@@ -452,6 +540,111 @@ TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {
   EXPECT_THAT(number.err, HasSubstr("--doc-key"));
 }
 
+/// A BEIR folder with four queries, the second empty and the fourth without a known word, over a
+/// collection "docs" of two texts.
+class QueriesWithoutWords : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    db_ = dir_.file("db");
+    ASSERT_EQ(Leadline({"create", db_, "docs", "--embedder", "static"}).exit_code, 0);
+    WriteFile(dir_.file("corpus.jsonl"),
+              "{\"_id\":\"0\",\"title\":\"Cats\",\"text\":\"Cats sleep and purr.\"}\n"
+              "{\"_id\":\"1\",\"title\":\"Law\",\"text\":\"Courts rule, lawyers argue.\"}\n");
+    ASSERT_EQ(Leadline({"ingest", db_, "docs", dir_.file("corpus.jsonl")}).exit_code, 0);
+    WriteFile(dir_.file("queries.jsonl"),
+              "{\"_id\":\"cat\",\"text\":\"purring cat\"}\n{\"_id\":\"empty\",\"text\":\"\"}\n"
+              "{\"_id\":\"judge\",\"text\":\"judges\"}\n"
+              "{\"_id\":\"control\",\"text\":\"\\u0001\\u0002\"}\n");
+    std::filesystem::create_directory(dir_.file("qrels"));
+    WriteFile(dir_.file("qrels") + "/test.tsv",
+              "query-id\tcorpus-id\tscore\ncat\t0\t1\nempty\t0\t1\njudge\t1\t1\n"
+              "control\t1\t1\n");
+  }
+
+  TempDir dir_;
+  std::string db_;
+};
+
+TEST_F(QueriesWithoutWords, CountAsZeroInARunAndAreNamed) {
+  const ProgramOutput result = Leadline({"eval", "run", db_, "docs", "--queries", dir_.path(),
+                                         "--qrels", dir_.path(), "-m", "rr", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json run = result.OneJson();
+  EXPECT_EQ(run["counts"]["queries_failed"], 2);
+  EXPECT_EQ(run["counts"]["queries_missing"], 2);
+  EXPECT_EQ(run["failed_queries"][0]["query"], "empty");
+  EXPECT_NEAR(run["measures"]["recip_rank"]["value"].get<double>(), 2.0 / 4, 1e-9);
+  EXPECT_THAT(result.err, HasSubstr("2 queries could not be searched: empty, control"));
+}
+
+TEST_F(QueriesWithoutWords, AreLeftOutOfRecallAndNamed) {
+  // Row numbers of the exact neighbours: four queries of one neighbour each.
+  std::string truth;
+  for (const int32_t row : {0, 0, 1, 1}) {
+    const int32_t k = 1;
+    truth.append(reinterpret_cast<const char*>(&k), sizeof(k));
+    truth.append(reinterpret_cast<const char*>(&row), sizeof(row));
+  }
+  WriteFile(dir_.file("truth.ivecs"), truth);
+  for (const std::string& given : {std::string("exact"), dir_.file("truth.ivecs")}) {
+    const std::vector<std::string> words = {"eval",      "ann",     db_,   "docs", "--queries",
+                                            dir_.path(), "--truth", given, "-k",   "1"};
+    std::vector<std::string> as_json = words;
+    as_json.emplace_back("--json");
+    const ProgramOutput json = Leadline(as_json);
+    ASSERT_EQ(json.exit_code, 0) << json.err;
+    const Json ann = json.OneJson();
+    EXPECT_EQ(ann["points"][0]["recall"]["id"], 1);
+    EXPECT_EQ(ann["points"][0]["recall"]["n_used"], 2);
+    EXPECT_EQ(ann["points"][0]["recall"]["n_total"], 4);
+    EXPECT_EQ(ann["points"][0]["latency_us"]["n"], 2);
+    ASSERT_EQ(ann["failed_queries"].size(), 2U);
+    EXPECT_EQ(ann["failed_queries"][1]["query"], "control");
+    const ProgramOutput table = Leadline(words);
+    EXPECT_THAT(table.out, HasSubstr("2/4"));
+    EXPECT_THAT(table.err,
+                HasSubstr("2 queries could not be searched and are left out: empty, control"));
+  }
+}
+
+TEST_F(QueriesWithoutWords, StopASearchOfTheFileUnlessTheyAreSkipped) {
+  const std::vector<std::string> words = {"search",    db_,  "docs", "--queries",
+                                          dir_.path(), "-k", "1",    "--json"};
+  const ProgramOutput stop = Leadline(words);
+  EXPECT_EQ(stop.exit_code, 2);
+  EXPECT_EQ(stop.out, "");
+  EXPECT_THAT(stop.err, HasSubstr("query empty: "));
+  std::vector<std::string> skipping = words;
+  skipping.insert(skipping.end(), {"--on-error", "skip"});
+  const ProgramOutput skip = Leadline(skipping);
+  EXPECT_EQ(skip.exit_code, 0) << skip.err;
+  const std::vector<Json> lines = skip.JsonLines();
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0]["hits"][0]["id"], "0");
+  EXPECT_TRUE(lines[1].contains("error"));
+  EXPECT_EQ(lines[2]["hits"][0]["id"], "1");
+  EXPECT_THAT(skip.err, HasSubstr("skipped 2 of 4 queries: empty, control"));
+}
+
+TEST(EvalGround, ANullInTheSummaryComesWithItsReason) {
+  const TempDir dir;
+  WriteFile(dir.file("g.jsonl"),
+            "{\"id\":\"a\",\"response\":\"Aspirin relieves pain.\",\"contexts\":"
+            "[\"Sydney harbour.\"],\"label\":0}\n");
+  const std::vector<Json> lines =
+      Leadline({"eval", "ground", dir.file("g.jsonl"), "--json"}).JsonLines();
+  ASSERT_EQ(lines.size(), 2U);
+  const Json evidence = lines[0]["sentences"][0]["evidence"];
+  EXPECT_TRUE(evidence["context"].is_null());
+  EXPECT_FALSE(evidence["undefined"]["context"].get<std::string>().empty());
+  const Json summary = lines[1]["summary"];
+  EXPECT_TRUE(summary["auroc"].is_null());
+  EXPECT_FALSE(summary["undefined"]["auroc"].get<std::string>().empty());
+  for (const auto& [name, value] : summary["baselines"].items()) {
+    EXPECT_EQ(summary["undefined"].contains("baselines." + name), value.is_null()) << name;
+  }
+}
+
 TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   const TempDir dir;
   WriteFile(dir.file("g.jsonl"),
@@ -471,6 +664,7 @@ TEST(EvalGround, JudgesSentencesAndSummarisesLabels) {
   EXPECT_TRUE(lines[2]["summary"]["baselines"].is_object());
   EXPECT_EQ(lines[2]["summary"]["pr_auc_ungrounded"], 1);
   EXPECT_TRUE(lines[2]["summary"]["f1_ungrounded"].is_number());
+  EXPECT_FALSE(lines[2]["summary"].contains("undefined"));
   WriteFile(
       dir.file("refusal.jsonl"),
       "{\"id\":\"a\",\"response\":\"I don't know.\",\"contexts\":[\"The bridge opened.\"]}\n");

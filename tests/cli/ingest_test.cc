@@ -302,6 +302,7 @@ TEST_F(Ingest, TextWithoutKnownWordsIsABadRow) {
   const ProgramOutput result = Leadline({"ingest", db_, "docs", dir_.file("empty.jsonl")});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, HasSubstr("text"));
+  EXPECT_THAT(result.err, HasSubstr("--on-error skip"));
 }
 
 }  // namespace

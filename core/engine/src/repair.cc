@@ -254,6 +254,25 @@ Status RefuseDamagedTables(kv::Store* store, LongCall* call) {
   return tables;
 }
 
+/// Tells where opening the store cut a log, and what is left.
+Status ReportCut(kv::Store* store, RepairReport* report) {
+  const std::optional<kv::LogCut> cut = store->log_cut();
+  if (!cut.has_value()) {
+    return {};
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> sequence,
+                            store->Get(kv::Table::kMeta, kSequenceKey));
+  const SequenceNumber last = sequence.has_value() && sequence->size() == sizeof(uint64_t)
+                                  ? DecodeFixed64(sequence->data())
+                                  : 0;
+  report->log_loss = LogLoss{cut->path, cut->offset, cut->dropped_bytes, last};
+  report->actions.push_back("cut the log: path=" + cut->path +
+                            " offset=" + std::to_string(cut->offset) +
+                            " dropped_bytes=" + std::to_string(cut->dropped_bytes) +
+                            " last_sequence=" + std::to_string(last));
+  return {};
+}
+
 Status RepairStore(RepairRun* run, const Wanted& wanted) {
   kv::StoreOptions options;
   options.fs = run->options.file_system;
@@ -261,6 +280,7 @@ Status RepairStore(RepairRun* run, const Wanted& wanted) {
   options.accept_log_loss = run->accept_loss;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<kv::Store> store,
                             kv::Store::Open(JoinPath(run->path, "store"), options));
+  LEADLINE_RETURN_IF_ERROR(ReportCut(store.get(), &run->report));
   LEADLINE_RETURN_IF_ERROR(RefuseDamagedTables(store.get(), run->call));
   std::vector<CollectionEntry> entries;
   {

@@ -29,6 +29,7 @@ std::optional<RowProblem> TakeString(const json& payload, const char* name, std:
 
 /// Turns a record into a query: `text` and `filter` stand in its payload.
 std::optional<RowProblem> FillQuery(InputRecord&& record, uint64_t row_id, InputQuery* query) {
+  bool has_text = false;
   query->id = record.id.empty() ? std::to_string(row_id) : std::move(record.id);
   query->vector = std::move(record.vector);
   query->row = record.row;
@@ -41,11 +42,12 @@ std::optional<RowProblem> FillQuery(InputRecord&& record, uint64_t row_id, Input
     if (auto problem = TakeString(payload, "text", &query->text)) {
       return problem;
     }
+    has_text = payload.contains("text") && payload["text"].is_string();
     if (auto problem = TakeString(payload, "filter", &query->filter)) {
       return problem;
     }
   }
-  if (query->vector.empty() && query->text.empty()) {
+  if (query->vector.empty() && !has_text) {
     return RowProblem{"query without vector and text", "vector", "", "vector or text"};
   }
   return std::nullopt;

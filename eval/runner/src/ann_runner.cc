@@ -89,18 +89,6 @@ Result<bool> ScoreNeighbours(Collection& collection, const VectorField& field, V
   return true;
 }
 
-Status CheckFile(std::span<const InputQuery> queries, const NeighborTruth& file, size_t k) {
-  if (file.queries < queries.size()) {
-    return InvalidFieldError("the truth has fewer queries than the query file", "--truth",
-                             std::to_string(file.queries), std::to_string(queries.size()));
-  }
-  if (file.k < k) {
-    return InvalidFieldError("the truth has fewer neighbours a query than k", "-k",
-                             std::to_string(k), std::to_string(file.k));
-  }
-  return OkStatus();
-}
-
 const VectorField* FindField(const CollectionOptions& options, const std::string& name) {
   for (const VectorField& field : options.vectors) {
     if (name.empty() || field.name == name) {
@@ -127,10 +115,22 @@ Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
   return truth;
 }
 
+Status CheckTruth(const NeighborTruth& file, size_t queries, size_t k) {
+  if (file.queries < queries) {
+    return InvalidFieldError("the truth has fewer queries than the query file", "--truth",
+                             std::to_string(file.queries), std::to_string(queries));
+  }
+  if (file.k < k) {
+    return InvalidFieldError("the truth has fewer neighbours a query than k", "-k",
+                             std::to_string(k), std::to_string(file.k));
+  }
+  return OkStatus();
+}
+
 Result<AnnTruth> FileTruth(Collection& collection, std::span<const InputQuery> queries,
                            const NeighborTruth& file, size_t k, uint64_t id_offset,
                            const std::string& vector_field) {
-  LEADLINE_RETURN_IF_ERROR(CheckFile(queries, file, k));
+  LEADLINE_RETURN_IF_ERROR(CheckTruth(file, queries.size(), k));
   const VectorField* field = FindField(collection.options(), vector_field);
   if (field == nullptr) {
     return NotFoundError("the collection has no vector field " + vector_field);
@@ -174,18 +174,23 @@ Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
   comparing.exact_has_scores = truth.has_scores;
   std::vector<AnnRecall> recalls;
   recalls.reserve(run.queries.size());
+  AnnPoint point;
   for (size_t q = 0; q < run.queries.size(); ++q) {
-    LEADLINE_ASSIGN_OR_RETURN(
-        AnnRecall recall,
-        ComputeAnnRecall(HitsOf(truth.neighbours[q]), HitsOf(run.queries[q].hits), comparing));
+    const QueryOutcome& query = run.queries[q];
+    std::vector<AnnHit> exact = HitsOf(truth.neighbours[q]);
+    if (!query.error.empty()) {
+      point.failed.push_back({query.id, query.error});
+      exact.clear();
+    }
+    LEADLINE_ASSIGN_OR_RETURN(AnnRecall recall,
+                              ComputeAnnRecall(exact, HitsOf(query.hits), comparing));
     recalls.push_back(recall);
   }
-  AnnPoint point;
   point.setting = setting;
   point.recall = SummariseAnnRecall(recalls);
   point.latency = run.latency;
-  point.qps =
-      run.wall_seconds > 0 ? static_cast<double>(run.queries.size()) / run.wall_seconds : 0.0;
+  const auto searched = static_cast<double>(run.queries.size() - point.failed.size());
+  point.qps = run.wall_seconds > 0 ? searched / run.wall_seconds : 0.0;
   return point;
 }
 

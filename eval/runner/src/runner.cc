@@ -51,6 +51,20 @@ Result<const VectorField*> FieldOf(const CollectionOptions& options, const std::
   return NotFoundError("the collection has no vector field " + name);
 }
 
+/// Tells before anything runs whether a query's own vector can be searched.
+Status CheckVector(const std::vector<float>& vector, const VectorField& field) {
+  if (vector.size() != field.dim) {
+    return InvalidFieldError("wrong vector size", "vector", std::to_string(vector.size()),
+                             std::to_string(field.dim));
+  }
+  const bool zero =
+      std::all_of(vector.begin(), vector.end(), [](float value) { return value == 0; });
+  return zero && field.metric == Metric::kCosine
+             ? InvalidFieldError("a zero vector has no cosine", "vector", "all zero",
+                                 "a norm above 0")
+             : OkStatus();
+}
+
 /// The string at top-level `key`; kInvalidArgument where the record has none.
 Result<std::string> DocumentOf(const Hit& hit, const std::string& key) {
   const auto payload = nlohmann::json::parse(hit.payload, nullptr, /*allow_exceptions=*/false);
@@ -107,11 +121,11 @@ Status QueryRunner::Prepare(std::span<const InputQuery> queries,
   LEADLINE_ASSIGN_OR_RETURN(field_, FieldOf(collection_.options(), options_.search.vector_field));
   prepared_.reserve(queries.size());
   for (const InputQuery& query : queries) {
-    if (!query.vector.empty() && query.vector.size() != field_->dim) {
-      return WithQuery(
-          InvalidFieldError("wrong vector size", "vector", std::to_string(query.vector.size()),
-                            std::to_string(field_->dim)),
-          query);
+    if (!query.vector.empty()) {
+      Status usable = CheckVector(query.vector, *field_);
+      if (!usable.ok()) {
+        return WithQuery(std::move(usable), query);
+      }
     }
     if (query.vector.empty() && embedder_ == nullptr) {
       LEADLINE_RETURN_IF_ERROR(OpenQueryEmbedder());

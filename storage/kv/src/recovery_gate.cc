@@ -1,5 +1,6 @@
 #include "recovery_gate.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -32,6 +33,10 @@ Result<uint64_t> RecoveryGate::AdmitManifest(const std::string& path, uint64_t n
 
 Result<uint64_t> RecoveryGate::AdmitLog(const std::string& path, uint64_t number) {
   if (trimmed_) {
+    if (cut_) {
+      LEADLINE_ASSIGN_OR_RETURN(const uint64_t bytes, fs_->FileSize(path));
+      cut_->dropped_bytes += bytes;
+    }
     return uint64_t{0};
   }
   // The sequence is checked here between logs, and by the scan within one.
@@ -109,6 +114,8 @@ Result<bool> RecoveryGate::LaterLogHasRecords(uint64_t number) const {
 Result<uint64_t> RecoveryGate::Rot(const std::string& path, uint64_t offset,
                                    const std::string& what, uint64_t sound_bytes) {
   if (accept_loss_) {
+    LEADLINE_ASSIGN_OR_RETURN(const uint64_t bytes, fs_->FileSize(path));
+    cut_ = LogCut{path, sound_bytes, bytes - std::min(bytes, sound_bytes)};
     return Trim(sound_bytes);
   }
   return Verdict(path, offset, what, "`leadline repair --accept-loss` keeps every write before it");

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "leadline/core/file_system.h"
+#include "leadline/storage/store.h"
 #include "log_scan.h"
 #include "rocksdb_file_system.h"
 
@@ -24,6 +26,9 @@ class RecoveryGate final : public LogGate {
 
   /// The error that stopped recovery, or OK.
   [[nodiscard]] const Status& verdict() const { return verdict_; }
+
+  /// Where a verdict was turned into a torn tail.
+  [[nodiscard]] const std::optional<LogCut>& cut() const { return cut_; }
 
  private:
   Result<uint64_t> AdmitManifest(const std::string& path, uint64_t number);
@@ -49,6 +54,7 @@ class RecoveryGate final : public LogGate {
   uint64_t last_number_ = 0;    ///< of the log admitted last; 0 = none
   uint64_t next_sequence_ = 0;  ///< after the logs admitted so far; 0 = unknown
   Status verdict_;
+  std::optional<LogCut> cut_;
 };
 
 }  // namespace leadline::kv

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <rocksdb/db.h>
@@ -33,6 +34,7 @@ struct StoreCore {
   std::unique_ptr<leadline::FileLock> lock;
   std::shared_ptr<RocksDbFileSystem> files;
   std::unique_ptr<SyncMark> mark;  ///< null when read-only
+  std::optional<LogCut> log_cut;
   std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<rocksdb::DB> db;
   std::array<rocksdb::ColumnFamilyHandle*, kTableCount> tables{};

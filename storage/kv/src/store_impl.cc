@@ -21,6 +21,7 @@ StoreImpl::StoreImpl(std::string directory, const StoreOptions& options,
                      std::shared_ptr<StoreCore> core, std::shared_ptr<Latch> latch)
     : directory_(std::move(directory)),
       options_(options),
+      log_cut_(core->log_cut),
       latch_(std::move(latch)),
       free_space_(options.fs, directory_, options.read_only ? 0 : options.min_free_bytes),
       low_water_(options.fs, directory_),

@@ -41,6 +41,9 @@ class StoreImpl final : public Store {
   Status VerifyTables(const std::function<Status(uint64_t done_bytes)>& watch) override;
   Status AdvanceLowWater(uint64_t sequence) override;
   Result<StoreStats> Stats() override;
+
+  [[nodiscard]] std::optional<LogCut> log_cut() const override { return log_cut_; }
+
   [[nodiscard]] Status Health() const override;
   Status Close() override;
 
@@ -63,6 +66,7 @@ class StoreImpl final : public Store {
 
   const std::string directory_;
   const StoreOptions options_;
+  const std::optional<LogCut> log_cut_;
   const ForkGuard fork_;
   const std::shared_ptr<Latch> latch_;
   FreeSpace free_space_;

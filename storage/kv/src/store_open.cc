@@ -76,6 +76,7 @@ Status OpenDatabase(const std::string& directory, const StoreOptions& options,
                                          &db)
           : rocksdb::DB::Open(db_options, directory, TableDescriptors(options), &handles, &db);
   core->files->set_log_gate(nullptr);
+  core->log_cut = gate.cut();
   core->db.reset(db);
   std::copy_n(handles.begin(), std::min(handles.size(), kTableCount), core->tables.begin());
   LEADLINE_RETURN_IF_ERROR(gate.verdict());

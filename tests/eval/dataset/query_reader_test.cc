@@ -34,6 +34,16 @@ TEST_F(QueryReader, JsonlQueriesHaveVectorOrText) {
   EXPECT_EQ(queries[2].filter, "y = 1");
 }
 
+TEST_F(QueryReader, AnEmptyTextIsAQuery) {
+  ASSERT_OK_AND_ASSIGN(
+      const auto queries,
+      Read("q.jsonl", "{\"_id\":\"1\",\"text\":\"\"}\n{\"_id\":\"2\",\"text\":\"what?\"}\n"));
+  ASSERT_EQ(queries.size(), 2U);
+  EXPECT_EQ(queries[0].id, "1");
+  EXPECT_EQ(queries[0].text, "");
+  EXPECT_TRUE(queries[0].vector.empty());
+}
+
 TEST_F(QueryReader, QueriesWithoutIdAreNumbered) {
   ASSERT_OK_AND_ASSIGN(const auto queries,
                        Read("q.jsonl", "{\"text\":\"a\"}\n\n{\"vector\":[1]}\n"));
@@ -55,7 +65,7 @@ TEST_F(QueryReader, VectorFilesAreQueriesByRowNumber) {
 
 TEST_F(QueryReader, BadQueriesNameTheirLine) {
   for (const char* bad : {"{\"id\":\"a\"}", "{\"text\":5}", "{\"text\":\"a\",\"filter\":[]}",
-                          "{\"text\":\"\"}", "{\"vector\":[]}", "nonsense"}) {
+                          "{\"text\":null}", "{\"vector\":[]}", "nonsense"}) {
     EXPECT_THAT(Read("q.jsonl", "{\"text\":\"fine\"}\n" + std::string(bad) + "\n"),
                 StatusIs(StatusCode::kInvalidArgument, "line=2"))
         << bad;

@@ -209,6 +209,11 @@ TEST_F(LogDamage, AcceptedLossKeepsThePrefixAndTheStoreOpensAgain) {
       Result<std::unique_ptr<Store>> store = OpenChanged(flip, true);
       ASSERT_OK(store);
       ASSERT_TRUE(HoldsPrefix(store->get(), &n)) << "at=" << at;
+      ASSERT_TRUE((*store)->log_cut().has_value()) << "at=" << at;
+      const LogCut cut = *(*store)->log_cut();
+      ASSERT_EQ(cut.path, LogPath(image()).replace(0, image().size(), copy()));
+      ASSERT_LE(cut.offset, at);
+      ASSERT_EQ(cut.offset + cut.dropped_bytes, ReadFile(LogPath(image())).size());
       WriteBatch batch;
       MakeNumberedBatch(n + 1, 100, &rng, &batch);
       ASSERT_OK((*store)->Write(batch, true));

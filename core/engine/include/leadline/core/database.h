@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,9 +45,18 @@ struct CheckReport {
   [[nodiscard]] bool ok() const { return problems.empty(); }
 };
 
+/// Where repair cut a damaged log.
+struct LogLoss {
+  std::string path;
+  uint64_t offset = 0;               ///< the log counts up to here
+  uint64_t dropped_bytes = 0;        ///< after that, later logs included
+  SequenceNumber last_sequence = 0;  ///< of the newest write that is left
+};
+
 struct RepairReport {
   std::vector<std::string> actions;  ///< what was done, for people
   bool lost_data = false;
+  std::optional<LogLoss> log_loss;  ///< nullopt where no log was cut
   /// A check at the end found nothing. Otherwise the last action says what could not be mended, or
   /// not be read and so not be judged.
   bool sound = false;

@@ -15,7 +15,7 @@ namespace leadline::eval {
 struct InputQuery {
   std::string id;
   std::vector<float> vector;  ///< empty where the query is text
-  std::string text;           ///< empty where the query is a vector
+  std::string text;           ///< where `vector` is empty it is the query, and may be empty itself
   std::string filter;         ///< empty: none
   uint64_t row = 0;           ///< from 1; the line number in text formats
 };
@@ -29,7 +29,8 @@ struct QueryReaderOptions {
 
 /// Reads all queries of `path`: any vector format; JSONL with `vector` or `text` (or both), `id` or
 /// `_id` (else the row number) and `filter`; CSV with the same columns; a BEIR folder's
-/// queries.jsonl.
+/// queries.jsonl. A `text` that is there and empty is a query like any other: published query sets
+/// have such lines, and only whoever embeds it knows that it holds no word.
 /// Errors: kInvalidArgument names file, row, field, value and limit; two queries of one id;
 ///         more than `options.limits`.
 Result<std::vector<InputQuery>> ReadQueries(FileSystem* fs, const std::string& path,

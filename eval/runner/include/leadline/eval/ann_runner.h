@@ -28,6 +28,10 @@ struct AnnTruth {
 Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
                             std::span<const InputQuery> queries, const RunOptions& options);
 
+/// Tells whether a file has neighbours for so many queries, `k` of each: kInvalidArgument where
+/// not.
+Status CheckTruth(const NeighborTruth& file, size_t queries, size_t k);
+
 /// Takes the first `k` neighbours of every query from a file; ids are row numbers, increased by
 /// `id_offset`. Scores are computed from the stored vectors; where one is missing, or a query is
 /// text, `has_scores` is false. Errors: kInvalidArgument where the file has another number of
@@ -47,15 +51,24 @@ struct AnnSetting {
   [[nodiscard]] std::string name() const;
 };
 
+/// A query that could not be searched.
+struct FailedQuery {
+  std::string id;
+  std::string error;
+};
+
 struct AnnPoint {
   AnnSetting setting;
+  /// Over the queries that could be searched and have an exact neighbour; the counts say how many.
   AnnRecallSummary recall;
+  std::vector<FailedQuery> failed;  ///< in the order of the query set
   LatencyFigures latency;
-  double qps = 0;  ///< queries a second, options.threads in flight
+  double qps = 0;  ///< searched queries a second, options.threads in flight
 };
 
 /// Searches every query with `setting` and compares with `truth`. The snapshot in `options.search`
-/// should be the one the truth was found at. Errors: as RunQueries.
+/// should be the one the truth was found at. A text without a known word has no part in recall,
+/// also where a truth file names neighbours of it. Errors: as RunQueries.
 Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
                             std::span<const InputQuery> queries, const AnnTruth& truth,
                             const AnnSetting& setting, const RunOptions& options);

@@ -52,6 +52,13 @@ struct StoreOptions {
   bool accept_log_loss = false;
 };
 
+/// Where opening with `accept_log_loss` cut a damaged log.
+struct LogCut {
+  std::string path;
+  uint64_t offset = 0;         ///< the log counts up to here
+  uint64_t dropped_bytes = 0;  ///< after that, later logs included
+};
+
 /// A frozen view of the whole store. Immutable, thread-safe; release before the Store closes, or
 /// the lock stays held until then.
 class StoreSnapshot {
@@ -161,6 +168,8 @@ class Store {
   /// Cheap value that changes whenever the on-disk state of a database may have changed; lets
   /// readers skip a Refresh.
   static Result<uint64_t> Fingerprint(FileSystem* fs, const std::string& directory);
+  /// The cut that opening made; nullopt where it needed none.
+  [[nodiscard]] virtual std::optional<LogCut> log_cut() const = 0;
   /// OK, or the error that latched the store.
   [[nodiscard]] virtual Status Health() const = 0;
   /// Flushes, records the low-water mark and closes. Further calls fail. The destructor closes

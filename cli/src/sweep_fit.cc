@@ -1,0 +1,103 @@
+#include "sweep_fit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ann_points.h"
+#include "search_arguments.h"
+
+namespace leadline::cli {
+namespace {
+
+using Parameter = eval::AnnSetting::Parameter;
+
+std::optional<Parameter> ParameterOf(IndexKind kind) {
+  switch (kind) {
+    case IndexKind::kFlat:
+      return std::nullopt;
+    case IndexKind::kIvf:
+      return Parameter::kNprobe;
+    case IndexKind::kAuto:
+    case IndexKind::kHnsw:
+      break;
+  }
+  return Parameter::kEfSearch;
+}
+
+std::string LimitText(IndexKind kind, std::optional<Parameter> parameter) {
+  if (!parameter) {
+    return "no sweep, every row is compared exactly";
+  }
+  return (*parameter == Parameter::kNprobe ? "nprobe" : "ef_search") +
+         (", index " + std::string(IndexKindName(kind)));
+}
+
+/// The plan of one search in an arbitrary direction.
+Result<Plan> PlanOf(const OpenedCollection& opened, const VectorField& field,
+                    SearchOptions search) {
+  search.explain = true;
+  search.exact = false;
+  const std::vector<float> direction(field.dim, 1.0F);
+  LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, opened.collection->Search(direction, search));
+  return response.plan ? *std::move(response.plan) : Plan();
+}
+
+bool WalksAnIndex(const Plan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const PlanStep& step) {
+    return step.strategy == "hnsw" || step.strategy == "ivf";
+  });
+}
+
+/// The kind that the sealed segments have: what `auto` came to.
+Result<IndexKind> BuiltKind(const OpenedCollection& opened, const VectorField& field,
+                            SearchOptions search) {
+  if (field.index != IndexKind::kAuto) {
+    return field.index;
+  }
+  search.filter.reset();
+  search.full_scan_threshold = 0;  // an index that is there is used
+  LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(opened, field, std::move(search)));
+  return WalksAnIndex(plan) ? IndexKind::kHnsw : IndexKind::kFlat;
+}
+
+}  // namespace
+
+Status CheckSweep(const std::vector<eval::AnnSetting>& sweep, IndexKind kind) {
+  const std::optional<Parameter> parameter = ParameterOf(kind);
+  for (const eval::AnnSetting& setting : sweep) {
+    if (setting.parameter != parameter) {
+      return InvalidFieldError("no index here reads this parameter", "--sweep",
+                               setting.name() + "=" + std::to_string(setting.value),
+                               LimitText(kind, parameter));
+    }
+  }
+  return OkStatus();
+}
+
+Result<std::vector<eval::AnnSetting>> FitSweep(std::vector<eval::AnnSetting> given,
+                                               const OpenedCollection& opened,
+                                               const SearchOptions& search) {
+  LEADLINE_ASSIGN_OR_RETURN(const VectorField field,
+                            SearchedField(opened.collection->options(), search.vector_field));
+  LEADLINE_ASSIGN_OR_RETURN(const IndexKind kind, BuiltKind(opened, field, search));
+  if (given.empty()) {
+    return DefaultSweep(kind);
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckSweep(given, kind));
+  return given;
+}
+
+Result<std::optional<std::string>> ExactScanWarning(const OpenedCollection& opened,
+                                                    const SearchOptions& search) {
+  LEADLINE_ASSIGN_OR_RETURN(const VectorField field,
+                            SearchedField(opened.collection->options(), search.vector_field));
+  LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(opened, field, search));
+  if (WalksAnIndex(plan)) {
+    return std::optional<std::string>();
+  }
+  return std::optional<std::string>(
+      "every row is compared exactly here, so no setting changes recall or cost: the rows are too "
+      "few for an index, or not yet in one (leadline optimize)");
+}
+
+}  // namespace leadline::cli
