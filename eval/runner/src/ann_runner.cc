@@ -175,10 +175,13 @@ Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
   std::vector<AnnRecall> recalls;
   recalls.reserve(run.queries.size());
   for (size_t q = 0; q < run.queries.size(); ++q) {
-    LEADLINE_ASSIGN_OR_RETURN(
-        AnnRecall recall,
-        ComputeAnnRecall(HitsOf(truth.neighbours[q]), HitsOf(run.queries[q].hits), comparing));
-    recalls.push_back(recall);
+    Result<AnnRecall> recall =
+        ComputeAnnRecall(HitsOf(truth.neighbours[q]), HitsOf(run.queries[q].hits), comparing);
+    if (!recall.ok()) {
+      return std::move(recall).status().WithContext("query " + queries[q].id + ", row " +
+                                                    std::to_string(q + 1) + " of the truth");
+    }
+    recalls.push_back(*recall);
   }
   AnnPoint point;
   point.setting = setting;
