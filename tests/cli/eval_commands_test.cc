@@ -487,6 +487,17 @@ TEST_F(EvalOnVectors, BenchTakesATruthFile) {
                 "--index", "flat", "--dir", dir_.file("scratch")});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("field=--truth value=400"));
+
+  // The last row names its first neighbour twice.
+  truth.replace(truth.size() - sizeof(int32_t), sizeof(int32_t), truth,
+                truth.size() - 10 * sizeof(int32_t), sizeof(int32_t));
+  WriteFile(dir_.file("truth.ivecs"), truth);
+  const ProgramOutput twice =
+      Leadline({"bench", "ann", "--base", dir_.file("base.fvecs"), "--queries",
+                dir_.file("queries.fvecs"), "--truth", dir_.file("truth.ivecs"), "--metric", "l2",
+                "--index", "flat", "--dir", dir_.file("scratch")});
+  EXPECT_EQ(twice.exit_code, 2);
+  EXPECT_THAT(twice.err, HasSubstr("query 19, row 20 of the truth: exact neighbour given twice"));
 }
 
 TEST(EvalRun, ScoresTextQueriesAndFoldsChunks) {

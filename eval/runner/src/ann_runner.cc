@@ -182,9 +182,12 @@ Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
       point.failed.push_back({query.id, query.error});
       exact.clear();
     }
-    LEADLINE_ASSIGN_OR_RETURN(AnnRecall recall,
-                              ComputeAnnRecall(exact, HitsOf(query.hits), comparing));
-    recalls.push_back(recall);
+    Result<AnnRecall> recall = ComputeAnnRecall(exact, HitsOf(query.hits), comparing);
+    if (!recall.ok()) {
+      return std::move(recall).status().WithContext("query " + query.id + ", row " +
+                                                    std::to_string(q + 1) + " of the truth");
+    }
+    recalls.push_back(*recall);
   }
   point.setting = setting;
   point.recall = SummariseAnnRecall(recalls);
