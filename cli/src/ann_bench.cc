@@ -66,7 +66,7 @@ Status CheckQueries(const BenchInput& input) {
 
 Result<BenchInput> ReadInput(const AnnBenchOptions& options) {
   BenchInput input;
-  LEADLINE_ASSIGN_OR_RETURN(input.queries, LoadQueries(options.queries));
+  LEADLINE_ASSIGN_OR_RETURN(input.queries, LoadSomeQueries(options.queries));
   const Result<uint32_t> dim = DimOf(options.base);
   if (!dim.ok()) {
     return AsInputError(dim.status());

@@ -56,7 +56,8 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   if (args.sweep) {
     LEADLINE_ASSIGN_OR_RETURN(sweep, ParseSweep(*args.sweep));
   }
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::InputQuery> queries, LoadQueries(args.queries));
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::InputQuery> queries,
+                            LoadSomeQueries(args.queries));
   eval::RunOptions options;
   LEADLINE_ASSIGN_OR_RETURN(options.search.filter, ParseFilterFlag(args.filter));
   options.search.limit = args.k;

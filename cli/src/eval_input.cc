@@ -16,6 +16,14 @@ Result<std::vector<eval::InputQuery>> LoadQueries(const std::string& path,
   return queries;
 }
 
+Result<std::vector<eval::InputQuery>> LoadSomeQueries(const std::string& path) {
+  LEADLINE_ASSIGN_OR_RETURN(std::vector<eval::InputQuery> queries, LoadQueries(path));
+  if (queries.empty()) {
+    return InvalidFieldError("the file has no queries", "--queries", path, "at least 1");
+  }
+  return queries;
+}
+
 Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules) {
   auto qrels = eval::ReadQrels(FileSystem::Posix(), path, rules);
   if (!qrels.ok()) {

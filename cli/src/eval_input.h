@@ -11,6 +11,8 @@ namespace leadline::cli {
 /// Reads queries; damage in the file is the caller's error.
 Result<std::vector<eval::InputQuery>> LoadQueries(const std::string& path,
                                                   const std::string& format = "auto");
+/// The same for measuring: a file without any query is refused.
+Result<std::vector<eval::InputQuery>> LoadSomeQueries(const std::string& path);
 /// Reads judgments; damage in the file is the caller's error.
 Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules);
 

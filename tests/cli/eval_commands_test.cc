@@ -392,6 +392,10 @@ TEST_F(EvalOnVectors, SweepsRefuseWhatNoIndexReads) {
     EXPECT_EQ(plain.OneJson()["points"].size(), 1U);
     EXPECT_THAT(plain.err, HasSubstr("every row is compared exactly"));
   }
+  WriteFile(dir_.file("none.jsonl"), "");
+  EXPECT_EQ(Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("none.jsonl")}).err,
+            "leadline: the file has no queries: field=--queries value=" + dir_.file("none.jsonl") +
+                " limit=at least 1\n");
   EXPECT_EQ(EvalRun({"--out", dir_.file("out"), "--sweep", "nprobe=4"}).exit_code, 2);
   EXPECT_FALSE(std::filesystem::exists(dir_.file("out")));
 }
@@ -409,6 +413,8 @@ TEST_F(EvalOnVectors, BenchRefusesWhatDoesNotFitBeforeItBuilds) {
     }
     return bytes;
   };
+  const std::string none = dir_.file("none.jsonl");
+  WriteFile(none, "");
   WriteFile(dir_.file("few.ivecs"), int_rows(399, 10));
   WriteFile(dir_.file("narrow.ivecs"), int_rows(400, 9));
 
@@ -419,6 +425,7 @@ TEST_F(EvalOnVectors, BenchRefusesWhatDoesNotFitBeforeItBuilds) {
 
   const std::string base = dir_.file("base.fvecs");
   for (const Case& wrong : std::vector<Case>{
+           {{"--queries", none, "--truth", "exact"}, "the file has no queries: field=--queries"},
            {{"--queries", longer, "--truth", "exact"}, "field=--queries value=9 numbers limit=8"},
            {{"--queries", base, "--truth", dir_.file("few.ivecs")},
             "field=--truth value=399 limit=400"},
