@@ -26,8 +26,8 @@ struct DatabaseStats {
   uint64_t store_bytes = 0;
   uint64_t segment_bytes = 0;
   uint64_t log_syncs = 0;
-  bool degraded = false;    ///< some segment cannot be used, or the store takes no writes
-  std::string store_error;  ///< what made the store read-only; empty while it is sound
+  bool degraded = false;    ///< some segment cannot be used, or no write is taken
+  std::string store_error;  ///< why no write is taken until the next open; empty while they are
 };
 
 /// One violated invariant found by Check (docs/architecture.md lists I1 to I8).
