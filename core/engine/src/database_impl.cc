@@ -33,7 +33,7 @@ class DatabaseImpl final : public Database {
 
   Status Flush() override;
   Result<DatabaseStats> Stats() override;
-  Status Backup(const std::string& to, const CallOptions& options) override;
+  Result<CopyReport> Backup(const std::string& to, const CallOptions& options) override;
   Result<CheckReport> Check(const CallOptions& options) override;
 
   Status Close() override { return handle_->Close(); }
@@ -195,7 +195,7 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
   return stats;
 }
 
-Status DatabaseImpl::Backup(const std::string& to, const CallOptions& options) {
+Result<CopyReport> DatabaseImpl::Backup(const std::string& to, const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
   LEADLINE_ASSIGN_OR_RETURN(LongCall call, LongCall::Start(core->clock, options));
   return BackupDatabase(core, to, &call);
@@ -227,8 +227,8 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
   });
 }
 
-Status Database::Restore(const std::string& from, const std::string& to, const CallOptions& options,
-                         FileSystem* file_system) {
+Result<CopyReport> Database::Restore(const std::string& from, const std::string& to,
+                                     const CallOptions& options, FileSystem* file_system) {
   return NoThrow([&] { return engine::RestoreDatabase(from, to, options, file_system); });
 }
 

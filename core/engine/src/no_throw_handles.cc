@@ -115,7 +115,7 @@ class NoThrowDatabase final : public Database {
     return NoThrow([&] { return database_->Stats(); });
   }
 
-  Status Backup(const std::string& to, const CallOptions& options) override {
+  Result<CopyReport> Backup(const std::string& to, const CallOptions& options) override {
     return NoThrow([&] { return database_->Backup(to, options); });
   }
 

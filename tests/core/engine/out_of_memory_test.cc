@@ -441,7 +441,7 @@ TEST_F(OutOfMemoryTest, LongWorkIsRefusedAndDoneByTheNextCall) {
   ASSERT_NO_FATAL_FAILURE(CreateFilled());
   std::string copy = dir_.file("copy");
   size_t copies = 0;
-  const Call back_up = [&] { return database_->Backup(copy); };
+  const Call back_up = [&] { return database_->Backup(copy).status(); };
   FailEach(back_up, [&](const Status& status) {
     ASSERT_EQ(std::filesystem::exists(copy), status.ok());
     ASSERT_FALSE(std::filesystem::exists(copy + ".partial"));

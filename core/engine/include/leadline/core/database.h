@@ -44,6 +44,12 @@ struct CheckReport {
   [[nodiscard]] bool ok() const { return problems.empty(); }
 };
 
+struct CopyReport {
+  /// Segment files, as the source names them, that were damaged and so are not in the copy. No
+  /// record is missing for that: whoever opens the copy for writing rebuilds them.
+  std::vector<std::string> left_out;
+};
+
 struct RepairReport {
   std::vector<std::string> actions;  ///< what was done, for people
   bool lost_data = false;
@@ -84,12 +90,14 @@ class Database {
   /// Copies one consistent state into the new directory `to`, while writes go on. The copy is made
   /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a
   /// crash left there does not open unless it is whole; the next backup to `to` replaces it.
+  /// Each segment file is verified as copied; the report names those left out.
   /// kAlreadyExists, kInvalidArgument (no name), kResourceExhausted, kCancelled, kDeadlineExceeded.
-  virtual Status Backup(const std::string& to, const CallOptions& options = {}) = 0;
+  virtual Result<CopyReport> Backup(const std::string& to, const CallOptions& options = {}) = 0;
   /// Copies a backup into the new directory `to` and checks every file on the way. `to` appears
   /// when it is whole, as with Backup. Opening `from` is not interrupted.
-  static Status Restore(const std::string& from, const std::string& to,
-                        const CallOptions& options = {}, FileSystem* file_system = nullptr);
+  static Result<CopyReport> Restore(const std::string& from, const std::string& to,
+                                    const CallOptions& options = {},
+                                    FileSystem* file_system = nullptr);
   /// Proves that indexes, locations and counters agree with the store, at one snapshot. Writes
   /// nothing; works beside writers. Stopped, it fails with kCancelled or kDeadlineExceeded and
   /// tells nothing of what it has found.
