@@ -1,8 +1,8 @@
 #include <memory>
 
 #include "command.h"
+#include "copy_report.h"
 #include "database_opening.h"
-#include "json_lines.h"
 #include "long_step.h"
 
 namespace leadline::cli {
@@ -17,14 +17,10 @@ Result<ExitCode> RunBackup(const BackupArguments& args, Console& console) {
   LongStep step(console, "backup");
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                             OpenForReading(args.where.database));
-  LEADLINE_RETURN_IF_ERROR(
-      step.Explain(database->Backup(args.to, step.options()), "no backup was left"));
+  const Result<CopyReport> made = database->Backup(args.to, step.options());
+  LEADLINE_RETURN_IF_ERROR(step.Explain(made.status(), "no backup was left"));
   const ExitCode code = step.Finish(ExitCode::kDone);
-  if (console.json()) {
-    WriteJsonLine(console, {{"backup", args.to}});
-  } else {
-    console.Line("backup written to " + Printable(args.to));
-  }
+  ShowCopy(console, "backup", "backup written to ", args.to, *made);
   return code;
 }
 
@@ -42,8 +38,8 @@ Command BackupCommand() {
       "backup", "Copy one consistent state into a new directory, while writes go on",
       "Copies records, collections and indexes. Runs kept by `eval run --save` (the folder runs in "
       "DB)\nare files of their own and not in it: copy that folder too. Stopped by Ctrl-C, it "
-      "leaves nothing.\n"
-      "--json: {\"backup\":TO}.",
+      "leaves nothing. Damaged\nindex files are left out and named; records are not in them.\n"
+      "--json: {\"backup\":TO,\"left_out\":[FILE,..]}.",
       DeclareBackup};
 }
 

@@ -1,8 +1,8 @@
 #include <memory>
 
 #include "command.h"
+#include "copy_report.h"
 #include "database_opening.h"
-#include "json_lines.h"
 #include "long_step.h"
 
 namespace leadline::cli {
@@ -15,14 +15,10 @@ struct RestoreArguments {
 
 Result<ExitCode> RunRestore(const RestoreArguments& args, Console& console) {
   LongStep step(console, "restore");
-  LEADLINE_RETURN_IF_ERROR(step.Explain(Database::Restore(args.from, args.database, step.options()),
-                                        "no database was left"));
+  const Result<CopyReport> made = Database::Restore(args.from, args.database, step.options());
+  LEADLINE_RETURN_IF_ERROR(step.Explain(made.status(), "no database was left"));
   const ExitCode code = step.Finish(ExitCode::kDone);
-  if (console.json()) {
-    WriteJsonLine(console, {{"restored", args.database}});
-  } else {
-    console.Line("restored to " + Printable(args.database));
-  }
+  ShowCopy(console, "restored", "restored to ", args.database, *made);
   return code;
 }
 
@@ -37,7 +33,10 @@ CommandBody DeclareRestore(Arguments& arguments) {
 
 Command RestoreCommand() {
   return {"restore", "Make a database from a backup and check every file on the way",
-          "Stopped by Ctrl-C, it leaves nothing.\n--json: {\"restored\":DB}.", DeclareRestore};
+          "Stopped by Ctrl-C, it leaves nothing. Damaged index files are left out and named; the "
+          "next command\nthat writes rebuilds them.\n"
+          "--json: {\"restored\":DB,\"left_out\":[FILE,..]}.",
+          DeclareRestore};
 }
 
 }  // namespace leadline::cli

@@ -98,8 +98,8 @@ Status BackUpAndRestore(Database* database, FileSystem* fs, const std::string& p
   const std::string restored = path + "-restored";
   LEADLINE_RETURN_IF_ERROR(Discard(fs, backup));
   LEADLINE_RETURN_IF_ERROR(Discard(fs, restored));
-  LEADLINE_RETURN_IF_ERROR(database->Backup(backup));
-  LEADLINE_RETURN_IF_ERROR(Database::Restore(backup, restored, {}, fs));
+  LEADLINE_RETURN_IF_ERROR(database->Backup(backup).status());
+  LEADLINE_RETURN_IF_ERROR(Database::Restore(backup, restored, {}, fs).status());
   LEADLINE_RETURN_IF_ERROR(Discard(fs, restored));
   return Discard(fs, backup);
 }

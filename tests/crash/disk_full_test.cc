@@ -67,7 +67,7 @@ class FullDisk {
     Steps(0, 20);
     Optimize();
     if (database_ != nullptr) {
-      Note(database_->Backup(path_ + "-backup"), "backup");
+      Note(database_->Backup(path_ + "-backup").status(), "backup");
     }
     Ballast();
     Reads("with a full disk");

@@ -206,15 +206,16 @@ class Scenario {
   }
 
   std::optional<Truths> Backup() {
-    return Note(database_->Backup(kBackup), "backup") ? std::optional<Truths>(truths_)
-                                                      : std::nullopt;
+    return Note(database_->Backup(kBackup).status(), "backup") ? std::optional<Truths>(truths_)
+                                                               : std::nullopt;
   }
 
   std::optional<Truths> Restore() {
     if (!backup_.has_value()) {
       return std::nullopt;
     }
-    return Note(Database::Restore(kBackup, kRestored, {}, fs_), "restore") ? backup_ : std::nullopt;
+    return Note(Database::Restore(kBackup, kRestored, {}, fs_).status(), "restore") ? backup_
+                                                                                    : std::nullopt;
   }
 
   bool Reopen() {

@@ -1,8 +1,10 @@
 #include "leadline/core/status.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 namespace leadline {
 
@@ -14,6 +16,7 @@ struct Status::Rep {
   bool retryable;
   // Relaxed: a status may be read by two threads at once; the flag only feeds the debug check.
   std::atomic<bool> read{false};
+  std::atomic<uint64_t> owners{1};
 
   Rep(StatusCode c, std::string m)
       : code(c),
@@ -81,14 +84,20 @@ Status::Status(StatusCode code, std::string message) {
   }
 }
 
-Status::Status(const Status& other) {
-  if (other.rep_ != nullptr) {
-    other.MarkRead();
-    rep_ = new Rep(*other.rep_);
+Status::Status(const Status& other) noexcept {
+  if (other.rep_ == nullptr) {
+    return;
+  }
+  other.MarkRead();
+  try {
+    rep_ = new Rep(*other.rep_);  // one of its own, so that a copy nobody reads is noticed
+  } catch (const std::bad_alloc&) {
+    other.rep_->owners.fetch_add(1, std::memory_order_relaxed);
+    rep_ = other.rep_;
   }
 }
 
-Status& Status::operator=(const Status& other) {
+Status& Status::operator=(const Status& other) noexcept {
   if (this != &other) {
     *this = Status(other);
   }
@@ -104,14 +113,25 @@ Status& Status::operator=(Status&& other) noexcept {
 }
 
 void Status::Release() noexcept {
+  Rep* const rep = std::exchange(rep_, nullptr);
+  if (rep == nullptr || rep->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
 #ifdef LEADLINE_DEBUG_CHECKS
-  if (rep_ != nullptr && !rep_->read.load(std::memory_order_relaxed)) {
-    std::fprintf(stderr, "leadline: error destroyed unread: %s\n", rep_->message.c_str());
+  if (!rep->read.load(std::memory_order_relaxed)) {
+    std::fprintf(stderr, "leadline: error destroyed unread: %s\n", rep->message.c_str());
     std::abort();
   }
 #endif
-  delete rep_;
-  rep_ = nullptr;
+  delete rep;
+}
+
+void Status::Unshare() {
+  if (rep_ != nullptr && rep_->owners.load(std::memory_order_acquire) != 1) {
+    Status own;
+    own.rep_ = new Rep(*rep_);
+    *this = std::move(own);
+  }
 }
 
 void Status::MarkRead() const noexcept {
@@ -154,6 +174,7 @@ std::string Status::ToString() const {
 
 Status& Status::WithField(std::string field, std::string limit) {
   if (rep_ != nullptr) {
+    Unshare();
     rep_->field = std::move(field);
     rep_->limit = std::move(limit);
   }
@@ -162,6 +183,7 @@ Status& Status::WithField(std::string field, std::string limit) {
 
 Status& Status::WithContext(std::string_view context) {
   if (rep_ != nullptr) {
+    Unshare();
     rep_->message = std::string(context) + ": " + rep_->message;
   }
   return *this;
@@ -207,6 +229,17 @@ Status PermissionDeniedError(std::string message) {
 
 Status ResourceExhaustedError(std::string message) {
   return {StatusCode::kResourceExhausted, std::move(message)};
+}
+
+Status OutOfMemoryError() noexcept {
+  // Never destroyed, and its text is so short that it lies in the string itself.
+  alignas(Status::Rep) static std::byte place[sizeof(Status::Rep)];
+  static auto* const kRep =
+      new (place) Status::Rep(StatusCode::kResourceExhausted, "out of memory");
+  kRep->owners.fetch_add(1, std::memory_order_relaxed);
+  Status status;
+  status.rep_ = kRep;
+  return status;
 }
 
 Status FailedPreconditionError(std::string message) {

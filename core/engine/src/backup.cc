@@ -54,6 +54,7 @@ struct CopyRun {
   const std::vector<std::shared_ptr<SealedSegment>> segments;
   uint64_t segment_bytes = 0;  ///< of all
   uint64_t copied_bytes = 0;   ///< of these
+  CopyReport report;
 
   /// For what is certain to come; how much the store takes is seen on the way.
   [[nodiscard]] Status CheckSpace() const { return space.Check(segment_bytes - copied_bytes); }
@@ -148,6 +149,35 @@ std::vector<std::shared_ptr<SealedSegment>> SegmentsOf(const PinnedSnapshot& pin
   return segments;
 }
 
+/// Reads the file at `path` and compares it with its own checksums and with `entry`.
+Status VerifyCopy(FileSystem* fs, const std::string& path, const FieldSegment& entry) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<segment::SegmentFile> copy,
+                            segment::SegmentFile::Open(fs, path, entry.identity));
+  return copy->VerifySections({});
+}
+
+Status CopySegment(const SealedSegment& segment, const std::string& to, CopyRun* run) {
+  FileSystem* fs = run->pinned.core()->fs;
+  Status copied;
+  if (segment.Contents() == nullptr) {
+    copied = segment.damage();
+  } else {
+    // Not by its path: beside a reader the writer may have deleted the name since.
+    LEADLINE_RETURN_IF_ERROR(WriteFile(segment.FileBytes(), to, run));
+    // The source may have been verified days ago.
+    copied = VerifyCopy(fs, to, segment.entry());
+    if (copied.code() == StatusCode::kDataLoss) {
+      LEADLINE_RETURN_IF_ERROR(fs->DeleteFile(to));
+    }
+  }
+  // A damaged file is rebuilt in the copy. One that cannot be read now would be missing there.
+  const bool left_out = segment.damaged() || copied.code() == StatusCode::kDataLoss;
+  if (left_out) {
+    run->report.left_out.push_back(segment.path());
+  }
+  return left_out ? OkStatus() : copied;
+}
+
 Status CopySegments(const std::string& to, CopyRun* run) {
   FileSystem* fs = run->pinned.core()->fs;
   LEADLINE_RETURN_IF_ERROR(CreateDirectoriesDurably(fs, to));
@@ -155,15 +185,8 @@ Status CopySegments(const std::string& to, CopyRun* run) {
   for (const std::shared_ptr<SealedSegment>& segment : run->segments) {
     // The next line may verify the whole file.
     LEADLINE_RETURN_IF_ERROR(run->call->At(run->copied_bytes));
-    if (segment->Contents() != nullptr) {
-      // Not by its path: beside a reader the writer may have deleted the name since.
-      LEADLINE_RETURN_IF_ERROR(
-          WriteFile(segment->FileBytes(),
-                    JoinPath(to, SegmentFileName(segment->entry().info.segment_id)), run));
-    } else if (!segment->damaged()) {
-      // A damaged file is rebuilt in the copy. One that cannot be read now would be missing there.
-      return segment->damage();
-    }
+    LEADLINE_RETURN_IF_ERROR(CopySegment(
+        *segment, JoinPath(to, SegmentFileName(segment->entry().info.segment_id)), run));
   }
   return SyncDirectory(fs, to);
 }
@@ -176,9 +199,9 @@ std::string WithoutTrailingSlashes(std::string path) {
   return path;
 }
 
-Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const std::string& to,
-                LongCall* call) {
-  CopyRun run = {pinned, CopySpace(*pinned.core(), partial), call, SegmentsOf(pinned)};
+Result<CopyReport> CopyInto(const PinnedSnapshot& pinned, const std::string& partial,
+                            const std::string& to, LongCall* call) {
+  CopyRun run = {pinned, CopySpace(*pinned.core(), partial), call, SegmentsOf(pinned), 0, 0, {}};
   for (const std::shared_ptr<SealedSegment>& segment : run.segments) {
     run.segment_bytes += segment->damaged() ? 0 : segment->entry().identity.size;
   }
@@ -187,13 +210,14 @@ Status CopyInto(const PinnedSnapshot& pinned, const std::string& partial, const 
   KillPoint("backup:store-copied");
   LEADLINE_RETURN_IF_ERROR(CopySegments(JoinPath(partial, "segments"), &run));
   KillPoint("backup:segments-copied");
-  return FinishPartialCopy(pinned.core()->fs, partial, to);
+  LEADLINE_RETURN_IF_ERROR(FinishPartialCopy(pinned.core()->fs, partial, to));
+  return std::move(run.report);
 }
 
 }  // namespace
 
-Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::string& target,
-                      LongCall* call) {
+Result<CopyReport> BackupDatabase(const std::shared_ptr<DatabaseCore>& core,
+                                  const std::string& target, LongCall* call) {
   const std::string to = WithoutTrailingSlashes(target);
   if (to.empty()) {
     return InvalidArgumentError("target of a copy has no name");
@@ -209,15 +233,15 @@ Status BackupDatabase(const std::shared_ptr<DatabaseCore>& core, const std::stri
                             PinnedSnapshot::Take(core));
   const std::string partial = to + ".partial";
   LEADLINE_RETURN_IF_ERROR(StartPartialCopy(core->fs, partial));
-  Status copied = NoThrow([&] { return CopyInto(*pinned, partial, to, call); });
+  Result<CopyReport> copied = NoThrow([&] { return CopyInto(*pinned, partial, to, call); });
   if (!copied.ok()) {
     DiscardPartialCopy(core->fs, partial).IgnoreError();
   }
   return copied;
 }
 
-Status RestoreDatabase(const std::string& from, const std::string& to, const CallOptions& call,
-                       FileSystem* file_system) {
+Result<CopyReport> RestoreDatabase(const std::string& from, const std::string& to,
+                                   const CallOptions& call, FileSystem* file_system) {
   LEADLINE_ASSIGN_OR_RETURN(LongCall running, LongCall::Start(Clock::System(), call));
   DatabaseOptions options;
   options.read_only = true;

@@ -133,12 +133,11 @@ void CollectionState::Publish(uint64_t sequence) {
   Store(std::move(state));
 }
 
-uint64_t CollectionState::FreezeTail() {
+uint64_t CollectionState::LastTailOrdinal() const {
   if (tail_->chunks.empty()) {
     return 0;
   }
-  TailChunk& last = *tail_->chunks.back();
-  last.Freeze();
+  const TailChunk& last = *tail_->chunks.back();
   return last.ordinal(last.size() - 1);
 }
 

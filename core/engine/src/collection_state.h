@@ -110,8 +110,15 @@ class CollectionState {
   void KillRow(uint64_t ordinal, uint64_t sequence);
   /// Makes everything so far visible as of `sequence`.
   void Publish(uint64_t sequence);
-  /// Lets the tail grow no chunk it has; returns the last ordinal in it, 0 when it is empty.
-  uint64_t FreezeTail();
+  /// The last ordinal in the tail, 0 when it is empty.
+  [[nodiscard]] uint64_t LastTailOrdinal() const;
+
+  /// Lets the tail grow no chunk it has. Throws nothing.
+  void FreezeTail() {
+    if (!tail_->chunks.empty()) {
+      tail_->chunks.back()->Freeze();
+    }
+  }
 
   /// Lets it grow again after a seal that failed.
   void ThawTail() {

@@ -16,10 +16,6 @@ namespace {
 
 std::atomic<uint64_t> fork_generation_counter{0};
 
-bool HasSuffix(std::string_view name, std::string_view suffix) {
-  return name.size() >= suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
-}
-
 segment::Uuid NewUuid() {
   std::random_device device;
   segment::Uuid uuid{};
@@ -193,7 +189,7 @@ Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* p
                               ", rows that no segment holds yet");
   }
   collection->Publish(sequence);
-  AddCollection(std::move(collection));
+  AddCollection(SlotFor(std::move(collection)));
   return {};
 }
 
@@ -335,7 +331,7 @@ void DatabaseCore::RemoveGarbage() {
   // space, never an open.
   const Result<std::vector<std::string>> present = fs->ListDirectory(segment_directory());
   for (const std::string& name : present.ok() ? *present : std::vector<std::string>()) {
-    const bool ours = HasSuffix(name, ".seg") || HasSuffix(name, ".seg.tmp");
+    const bool ours = name.ends_with(".seg") || name.ends_with(".seg.tmp");
     if (ours && named.count(name) == 0) {
       fs->DeleteFile(JoinPath(segment_directory(), name)).IgnoreError();
     }
@@ -360,10 +356,15 @@ std::vector<std::shared_ptr<CollectionState>> DatabaseCore::Collections() {
   return all;
 }
 
-void DatabaseCore::AddCollection(std::shared_ptr<CollectionState> collection) {
+DatabaseCore::CollectionSlot DatabaseCore::SlotFor(std::shared_ptr<CollectionState> collection) {
+  CollectionMap one;
+  const auto place = one.emplace(collection->entry().name, std::move(collection)).first;
+  return one.extract(place);
+}
+
+void DatabaseCore::AddCollection(CollectionSlot slot) {
   WriterLock lock(&collections_mutex_);
-  const std::string name = collection->entry().name;
-  collections_[name] = std::move(collection);
+  collections_.insert(std::move(slot));
 }
 
 void DatabaseCore::RemoveCollection(const std::string& name) {

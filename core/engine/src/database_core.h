@@ -67,8 +67,13 @@ class DatabaseCore {
   Result<std::shared_ptr<CollectionState>> FindCollection(const std::string& name)
       LEADLINE_EXCLUDES(collections_mutex_);
   std::vector<std::shared_ptr<CollectionState>> Collections() LEADLINE_EXCLUDES(collections_mutex_);
-  void AddCollection(std::shared_ptr<CollectionState> collection)
-      LEADLINE_EXCLUDES(collections_mutex_);
+  using CollectionMap = std::map<std::string, std::shared_ptr<CollectionState>>;
+  /// The place of a collection in the map, made before it is known that it goes there.
+  using CollectionSlot = CollectionMap::node_type;
+  /// May throw std::bad_alloc.
+  [[nodiscard]] static CollectionSlot SlotFor(std::shared_ptr<CollectionState> collection);
+  /// Needs no memory, and neither does RemoveCollection.
+  void AddCollection(CollectionSlot slot) LEADLINE_EXCLUDES(collections_mutex_);
   void RemoveCollection(const std::string& name) LEADLINE_EXCLUDES(collections_mutex_);
   /// kFailedPrecondition in a forked child.
   [[nodiscard]] Status CheckUsable() const;
@@ -88,8 +93,7 @@ class DatabaseCore {
   void RemoveGarbage();
 
   SharedMutex collections_mutex_;
-  std::map<std::string, std::shared_ptr<CollectionState>> collections_
-      LEADLINE_GUARDED_BY(collections_mutex_);
+  CollectionMap collections_ LEADLINE_GUARDED_BY(collections_mutex_);
 };
 
 /// Stands from a durable write to the end of what memory does about it, under commit_mutex. An

@@ -1,9 +1,10 @@
+#include "database_impl.h"
+
 #include <utility>
 
 #include "backup.h"
 #include "checker.h"
 #include "collection_impl.h"
-#include "database_handle.h"
 #include "keys.h"
 #include "leadline/core/database.h"
 #include "leadline/core/no_throw.h"
@@ -32,7 +33,7 @@ class DatabaseImpl final : public Database {
 
   Status Flush() override;
   Result<DatabaseStats> Stats() override;
-  Status Backup(const std::string& to, const CallOptions& options) override;
+  Result<CopyReport> Backup(const std::string& to, const CallOptions& options) override;
   Result<CheckReport> Check(const CallOptions& options) override;
 
   Status Close() override { return handle_->Close(); }
@@ -82,22 +83,26 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   batch.Put(kv::Table::kMeta, CatalogKey(name), EncodeCollectionEntry(entry));
   batch.Put(kv::Table::kMeta, CountersKey(entry.id), EncodeCounters({}));
   batch.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next));
+  // All the memory first: a collection that is in the store is also here.
+  auto state = std::make_shared<CollectionState>(std::move(entry));
+  state->Publish(core->sequence);
+  std::shared_ptr<Collection> collection =
+      WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state));
+  DatabaseCore::CollectionSlot slot = DatabaseCore::SlotFor(std::move(state));
   KillPoint("create:before-log");
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
   const MemoryFollows follows(core.get());
   KillPoint("create:after-log");
   core->next_ids = next;
-  auto state = std::make_shared<CollectionState>(std::move(entry));
-  state->Publish(core->sequence);
-  core->AddCollection(state);
-  return std::shared_ptr<Collection>(std::make_shared<CollectionImpl>(handle_, state));
+  core->AddCollection(std::move(slot));
+  return collection;
 }
 
 Result<std::shared_ptr<Collection>> DatabaseImpl::OpenCollection(const std::string& name) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
                             core->FindCollection(name));
-  return std::shared_ptr<Collection>(std::make_shared<CollectionImpl>(handle_, state));
+  return WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state));
 }
 
 Status DatabaseImpl::DropCollection(const std::string& name) {
@@ -116,6 +121,7 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
   batch.DeleteRange(kv::Table::kMeta, GroupsPrefix(state->id()), GroupsPrefix(state->id() + 1));
   batch.Delete(kv::Table::kMeta, CountersKey(state->id()));
   batch.Delete(kv::Table::kMeta, CatalogKey(name));
+  const std::shared_ptr<const ReadState> last = state->Load();
   KillPoint("drop:before-log");
   // Dropping makes room, so it may use what is kept free.
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true, kv::Admission::kShrink));
@@ -123,7 +129,6 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
   KillPoint("drop:after-log");
   state->MarkDropped();
   core->RemoveCollection(name);
-  const std::shared_ptr<const ReadState> last = state->Load();
   for (const auto& group : *last->groups) {
     for (const auto& segment : group->segments) {
       if (segment != nullptr) {
@@ -170,6 +175,10 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
   {
     MutexLock lock(&core->commit_mutex);
     stats.sequence = core->sequence;
+    if (!core->broken.ok() && health.ok()) {
+      stats.degraded = true;
+      stats.store_error = core->broken.ToString();
+    }
   }
   for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
     ++stats.collections;
@@ -186,7 +195,7 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
   return stats;
 }
 
-Status DatabaseImpl::Backup(const std::string& to, const CallOptions& options) {
+Result<CopyReport> DatabaseImpl::Backup(const std::string& to, const CallOptions& options) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
   LEADLINE_ASSIGN_OR_RETURN(LongCall call, LongCall::Start(core->clock, options));
   return BackupDatabase(core, to, &call);
@@ -202,6 +211,11 @@ Result<CheckReport> DatabaseImpl::Check(const CallOptions& options) {
 }
 
 }  // namespace
+
+std::unique_ptr<Database> DatabaseOver(std::shared_ptr<DatabaseHandle> handle) {
+  return WithoutThrowing(std::make_unique<DatabaseImpl>(std::move(handle)));
+}
+
 }  // namespace engine
 
 Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
@@ -209,12 +223,12 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
   return NoThrow([&]() -> Result<std::unique_ptr<Database>> {
     LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<engine::DatabaseHandle> handle,
                               engine::DatabaseHandle::Open(path, options));
-    return engine::WithoutThrowing(std::make_unique<engine::DatabaseImpl>(std::move(handle)));
+    return engine::DatabaseOver(std::move(handle));
   });
 }
 
-Status Database::Restore(const std::string& from, const std::string& to, const CallOptions& options,
-                         FileSystem* file_system) {
+Result<CopyReport> Database::Restore(const std::string& from, const std::string& to,
+                                     const CallOptions& options, FileSystem* file_system) {
   return NoThrow([&] { return engine::RestoreDatabase(from, to, options, file_system); });
 }
 

@@ -98,16 +98,6 @@ class Builder {
     return entry;
   }
 
-  /// Deletes what a failed Run may have left, the file whose last step failed included.
-  void RemoveFiles() const {
-    for (size_t f = 0; f < collection_.fields().size(); ++f) {
-      core_->fs
-          ->DeleteFile(
-              JoinPath(core_->segment_directory(), SegmentFileName(request_.first_segment_id + f)))
-          .IgnoreError();
-    }
-  }
-
  private:
   void Report(std::string_view what, double share) const {
     if (request_.progress) {
@@ -310,10 +300,9 @@ std::array<BuildAttempt, 2> PlanAttempts(uint32_t ef_construction, bool wider) {
 
 Result<GroupEntry> BuildGroup(DatabaseCore* core, const CollectionState& collection,
                               const BuildRequest& request) {
-  Builder builder(core, collection, request);
   const auto run = [&]() -> Result<GroupEntry> {
     try {
-      return builder.Run();
+      return Builder(core, collection, request).Run();
     } catch (const std::bad_alloc&) {
       return ResourceExhaustedError("not enough memory to build a segment: collection=" +
                                     collection.entry().name);
@@ -321,9 +310,19 @@ Result<GroupEntry> BuildGroup(DatabaseCore* core, const CollectionState& collect
   };
   Result<GroupEntry> entry = NoThrow(run);
   if (!entry.ok()) {
-    builder.RemoveFiles();
+    RemoveBuiltFiles(core, collection, request);
   }
   return entry;
+}
+
+void RemoveBuiltFiles(DatabaseCore* core, const CollectionState& collection,
+                      const BuildRequest& request) {
+  for (size_t f = 0; f < collection.fields().size(); ++f) {
+    NoThrow([&] {
+      return core->fs->DeleteFile(
+          JoinPath(core->segment_directory(), SegmentFileName(request.first_segment_id + f)));
+    }).IgnoreError();
+  }
 }
 
 }  // namespace leadline::engine

@@ -56,4 +56,9 @@ inline uint32_t WidestBeam(uint32_t ef_construction, bool wider) {
 Result<GroupEntry> BuildGroup(DatabaseCore* core, const CollectionState& collection,
                               const BuildRequest& request);
 
+/// Deletes the files of a build that nothing names, also half-written ones, as far as they can be
+/// deleted.
+void RemoveBuiltFiles(DatabaseCore* core, const CollectionState& collection,
+                      const BuildRequest& request);
+
 }  // namespace leadline::engine

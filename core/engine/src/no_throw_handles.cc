@@ -84,11 +84,11 @@ class NoThrowDatabase final : public Database {
 
   Result<std::shared_ptr<Collection>> CreateCollection(const std::string& name,
                                                        const CollectionOptions& options) override {
-    return Wrapped([&] { return database_->CreateCollection(name, options); });
+    return NoThrow([&] { return database_->CreateCollection(name, options); });
   }
 
   Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) override {
-    return Wrapped([&] { return database_->OpenCollection(name); });
+    return NoThrow([&] { return database_->OpenCollection(name); });
   }
 
   Status DropCollection(const std::string& name) override {
@@ -115,7 +115,7 @@ class NoThrowDatabase final : public Database {
     return NoThrow([&] { return database_->Stats(); });
   }
 
-  Status Backup(const std::string& to, const CallOptions& options) override {
+  Result<CopyReport> Backup(const std::string& to, const CallOptions& options) override {
     return NoThrow([&] { return database_->Backup(to, options); });
   }
 
@@ -128,14 +128,6 @@ class NoThrowDatabase final : public Database {
   }
 
  private:
-  template <typename Call>
-  static Result<std::shared_ptr<Collection>> Wrapped(const Call& call) {
-    return NoThrow([&]() -> Result<std::shared_ptr<Collection>> {
-      LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<Collection> collection, call());
-      return WithoutThrowing(std::move(collection));
-    });
-  }
-
   const std::unique_ptr<Database> database_;
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "keys.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 
 namespace leadline::engine {
@@ -100,6 +101,7 @@ Status WriteManifest(DatabaseCore* core, const kv::WriteBatch& batch, bool merge
                      bool* maybe_written) {
   LEADLINE_RETURN_IF_ERROR(core->store->Health());
   KillPoint(merge ? "merge:before-manifest" : "publish:before-manifest");
+  *maybe_written = true;
   Status written = core->store->Write(batch, /*sync=*/true);
   // A refusal (watermark, closed) leaves the store healthy; a write that failed latches it.
   *maybe_written = written.ok() || !core->store->Health().ok();
@@ -161,9 +163,8 @@ Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionSta
                                       ? collection->counters.sealed_ordinal + 1
                                       : groups[range->first_group]->entry.first_ordinal;
   pending.request.last_ordinal = range->seals_tail
-                                     ? collection->FreezeTail()
+                                     ? collection->LastTailOrdinal()
                                      : groups[range->end_group - 1]->entry.last_ordinal;
-  KillPoint(range->seals_tail ? "seal:frozen" : "merge:planned");
   pending.request.build_sequence = core->sequence;
   pending.request.snapshot = core->store->NewSnapshot();
   if (pending.request.snapshot == nullptr) {
@@ -172,26 +173,31 @@ Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionSta
   pending.request.indexed = range->indexed;
   pending.request.wider = range->wider;
   pending.request.first_segment_id = core->next_ids.segment;
-  core->next_ids.segment += collection->fields().size();
   pending.kills = std::make_shared<KillLog>();
   pending.kills->first = pending.request.first_ordinal;
   pending.kills->last = pending.request.last_ordinal;
   collection->kill_logs.push_back(pending.kills);
+  // Nothing below can fail: whoever gets an error has nothing to end.
+  core->next_ids.segment += collection->fields().size();
+  if (range->seals_tail) {
+    collection->FreezeTail();
+  }
+  KillPoint(range->seals_tail ? "seal:frozen" : "merge:planned");
   return std::optional<PendingBuild>(std::move(pending));
 }
 
 Status PublishBuild(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
                     const GroupEntry& entry) {
-  const std::shared_ptr<SealedGroup> fresh = entry.rows > 0 ? OpenGroup(core, entry) : nullptr;
-  // Verified before the lock is taken: that reads the whole file.
-  Status published = fresh == nullptr ? OkStatus() : Verify(*fresh);
   bool maybe_written = false;
-  if (published.ok()) {
+  Status published = NoThrow([&]() -> Status {
+    const std::shared_ptr<SealedGroup> fresh = entry.rows > 0 ? OpenGroup(core, entry) : nullptr;
+    // Verified before the lock is taken: that reads the whole file.
+    LEADLINE_RETURN_IF_ERROR(fresh == nullptr ? OkStatus() : Verify(*fresh));
     MutexLock lock(&core->commit_mutex);
-    published = PublishLocked(core, collection, pending, entry, fresh, &maybe_written);
-  }
-  if (!published.ok() && !maybe_written && fresh != nullptr) {
-    DeleteFilesWhenUnused(*fresh);
+    return PublishLocked(core, collection, pending, entry, fresh, &maybe_written);
+  });
+  if (!published.ok() && !maybe_written) {
+    RemoveBuiltFiles(core, *collection, pending.request);
   }
   return published;
 }

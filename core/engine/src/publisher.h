@@ -20,7 +20,8 @@ struct PendingBuild {
 using PickBuild = std::function<std::optional<BuildRange>(const ReadState&)>;
 
 /// Freezes the tail where the range is the tail, pins a snapshot and starts to log kills. Takes the
-/// commit lock. Nothing when `pick` finds nothing to do.
+/// commit lock. Nothing when `pick` finds nothing to do. After an error or an exception nothing is
+/// frozen or logged.
 Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionState* collection,
                                                const PickBuild& pick);
 
@@ -28,9 +29,10 @@ Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionSta
 /// synced manifest batch, swap of the in-memory groups with the kills of the meantime re-applied,
 /// and only then the inputs are retired. Takes the commit lock.
 ///
-/// On error nothing is published. The new files are deleted while the manifest cannot name them:
-/// they failed verification, the collection is gone, the store refused the batch. After a write
-/// that itself failed they stay, since the log may hold it; the next open tells.
+/// On error nothing is published, and an exception becomes one. The new files are deleted while the
+/// manifest cannot name them: they failed verification, the collection is gone, the store refused
+/// the batch. After a write that itself failed they stay, since the log may hold it; the next open
+/// tells.
 Status PublishBuild(DatabaseCore* core, CollectionState* collection, const PendingBuild& pending,
                     const GroupEntry& entry);
 

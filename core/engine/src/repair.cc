@@ -308,7 +308,7 @@ Result<CheckFindings> Examine(DatabaseHandle* database, LongCall* call) {
   return CheckDatabase(*pinned, call);
 }
 
-/// What check finds, or nothing when the database is too damaged to open or to close.
+/// What check finds, or nothing when the database is too damaged to open.
 Result<std::optional<CheckFindings>> Diagnose(RepairRun* run) {
   LEADLINE_RETURN_IF_ERROR(run->call->Begin("opening the database", 0));
   const Result<std::shared_ptr<DatabaseHandle>> database =
@@ -323,9 +323,10 @@ Result<std::optional<CheckFindings>> Diagnose(RepairRun* run) {
   LEADLINE_ASSIGN_OR_RETURN(CheckFindings findings, Examine(database->get(), run->call));
   Status closed = (*database)->Close();
   if (closed.code() == StatusCode::kDataLoss) {
-    // A compaction in the background met it.
-    run->report.actions.emplace_back("did not close: " + closed.message());
-    return std::optional<CheckFindings>();
+    // A compaction in the background met what no read of the check did.
+    findings.store_damaged = true;
+    findings.report.problems.push_back({"IO", "store", "did not close: " + closed.message()});
+    return std::optional<CheckFindings>(std::move(findings));
   }
   LEADLINE_RETURN_IF_ERROR(closed);
   return std::optional<CheckFindings>(std::move(findings));

@@ -9,8 +9,8 @@
 namespace leadline::index::hnsw {
 
 /// Runs body(0) ... body(n - 1), which must not depend on each other, on `executor` (null: on this
-/// thread) and returns one of the errors, after which the rest is skipped. Exceptions for lack of
-/// memory become kResourceExhausted and never reach a pool's thread.
+/// thread) and returns one of the errors, after which the rest is skipped. An exception becomes an
+/// error (NoThrow) and never reaches a pool's thread.
 Status ForEachInParallel(Executor* executor, size_t n, const std::function<Status(size_t)>& body);
 
 }  // namespace leadline::index::hnsw

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "ivf_layout.h"
 #include "kmeans.h"
 #include "leadline/core/executor.h"
+#include "leadline/core/no_throw.h"
 #include "leadline/core/rng.h"
 #include "leadline/index/call_checks.h"
 #include "leadline/index/top_k.h"
@@ -101,12 +101,10 @@ Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
   ParallelFor(options.executor, blocks, [&](size_t b) {
     const size_t begin = b * kTuningBlock;
     const size_t count = std::min(kTuningBlock, queries.size() - begin);
-    try {
-      statuses[b] = RankLists(vectors, centroids, assignment, {queries.data() + begin, count},
-                              distance, options.control, &needed_by_block[b]);
-    } catch (const std::bad_alloc&) {
-      statuses[b] = ResourceExhaustedError("not enough memory to tune nprobe");
-    }
+    statuses[b] = NoThrow([&] {
+      return RankLists(vectors, centroids, assignment, {queries.data() + begin, count}, distance,
+                       options.control, &needed_by_block[b]);
+    });
   });
   Status failed;
   std::vector<size_t> needed;

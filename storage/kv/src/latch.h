@@ -1,13 +1,16 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <rocksdb/listener.h>
 
 #include "leadline/core/mutex.h"
 #include "leadline/core/status.h"
+#include "rocksdb_status.h"
 
 namespace leadline::kv {
 
@@ -15,13 +18,28 @@ namespace leadline::kv {
 /// failed (Debian's build asserts and aborts), so after it the store only reads. Thread-safe.
 class Latch {
  public:
+  Latch() { interrupted_.IgnoreError(); }
+
+  /// The outcome of `call`, which asks RocksDB for a change and returns what it answers; an error
+  /// is remembered and begins with `what`. After an exception nobody knows what was changed, nor
+  /// whether RocksDB can go on: that is kFailedPrecondition, so that nobody repeats the call.
+  template <typename Call>
+  Status Guard(std::string_view what, const Call& call) {
+    try {
+      const rocksdb::Status answer = call();
+      return answer.ok() ? OkStatus() : Set(FromRocks(answer, what));
+    } catch (const std::exception&) {
+      return Set(interrupted_);
+    }
+  }
+
   /// Remembers `error` unless one is remembered already; returns `error`.
   Status Set(Status error) {
     MutexLock lock(&mutex_);
     if (!is_set()) {
-      set_.store(true, std::memory_order_release);  // also where there is no memory for the copy
       first_ = error;
       first_.IgnoreError();  // the caller reads `error`; nobody may ever ask for this copy
+      set_.store(true, std::memory_order_release);
     }
     return error;
   }
@@ -34,7 +52,7 @@ class Latch {
       return {};
     }
     MutexLock lock(&mutex_);
-    return first_.ok() ? ResourceExhaustedError("not enough memory") : first_;
+    return first_;
   }
 
   /// What a write answers: OK, or kFailedPrecondition with the first error in its message; damage
@@ -52,6 +70,9 @@ class Latch {
   }
 
  private:
+  /// Made while there is memory.
+  const Status interrupted_ = FailedPreconditionError(
+      "a change was interrupted and may be done or not; reopen the store to see");
   std::atomic<bool> set_{false};
   mutable Mutex mutex_;
   Status first_ LEADLINE_GUARDED_BY(mutex_);

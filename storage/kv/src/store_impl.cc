@@ -62,11 +62,8 @@ Status StoreImpl::Write(const WriteBatch& batch, bool sync, Admission admission)
   rocksdb::WriteOptions options;
   options.sync = sync;
   rocksdb::DB* const db = core_->db.get();
-  Status written =
-      NoThrow([&] { return FromRocks(db->Write(options, &rep->batch), "cannot write the batch"); });
-  if (!written.ok()) {
-    return latch_->Set(std::move(written));
-  }
+  LEADLINE_RETURN_IF_ERROR(
+      latch_->Guard("cannot write the batch", [&] { return db->Write(options, &rep->batch); }));
   if (sync) {
     AdvanceMark(covered);
   }
@@ -83,10 +80,7 @@ Status StoreImpl::SyncLog() {
 Status StoreImpl::SyncLogLocked() {
   const uint64_t covered = core_->db->GetLatestSequenceNumber();
   rocksdb::DB* const db = core_->db.get();
-  Status synced = NoThrow([&] { return FromRocks(db->SyncWAL(), "cannot sync the log"); });
-  if (!synced.ok()) {
-    return latch_->Set(std::move(synced));
-  }
+  LEADLINE_RETURN_IF_ERROR(latch_->Guard("cannot sync the log", [&] { return db->SyncWAL(); }));
   AdvanceMark(covered);
   return {};
 }

@@ -17,11 +17,8 @@ Status StoreImpl::FlushTables() {
   options.allow_write_stall = true;
   const std::vector<rocksdb::ColumnFamilyHandle*> tables(core_->tables.begin(),
                                                          core_->tables.end());
-  const rocksdb::Status flushed = core_->db->Flush(options, tables);
-  if (!flushed.ok()) {
-    return latch_->Set(FromRocks(flushed, "cannot flush the store"));
-  }
-  return {};
+  rocksdb::DB* const db = core_->db.get();
+  return latch_->Guard("cannot flush the store", [&] { return db->Flush(options, tables); });
 }
 
 Status StoreImpl::Flush() {
@@ -55,9 +52,10 @@ Status StoreImpl::Compact(Table table) {
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;
-  const rocksdb::Status compacted =
-      core_->db->CompactRange(options, core_->table(table), nullptr, nullptr);
-  return FromRocks(compacted, "cannot compact the store");
+  rocksdb::DB* const db = core_->db.get();
+  rocksdb::ColumnFamilyHandle* const keys = core_->table(table);
+  return latch_->Guard("cannot compact the store",
+                       [&] { return db->CompactRange(options, keys, nullptr, nullptr); });
 }
 
 Status StoreImpl::VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch) {

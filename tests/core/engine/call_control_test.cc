@@ -322,12 +322,13 @@ TEST_F(CallControlTest, BackupsAndRestoresEndAtWhateverTheyTellAndLeaveNothing) 
     return made;
   };
   EndAtEveryReport([&](const CallOptions& options) {
-    return copy([&](const std::string& to) { return database_->Backup(to, options); });
+    return copy([&](const std::string& to) { return database_->Backup(to, options).status(); });
   });
   const std::string backup = dir_.file("backup");
   ASSERT_OK(database_->Backup(backup));
   EndAtEveryReport([&](const CallOptions& options) {
-    return copy([&](const std::string& to) { return Database::Restore(backup, to, options); });
+    return copy(
+        [&](const std::string& to) { return Database::Restore(backup, to, options).status(); });
   });
   Close();
   options_.create_if_missing = false;

@@ -29,6 +29,14 @@ std::string BytesOf(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
+/// Damages the file in its middle.
+void FlipByte(const std::string& path) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(path) / 2);
+  const int byte = file.seekg(middle).get();
+  file.seekp(middle).put(static_cast<char>(byte ^ 1));
+}
+
 class DatabaseFilesTest : public EngineTest {
  protected:
   DatabaseFilesTest() : files_(FileSystem::Posix()) {
@@ -326,6 +334,34 @@ TEST_F(DatabaseFilesTest, BackupRefusesADirectoryItDidNotMake) {
   ExpectSound();
 }
 
+TEST_F(DatabaseFilesTest, ACopyLeavesOutADamagedSegmentAndNamesIt) {
+  SealSixtyRows();
+  const std::vector<std::string> everything = Everything();
+  const std::string file = "/segments/" + SegmentFiles().at(0);
+  const std::string backup = dir_.file("backup");
+  const std::string restored = dir_.file("restored");
+  ASSERT_OK_AND_ASSIGN(const CopyReport sound, database_->Backup(backup));
+  EXPECT_TRUE(sound.left_out.empty());
+  // In the source it has been read and found sound.
+  FlipByte(path() + file);
+  ASSERT_OK_AND_ASSIGN(const CopyReport lacking, database_->Backup(dir_.file("lacking")));
+  EXPECT_EQ(lacking.left_out, std::vector<std::string>{path() + file});
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("lacking") + file));
+  FlipByte(backup + file);
+  ASSERT_OK_AND_ASSIGN(const CopyReport again, Database::Restore(backup, restored));
+  EXPECT_EQ(again.left_out, std::vector<std::string>{backup + file});
+  for (const std::string& copy : {dir_.file("lacking"), restored}) {
+    SCOPED_TRACE(copy);
+    Close();
+    ASSERT_OK_AND_ASSIGN(database_, Database::Open(copy, options_));
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+    EXPECT_EQ(Everything(), everything);
+    ASSERT_OK(collection_->Optimize());
+    EXPECT_EQ(collection_->Stats()->damaged_segments, 0U);
+    ExpectSound();
+  }
+}
+
 TEST_F(DatabaseFilesTest, AFailedBackupLeavesNothing) {
   SealSixtyRows();
   files_.set_before([](FileCall call, const std::string& path) {
@@ -408,8 +444,8 @@ TEST_F(DatabaseFilesTest, ACopyLeavesTheSpaceFreeThatWritersKeepFree) {
     return in_segments && --pieces < 0 ? kReserve - 1 : free.load();
   });
   const std::function<Status()> copies[] = {
-      [&] { return database_->Backup(to); },
-      [&] { return Database::Restore(whole, to, {}, &files_); },
+      [&] { return database_->Backup(to).status(); },
+      [&] { return Database::Restore(whole, to, {}, &files_).status(); },
   };
   for (const auto& copy : copies) {
     free = kReserve + segments - 1;
@@ -498,7 +534,7 @@ TEST_F(DatabaseFilesTest, ACopyThatCannotBeMadeDurableIsNoCopy) {
     for (plan.nth = 1;; plan.nth = plan.nth == 4 ? std::max<uint64_t>(5, all - 8) : plan.nth + 1) {
       SCOPED_TRACE(plan.nth);
       faults_.Arm(plan);
-      const Status made = database_->Backup(to);
+      const Status made = database_->Backup(to).status();
       const bool fired = faults_.Disarm() > 0;
       const bool stays =
           made.ToString().find("could not be deleted: path=" + to) != std::string::npos;
@@ -542,7 +578,7 @@ TEST_F(DatabaseFilesTest, ReadsThatFailOnceAreNoDamageToARestore) {
   for (plan.nth = 1;; ++plan.nth) {
     const std::string to = dir_.file("restored");
     faults_.Arm(plan);
-    const Status restored = Database::Restore(backup, to, {}, &faults_);
+    const Status restored = Database::Restore(backup, to, {}, &faults_).status();
     if (faults_.Disarm() == 0) {
       EXPECT_OK(restored);
       break;

@@ -1,14 +1,18 @@
 #include "leadline/storage/store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <future>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "forwarding_file_system.h"
 #include "status_matchers.h"
 #include "store_testing.h"
 #include "temp_dir.h"
@@ -266,6 +270,87 @@ TEST(Store, FingerprintChangesWithEveryWrite) {
   }
   EXPECT_THAT(Store::Fingerprint(FileSystem::Posix(), dir.file("none")),
               StatusIs(StatusCode::kNotFound));
+}
+
+/// Throws at such a call for a log.
+void ThrowAt(testing::ForwardingFileSystem* fs, testing::FileCall doomed) {
+  fs->set_before([doomed](testing::FileCall call, const std::string& path) -> Status {
+    if (call == doomed && path.ends_with(".log")) {
+      throw std::bad_alloc();
+    }
+    return {};
+  });
+}
+
+TEST(Store, AWriteThatAnExceptionInterruptsIsNotToBeRepeatedAndLatches) {
+  const TempDir dir;
+  testing::ForwardingFileSystem fs(FileSystem::Posix());
+  StoreOptions options = Creating();
+  options.fs = &fs;
+  {
+    const auto store = OpenOrDie(dir.file("db"), options);
+    WriteBatch batch;
+    batch.Put(Table::kRecords, "kept", "record");
+    ASSERT_OK(store->Write(batch, true));
+    ThrowAt(&fs, testing::FileCall::kAppend);
+    batch.Put(Table::kRecords, "unknown", "record");
+    const Status written = store->Write(batch, true);
+    EXPECT_THAT(written, StatusIs(StatusCode::kFailedPrecondition, "may be done or not"));
+    EXPECT_FALSE(written.retryable());
+    fs.set_before(nullptr);
+    EXPECT_FALSE(store->Health().ok());
+    EXPECT_THAT(store->Write(batch, true), StatusIs(StatusCode::kFailedPrecondition, "read-only"));
+    ASSERT_OK_AND_ASSIGN(const auto kept, store->Get(Table::kRecords, "kept"));
+    EXPECT_EQ(kept, "record");
+    EXPECT_THAT(store->Close(), StatusIs(StatusCode::kFailedPrecondition));
+  }
+  const auto store = OpenOrDie(dir.file("db"), options);
+  ASSERT_OK_AND_ASSIGN(const auto kept, store->Get(Table::kRecords, "kept"));
+  EXPECT_EQ(kept, "record");
+}
+
+TEST(Store, AFlushThatAnExceptionInterruptsLatches) {
+  const TempDir dir;
+  testing::ForwardingFileSystem fs(FileSystem::Posix());
+  StoreOptions options = Creating();
+  options.fs = &fs;
+  {
+    const auto store = OpenOrDie(dir.file("db"), options);
+    WriteBatch batch;
+    batch.Put(Table::kRecords, "kept", "record");
+    ASSERT_OK(store->Write(batch, true));
+    ThrowAt(&fs, testing::FileCall::kCreate);
+    EXPECT_THAT(store->Flush(), StatusIs(StatusCode::kFailedPrecondition, "may be done or not"));
+    fs.set_before(nullptr);
+    EXPECT_THAT(store->Write(batch, true), StatusIs(StatusCode::kFailedPrecondition, "read-only"));
+    EXPECT_THAT(store->Close(), StatusIs(StatusCode::kFailedPrecondition));
+  }
+  const auto store = OpenOrDie(dir.file("db"), options);
+  ASSERT_OK_AND_ASSIGN(const auto kept, store->Get(Table::kRecords, "kept"));
+  EXPECT_EQ(kept, "record");
+}
+
+TEST(Store, WritesGoOnWhileChecksumsAreVerified) {
+  const TempDir dir;
+  const auto store = OpenOrDie(dir.file("db"), Creating());
+  WriteBatch batch;
+  batch.Put(Table::kRecords, "a", std::string(10'000, 'a'));
+  ASSERT_OK(store->Write(batch, true));
+  ASSERT_OK(store->Flush());
+  std::vector<std::future<Status>> writes;
+  size_t done = 0;
+  const Status verified = store->VerifyChecksums([&](uint64_t /*done_bytes*/) -> Status {
+    writes.push_back(std::async(std::launch::async, [&] { return store->Write(batch, true); }));
+    const bool in_time =
+        writes.back().wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    done += in_time ? 1 : 0;
+    return in_time ? OkStatus() : DeadlineExceededError("a write waited for the verification");
+  });
+  EXPECT_OK(verified);
+  EXPECT_GT(done, 1U);
+  for (std::future<Status>& write : writes) {
+    EXPECT_OK(write.get());
+  }
 }
 
 }  // namespace

@@ -42,17 +42,18 @@ enum class StatusCode : int {
 /// Returns the canonical upper-case name, for example "INVALID_ARGUMENT".
 std::string_view StatusCodeName(StatusCode code);
 
-/// Outcome of a call. One word wide; OK allocates nothing. Thread-compatible.
+/// Outcome of a call. One word wide; OK allocates nothing. A copy never throws: without memory for
+/// its own it shares what the original holds. Thread-compatible.
 class [[nodiscard]] Status {
  public:
   /// Makes an OK status.
   Status() noexcept = default;
   Status(StatusCode code, std::string message);
-  Status(const Status& other);
+  Status(const Status& other) noexcept;
 
   Status(Status&& other) noexcept : rep_(std::exchange(other.rep_, nullptr)) {}
 
-  Status& operator=(const Status& other);
+  Status& operator=(const Status& other) noexcept;
   Status& operator=(Status&& other) noexcept;
 
   ~Status() {
@@ -90,9 +91,12 @@ class [[nodiscard]] Status {
   void IgnoreError() const noexcept { MarkRead(); }
 
  private:
+  friend Status OutOfMemoryError() noexcept;
   struct Rep;
   void MarkRead() const noexcept;
   void Release() noexcept;
+  /// Gives this status a Rep that no other one uses.
+  void Unshare();
   Rep* rep_ = nullptr;
 };
 
@@ -107,6 +111,8 @@ Status NotFoundError(std::string message);
 Status AlreadyExistsError(std::string message);
 Status PermissionDeniedError(std::string message);
 Status ResourceExhaustedError(std::string message);
+/// kResourceExhausted, "out of memory". Needs no memory, and may be dropped unread.
+Status OutOfMemoryError() noexcept;
 Status FailedPreconditionError(std::string message);
 Status AbortedError(std::string message);
 Status OutOfRangeError(std::string message);

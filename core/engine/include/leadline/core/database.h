@@ -27,8 +27,8 @@ struct DatabaseStats {
   uint64_t store_bytes = 0;
   uint64_t segment_bytes = 0;
   uint64_t log_syncs = 0;
-  bool degraded = false;    ///< some segment cannot be used, or the store takes no writes
-  std::string store_error;  ///< what made the store read-only; empty while it is sound
+  bool degraded = false;    ///< some segment cannot be used, or no write is taken
+  std::string store_error;  ///< why no write is taken until the next open; empty while they are
 };
 
 /// One violated invariant found by Check (docs/architecture.md lists I1 to I8).
@@ -51,6 +51,12 @@ struct LogLoss {
   uint64_t offset = 0;               ///< the log counts up to here
   uint64_t dropped_bytes = 0;        ///< after that, later logs included
   SequenceNumber last_sequence = 0;  ///< of the newest write that is left
+};
+
+struct CopyReport {
+  /// Segment files, as the source names them, that were damaged and so are not in the copy. No
+  /// record is missing for that: whoever opens the copy for writing rebuilds them.
+  std::vector<std::string> left_out;
 };
 
 struct RepairReport {
@@ -94,12 +100,14 @@ class Database {
   /// Copies one consistent state into the new directory `to`, while writes go on. The copy is made
   /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a
   /// crash left there does not open unless it is whole; the next backup to `to` replaces it.
+  /// Each segment file is verified as copied; the report names those left out.
   /// kAlreadyExists, kInvalidArgument (no name), kResourceExhausted, kCancelled, kDeadlineExceeded.
-  virtual Status Backup(const std::string& to, const CallOptions& options = {}) = 0;
+  virtual Result<CopyReport> Backup(const std::string& to, const CallOptions& options = {}) = 0;
   /// Copies a backup into the new directory `to` and checks every file on the way. `to` appears
   /// when it is whole, as with Backup. Opening `from` is not interrupted.
-  static Status Restore(const std::string& from, const std::string& to,
-                        const CallOptions& options = {}, FileSystem* file_system = nullptr);
+  static Result<CopyReport> Restore(const std::string& from, const std::string& to,
+                                    const CallOptions& options = {},
+                                    FileSystem* file_system = nullptr);
   /// Proves that indexes, locations and counters agree with the store, at one snapshot. Writes
   /// nothing; works beside writers. Stopped, it fails with kCancelled or kDeadlineExceeded and
   /// tells nothing of what it has found.

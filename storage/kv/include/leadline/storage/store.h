@@ -129,7 +129,8 @@ class Store {
   /// Applies `batch` atomically. With `sync` it is on stable storage when this returns OK, else in
   /// the system's page cache. After the first failed write the store is latched: every later write
   /// fails with kFailedPrecondition until it is reopened, and with kDataLoss after a flush or
-  /// compaction that met damage. kResourceExhausted from the free-space watermark does not latch
+  /// compaction that met damage. A write that an exception interrupted, and that may be in the log,
+  /// is kFailedPrecondition itself. kResourceExhausted from the free-space watermark does not latch
   /// and changes nothing. One batch is written by one thread at a time.
   virtual Status Write(const WriteBatch& batch, bool sync, Admission admission) = 0;
 
