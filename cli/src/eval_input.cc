@@ -29,6 +29,9 @@ Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules) {
   if (!qrels.ok()) {
     return AsInputError(qrels.status());
   }
+  if (qrels->queries.empty()) {
+    return InvalidFieldError("the file has no judgments", "qrels", path, "at least 1");
+  }
   return qrels;
 }
 

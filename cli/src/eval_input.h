@@ -13,7 +13,7 @@ Result<std::vector<eval::InputQuery>> LoadQueries(const std::string& path,
                                                   const std::string& format = "auto");
 /// The same for measuring: a file without any query is refused.
 Result<std::vector<eval::InputQuery>> LoadSomeQueries(const std::string& path);
-/// Reads judgments; damage in the file is the caller's error.
+/// Reads judgments; damage in the file is the caller's error, and so is a file without any.
 Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules);
 
 }  // namespace leadline::cli

@@ -115,6 +115,10 @@ TEST(EvalScore, BadFilesAndMeasuresAreInvalidInput) {
   EXPECT_EQ(
       Leadline({"eval", "score", dir.file("run"), dir.file("qrels"), "-m", "magic"}).exit_code, 2);
   EXPECT_EQ(Leadline({"eval", "score", dir.file("db") + "#r", dir.file("qrels")}).exit_code, 2);
+  WriteFile(dir.file("none"), "\n");
+  const ProgramOutput unjudged = Leadline({"eval", "score", dir.file("run"), dir.file("none")});
+  EXPECT_EQ(unjudged.exit_code, 2);
+  EXPECT_THAT(unjudged.err, HasSubstr("the file has no judgments: field=qrels"));
 }
 
 /// 400 random vectors of 8 dimensions in collection "c"; query qI is record I slightly moved, and
