@@ -33,7 +33,7 @@ Status GetCount(Decoder* decoder, uint32_t limit, uint32_t* count) {
   return {};
 }
 
-Status CheckRange(std::string_view field, uint64_t value, uint64_t low, uint64_t high) {
+Status CheckStoredRange(std::string_view field, uint64_t value, uint64_t low, uint64_t high) {
   if (value < low || value > high) {
     return DataLossError("catalog entry is out of range: field=" + std::string(field) +
                          " value=" + std::to_string(value) + " limit=" + std::to_string(low) +
@@ -73,11 +73,11 @@ Status GetVectorField(Decoder* decoder, VectorField* field) {
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->m));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->ef_construction));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->nlist));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("dim", field->dim, 1, kMaxDim));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("m", field->m, kMinM, kMaxM));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("dim", field->dim, 1, kMaxDim));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("m", field->m, kMinM, kMaxM));
   LEADLINE_RETURN_IF_ERROR(
-      CheckRange("ef_construction", field->ef_construction, 1, kMaxEfConstruction));
-  return CheckRange("nlist", field->nlist, 0, kMaxNlist);
+      CheckStoredRange("ef_construction", field->ef_construction, 1, kMaxEfConstruction));
+  return CheckStoredRange("nlist", field->nlist, 0, kMaxNlist);
 }
 
 void PutFieldSegment(std::string* out, const FieldSegment& field) {
@@ -124,12 +124,13 @@ Status GetFieldSegment(Decoder* decoder, FieldSegment* field) {
   LEADLINE_RETURN_IF_ERROR(decoder->GetDouble(&info.self_recall));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&field->identity.size));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&field->identity.hash));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("dim", info.dim, info.rows == 0 ? 0 : 1, kMaxDim));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("rows", info.rows, 0, kMaxSegmentRows));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("min_sequence", info.min_sequence, 0, info.max_sequence));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("dim", info.dim, info.rows == 0 ? 0 : 1, kMaxDim));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("rows", info.rows, 0, kMaxSegmentRows));
   LEADLINE_RETURN_IF_ERROR(
-      CheckRange("ef_construction", info.ef_construction, 0, kMaxEfConstruction));
-  return CheckRange("segment", info.segment_id, info.rows == 0 ? 0 : 1, UINT64_MAX);
+      CheckStoredRange("min_sequence", info.min_sequence, 0, info.max_sequence));
+  LEADLINE_RETURN_IF_ERROR(
+      CheckStoredRange("ef_construction", info.ef_construction, 0, kMaxEfConstruction));
+  return CheckStoredRange("segment", info.segment_id, info.rows == 0 ? 0 : 1, UINT64_MAX);
 }
 
 }  // namespace
@@ -182,8 +183,8 @@ Result<CollectionEntry> DecodeCollectionEntry(std::string_view bytes) {
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed32(&entry.id));
   LEADLINE_RETURN_IF_ERROR(GetText(&decoder, &entry.name));
   LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxVectorFields, &count));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors", count, 1, kMaxVectorFields));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("number", entry.id, 1, UINT32_MAX));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("vectors", count, 1, kMaxVectorFields));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("number", entry.id, 1, UINT32_MAX));
   entry.options.vectors.resize(count);
   for (VectorField& field : entry.options.vectors) {
     LEADLINE_RETURN_IF_ERROR(GetVectorField(&decoder, &field));
@@ -257,14 +258,15 @@ Result<GroupEntry> DecodeGroupEntry(std::string_view bytes) {
   LEADLINE_RETURN_IF_ERROR(decoder.GetFixed64(&entry.rows));
   LEADLINE_RETURN_IF_ERROR(GetCount(&decoder, kMaxVectorFields, &count));
   entry.fields.resize(count);
-  LEADLINE_RETURN_IF_ERROR(CheckRange("first_ordinal", entry.first_ordinal, 1, UINT64_MAX - 1));
   LEADLINE_RETURN_IF_ERROR(
-      CheckRange("last_ordinal", entry.last_ordinal, entry.first_ordinal, UINT64_MAX - 1));
+      CheckStoredRange("first_ordinal", entry.first_ordinal, 1, UINT64_MAX - 1));
+  LEADLINE_RETURN_IF_ERROR(
+      CheckStoredRange("last_ordinal", entry.last_ordinal, entry.first_ordinal, UINT64_MAX - 1));
   const uint64_t width = entry.last_ordinal - entry.first_ordinal + 1;
-  LEADLINE_RETURN_IF_ERROR(CheckRange("rows", entry.rows, 0, width));
+  LEADLINE_RETURN_IF_ERROR(CheckStoredRange("rows", entry.rows, 0, width));
   for (FieldSegment& field : entry.fields) {
     LEADLINE_RETURN_IF_ERROR(GetFieldSegment(&decoder, &field));
-    LEADLINE_RETURN_IF_ERROR(CheckRange("rows of a field", field.info.rows, 0, entry.rows));
+    LEADLINE_RETURN_IF_ERROR(CheckStoredRange("rows of a field", field.info.rows, 0, entry.rows));
   }
   LEADLINE_RETURN_IF_ERROR(decoder.ExpectEnd());
   return entry;

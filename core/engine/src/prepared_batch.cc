@@ -4,6 +4,7 @@
 #include <set>
 
 #include "leadline/core/payload_json.h"
+#include "leadline/core/range_check.h"
 #include "leadline/simd/normalize.h"
 #include "leadline/text/utf8.h"
 
@@ -17,14 +18,6 @@ constexpr float kMaxAbsValue = 1e15F;
 std::string Shown(std::string_view text) {
   std::string shown = text::ReplaceInvalidUtf8(text.substr(0, kMaxShownBytes));
   return text.size() > kMaxShownBytes ? shown + "..." : shown;
-}
-
-Status InRange(std::string_view field, uint64_t value, uint64_t low, uint64_t high) {
-  if (value < low || value > high) {
-    return InvalidFieldError("value out of range", field, std::to_string(value),
-                             std::to_string(low) + ".." + std::to_string(high));
-  }
-  return {};
 }
 
 bool IsNameByte(char c) {
@@ -147,7 +140,7 @@ std::vector<float> SearchForm(const VectorField& field, VectorView values) {
 
 Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
                                              const WriteBatch& batch) {
-  LEADLINE_RETURN_IF_ERROR(InRange("batch records", batch.size(), 1, kMaxBatchRecords));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("batch records", batch.size(), 1, kMaxBatchRecords));
   std::vector<PreparedOp> ops(batch.size());
   size_t bytes = 0;
   for (size_t i = 0; i < ops.size(); ++i) {
@@ -164,7 +157,7 @@ Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
 }
 
 Status CheckBatchBytes(std::string_view what, uint64_t bytes) {
-  return InRange(what, bytes, 0, kMaxBatchBytes);
+  return CheckRange(what, bytes, 0, kMaxBatchBytes);
 }
 
 Status ValidateCollectionName(std::string_view name) {
@@ -172,18 +165,18 @@ Status ValidateCollectionName(std::string_view name) {
 }
 
 Status ValidateCollectionOptions(const CollectionOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(InRange("vectors", options.vectors.size(), 1, kMaxVectorFields));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("vectors", options.vectors.size(), 1, kMaxVectorFields));
   std::set<std::string> names;
   for (const VectorField& field : options.vectors) {
     LEADLINE_RETURN_IF_ERROR(ValidateName("vector field", field.name));
     if (!names.insert(field.name).second) {
       return InvalidFieldError("vector field named twice", "vectors", field.name, "unique names");
     }
-    LEADLINE_RETURN_IF_ERROR(InRange("dim", field.dim, 1, kMaxDim));
-    LEADLINE_RETURN_IF_ERROR(InRange("m", field.m, kMinM, kMaxM));
+    LEADLINE_RETURN_IF_ERROR(CheckRange("dim", field.dim, 1, kMaxDim));
+    LEADLINE_RETURN_IF_ERROR(CheckRange("m", field.m, kMinM, kMaxM));
     LEADLINE_RETURN_IF_ERROR(
-        InRange("ef_construction", field.ef_construction, 1, kMaxEfConstruction));
-    LEADLINE_RETURN_IF_ERROR(InRange("nlist", field.nlist, 0, kMaxNlist));
+        CheckRange("ef_construction", field.ef_construction, 1, kMaxEfConstruction));
+    LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", field.nlist, 0, kMaxNlist));
     if (field.codes != CodeType::kAuto && field.codes != CodeType::kF32) {
       return UnimplementedError("codes are not available: vector=" + field.name +
                                 " field=codes value=" + std::string(CodeTypeName(field.codes)) +
@@ -191,25 +184,27 @@ Status ValidateCollectionOptions(const CollectionOptions& options) {
           .WithField("codes", "auto|f32");
     }
   }
-  LEADLINE_RETURN_IF_ERROR(InRange("text_fields", options.text_fields.size(), 0, kMaxTextFields));
+  LEADLINE_RETURN_IF_ERROR(
+      CheckRange("text_fields", options.text_fields.size(), 0, kMaxTextFields));
   for (const std::string& field : options.text_fields) {
-    LEADLINE_RETURN_IF_ERROR(InRange("text field name bytes", field.size(), 1, kMaxTextFieldBytes));
+    LEADLINE_RETURN_IF_ERROR(
+        CheckRange("text field name bytes", field.size(), 1, kMaxTextFieldBytes));
     if (std::count(options.text_fields.begin(), options.text_fields.end(), field) > 1) {
       return InvalidFieldError("text field is named twice", "text_fields", Shown(field),
                                "each field once");
     }
   }
-  LEADLINE_RETURN_IF_ERROR(InRange("embedder name bytes", options.embedder.size(), 0, 128));
-  return InRange("language code bytes", options.language.size(), 0, kMaxLanguageBytes);
+  LEADLINE_RETURN_IF_ERROR(CheckRange("embedder name bytes", options.embedder.size(), 0, 128));
+  return CheckRange("language code bytes", options.language.size(), 0, kMaxLanguageBytes);
 }
 
 Status ValidateDatabaseOptions(const DatabaseOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(InRange("interval_ms", options.interval_ms, 1, 60'000));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("interval_ms", options.interval_ms, 1, 60'000));
   LEADLINE_RETURN_IF_ERROR(
-      InRange("background_threads", options.background_threads, 1, kMaxThreads));
-  LEADLINE_RETURN_IF_ERROR(InRange("search_threads", options.search_threads, 1, kMaxThreads));
-  LEADLINE_RETURN_IF_ERROR(InRange("seal_rows", options.seal_rows, 16, 10'000'000));
-  return InRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30);
+      CheckRange("background_threads", options.background_threads, 1, kMaxThreads));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("search_threads", options.search_threads, 1, kMaxThreads));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("seal_rows", options.seal_rows, 16, 10'000'000));
+  return CheckRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30);
 }
 
 Result<uint32_t> FindField(const CollectionOptions& options, std::string_view name) {

@@ -9,6 +9,7 @@
 #include "keys.h"
 #include "leadline/core/filter_tree.h"
 #include "leadline/core/payload_json.h"
+#include "leadline/core/range_check.h"
 #include "prepared_batch.h"
 
 namespace leadline::engine {
@@ -16,14 +17,6 @@ namespace {
 
 /// A grouped search first fetches this many rows per wanted group, then doubles.
 constexpr size_t kGroupOverfetch = 4;
-
-Status CheckRange(std::string_view field, size_t value, size_t low, size_t high) {
-  if (value < low || value > high) {
-    return InvalidFieldError("value out of range", field, std::to_string(value),
-                             std::to_string(low) + ".." + std::to_string(high));
-  }
-  return {};
-}
 
 Status CheckPath(std::string_view field, const std::string& path) {
   Status parsed = ParseFilterPath(path).status();

@@ -1,7 +1,6 @@
 #include "segment_contents.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "index_registry.h"
 #include "leadline/core/test_hooks.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/normalize.h"
 #include "stored_record.h"
 
 namespace leadline::engine {
@@ -81,15 +81,6 @@ Status CheckSequences(const segment::SegmentFile& file, const SegmentContents& c
   return {};
 }
 
-bool AllFinite(const float* values, size_t n) {
-  constexpr uint32_t kExponent = 0x7f80'0000;
-  bool finite = true;
-  for (size_t i = 0; i < n; ++i) {
-    finite = finite && (std::bit_cast<uint32_t>(values[i]) & kExponent) != kExponent;
-  }
-  return finite;
-}
-
 Status CheckVectors(const segment::SegmentFile& file, const SegmentContents& contents,
                     const segment::SegmentInfo& info) {
   const simd::MetricDistance dot(Metric::kInnerProduct, info.dim);
@@ -100,7 +91,7 @@ Status CheckVectors(const segment::SegmentFile& file, const SegmentContents& con
       if (!(std::abs(-dot.Pair(vector, vector) - 1.0F) <= kUnitTolerance)) {
         return Broken(file, SectionType::kVectors, row, "V7 vector is not of unit length");
       }
-    } else if (!AllFinite(vector, info.dim)) {
+    } else if (!simd::AllFinite(vector, info.dim)) {
       return Broken(file, SectionType::kVectors, row, "V7 vector is not finite");
     }
   }

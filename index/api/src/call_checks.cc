@@ -2,18 +2,9 @@
 
 #include <string>
 
+#include "leadline/core/range_check.h"
+
 namespace leadline::index {
-namespace {
-
-Status CheckRange(std::string_view field, size_t value, size_t low, size_t high) {
-  if (value >= low && value <= high) {
-    return {};
-  }
-  return InvalidFieldError("value out of range", field, std::to_string(value),
-                           std::to_string(low) + ".." + std::to_string(high));
-}
-
-}  // namespace
 
 Status CheckMatrix(MatrixView vectors) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("vectors.dim", vectors.dim, 1, kMaxDim));

@@ -9,6 +9,7 @@
 #include "graph_builder.h"
 #include "graph_layout.h"
 #include "graph_search.h"
+#include "leadline/core/range_check.h"
 #include "leadline/index/call_checks.h"
 #include "leadline/index/top_k.h"
 
@@ -190,14 +191,6 @@ class HnswIndex final : public SegmentIndex {
   const simd::MetricDistance distance_;
 };
 
-Status CheckOption(const char* name, uint32_t value, uint32_t low, uint32_t high) {
-  if (value >= low && value <= high) {
-    return {};
-  }
-  return InvalidFieldError("value out of range", name, std::to_string(value),
-                           std::to_string(low) + ".." + std::to_string(high));
-}
-
 class HnswFactory final : public IndexFactory {
  public:
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kHnsw; }
@@ -205,9 +198,9 @@ class HnswFactory final : public IndexFactory {
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
     LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
-    LEADLINE_RETURN_IF_ERROR(CheckOption("m", options.m, kMinM, kMaxM));
+    LEADLINE_RETURN_IF_ERROR(CheckRange("m", options.m, kMinM, kMaxM));
     LEADLINE_RETURN_IF_ERROR(
-        CheckOption("ef_construction", options.ef_construction, 1, kMaxEfConstruction));
+        CheckRange("ef_construction", options.ef_construction, 1, kMaxEfConstruction));
     if (vectors.rows > kMaxRows) {
       return InvalidFieldError("too many rows for one graph", "vectors.rows",
                                std::to_string(vectors.rows), std::to_string(kMaxRows));

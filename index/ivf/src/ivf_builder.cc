@@ -12,6 +12,7 @@
 #include "kmeans.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/no_throw.h"
+#include "leadline/core/range_check.h"
 #include "leadline/core/rng.h"
 #include "leadline/index/call_checks.h"
 #include "leadline/index/top_k.h"
@@ -136,10 +137,7 @@ size_t ResolveNlist(size_t wanted, size_t rows) {
 Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
-  if (options.nlist > kIvfMaxLists) {
-    return InvalidFieldError("value out of range", "nlist", std::to_string(options.nlist),
-                             "0.." + std::to_string(kIvfMaxLists));
-  }
+  LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kIvfMaxLists));
   const size_t nlist = ResolveNlist(options.nlist, vectors.rows);
   std::vector<float> centroids(nlist * vectors.dim, 0.0F);
   std::vector<uint32_t> assignment;

@@ -18,10 +18,6 @@ constexpr std::string_view kLogArchive = "/archive";
 
 thread_local ReadWatch* current_watch = nullptr;
 
-bool HasSuffix(std::string_view path, std::string_view suffix) {
-  return path.size() >= suffix.size() && path.substr(path.size() - suffix.size()) == suffix;
-}
-
 std::string_view View(const Slice& slice) {
   return {slice.data(), slice.size()};
 }
@@ -328,7 +324,7 @@ IOStatus RocksDbFileSystem::NewRandomAccessFile(
       return IOStatus::OK();
     }
   }
-  if (read_only_ && HasSuffix(path, ".sst")) {
+  if (read_only_ && path.ends_with(".sst")) {
     // A reader keeps its tables open anyway. Kept by name too, they can be opened again, to verify
     // them, after the writer has compacted them away.
     const Status kept = Pin(path);
@@ -407,7 +403,7 @@ IOStatus RocksDbFileSystem::NewDirectory(const std::string& path, const IOOption
 }
 
 IOStatus RocksDbFileSystem::FileExists(const std::string& path, const IOOptions&, IODebugContext*) {
-  if (HasSuffix(path, kLogArchive)) {
+  if (path.ends_with(kLogArchive)) {
     // Logs are never archived here, and RocksDB asserts (on a status it forgot to set) when this
     // question is answered with an error.
     return IOStatus::NotFound(path);
@@ -483,7 +479,7 @@ IOStatus RocksDbFileSystem::GetFileModificationTime(const std::string& path, con
 IOStatus RocksDbFileSystem::RenameFile(const std::string& from, const std::string& to,
                                        const IOOptions&, IODebugContext*) {
   Status ready = CheckWritable(to);
-  if (ready.ok() && HasSuffix(to, kCurrent)) {
+  if (ready.ok() && to.ends_with(kCurrent)) {
     // RocksDB syncs the directory only after this rename. The manifest that CURRENT will name must
     // have its own name on disk first, or a power cut may keep the rename and lose the manifest.
     ready = SyncDirectory(DirectoryName(to));

@@ -17,11 +17,6 @@
 namespace leadline::kv {
 namespace {
 
-bool HasSuffix(const std::string& name, std::string_view suffix) {
-  return name.size() >= suffix.size() &&
-         name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0;
-}
-
 /// What a listing of the directory says before anything is opened.
 struct DirectoryState {
   bool has_current = false;
@@ -33,8 +28,8 @@ Result<DirectoryState> Inspect(FileSystem* fs, const std::string& directory) {
   DirectoryState state;
   for (const std::string& name : names) {
     state.has_current = state.has_current || name == "CURRENT";
-    state.has_data = state.has_data || HasSuffix(name, ".sst") || HasSuffix(name, ".blob") ||
-                     HasSuffix(name, ".log");
+    state.has_data = state.has_data || name.ends_with(".sst") || name.ends_with(".blob") ||
+                     name.ends_with(".log");
   }
   return state;
 }
@@ -313,7 +308,7 @@ Result<uint64_t> Store::Fingerprint(FileSystem* fs, const std::string& directory
   std::string text;
   for (const std::string& name : names) {
     if (name != "CURRENT" && name != "LOWWATER" && name.rfind("MANIFEST-", 0) != 0 &&
-        !HasSuffix(name, ".log")) {
+        !name.ends_with(".log")) {
       continue;
     }
     const std::string path = JoinPath(directory, name);
