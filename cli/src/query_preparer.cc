@@ -1,9 +1,9 @@
 #include "query_preparer.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "leadline/eval/query_checks.h"
 #include "leadline/text/embedder.h"
 #include "search_arguments.h"
 
@@ -24,44 +24,20 @@ Result<std::shared_ptr<const Embedder>> EmbedderOf(Collection& collection,
   return collection.OpenEmbedder();
 }
 
-Status CheckVector(const std::vector<float>& vector, const VectorField& field) {
-  if (vector.size() != field.dim) {
-    return InvalidFieldError("wrong vector size", "vector", std::to_string(vector.size()),
-                             std::to_string(field.dim));
-  }
-  const bool zero =
-      std::all_of(vector.begin(), vector.end(), [](float value) { return value == 0; });
-  return zero && field.metric == Metric::kCosine
-             ? InvalidFieldError("a zero vector has no cosine", "vector", "all zero",
-                                 "a norm above 0")
-             : OkStatus();
-}
-
 Status Embed(const Embedder& embedder, const std::string& text, std::vector<float>* vector) {
   vector->resize(embedder.dim());
   const std::string_view view = text;
   return embedder.Embed({&view, 1}, *vector);
 }
 
-Result<std::optional<Filter>> WholeFilter(const std::optional<Filter>& shared,
-                                          const std::string& own) {
-  if (own.empty()) {
-    return shared;
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const Filter parsed, Filter::Parse(own));
-  LEADLINE_ASSIGN_OR_RETURN(Filter both, Filter::And(shared ? std::vector<Filter>{*shared, parsed}
-                                                            : std::vector<Filter>{parsed}));
-  return std::optional<Filter>(std::move(both));
-}
-
 Status PrepareOne(eval::InputQuery query, const VectorField& field, const Embedder* embedder,
                   const std::optional<Filter>& shared, PreparedQuery* prepared) {
-  LEADLINE_ASSIGN_OR_RETURN(prepared->filter, WholeFilter(shared, query.filter));
+  LEADLINE_ASSIGN_OR_RETURN(prepared->filter, eval::CombinedFilter(shared, query.filter));
   prepared->vector = std::move(query.vector);
   if (prepared->vector.empty()) {
     LEADLINE_RETURN_IF_ERROR(Embed(*embedder, query.text, &prepared->vector));
   }
-  return CheckVector(prepared->vector, field);
+  return eval::CheckQueryVector(prepared->vector, field);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "leadline/core/mutex.h"
 #include "leadline/core/options.h"
 #include "leadline/core/version.h"
+#include "leadline/eval/query_checks.h"
 #include "leadline/simd/distance.h"
 #include "leadline/text/embedder.h"
 #include "run_hash.h"
@@ -29,19 +30,6 @@ Status WithQuery(Status status, const InputQuery& query) {
   return status.WithContext("query " + query.id + " (row " + std::to_string(query.row) + ")");
 }
 
-Result<std::optional<Filter>> CombinedFilter(const std::optional<Filter>& shared,
-                                             const std::string& own) {
-  if (own.empty()) {
-    return shared;
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const Filter parsed, Filter::Parse(own));
-  if (!shared) {
-    return std::optional<Filter>(parsed);
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const Filter both, Filter::And({*shared, parsed}));
-  return std::optional<Filter>(both);
-}
-
 Result<const VectorField*> FieldOf(const CollectionOptions& options, const std::string& name) {
   for (const VectorField& field : options.vectors) {
     if (name.empty() || field.name == name) {
@@ -49,20 +37,6 @@ Result<const VectorField*> FieldOf(const CollectionOptions& options, const std::
     }
   }
   return NotFoundError("the collection has no vector field " + name);
-}
-
-/// Tells before anything runs whether a query's own vector can be searched.
-Status CheckVector(const std::vector<float>& vector, const VectorField& field) {
-  if (vector.size() != field.dim) {
-    return InvalidFieldError("wrong vector size", "vector", std::to_string(vector.size()),
-                             std::to_string(field.dim));
-  }
-  const bool zero =
-      std::all_of(vector.begin(), vector.end(), [](float value) { return value == 0; });
-  return zero && field.metric == Metric::kCosine
-             ? InvalidFieldError("a zero vector has no cosine", "vector", "all zero",
-                                 "a norm above 0")
-             : OkStatus();
 }
 
 /// The string at top-level `key`; kInvalidArgument where the record has none.
@@ -122,7 +96,7 @@ Status QueryRunner::Prepare(std::span<const InputQuery> queries,
   prepared_.reserve(queries.size());
   for (const InputQuery& query : queries) {
     if (!query.vector.empty()) {
-      Status usable = CheckVector(query.vector, *field_);
+      Status usable = CheckQueryVector(query.vector, *field_);
       if (!usable.ok()) {
         return WithQuery(std::move(usable), query);
       }
