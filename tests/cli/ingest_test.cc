@@ -217,7 +217,7 @@ TEST_F(Ingest, LimitsOfTheSystemEndInAnErrorAndLoseNothingAcknowledged) {
       EXPECT_THAT(Leadline({"optimize", db_}).exit_code, AnyOf(0, 4));
     }
     EXPECT_THAT(result.exit_code, AnyOf(0, 4)) << result.err;
-    EXPECT_EQ(result.exit_code == 0, result.err.find("leadline: cannot") == std::string::npos)
+    EXPECT_EQ(result.exit_code != 0, result.err.find("leadline: ") != std::string::npos)
         << result.err;
     const std::vector<Json> lines = result.JsonLines();
     EXPECT_GE(Count(), lines.empty() ? 0U : lines.back()["acked"].get<uint64_t>());

@@ -61,6 +61,8 @@ class RunningProgram {
     if (pid_ == 0) {
       ::dup2(out[1], STDOUT_FILENO);
       ::dup2(err[1], STDERR_FILENO);
+      // What a caller left open would count against a limit on descriptors.
+      ::close_range(STDERR_FILENO + 1, ~0U, 0);
       std::vector<char*> argv = {const_cast<char*>(LEADLINE_PROGRAM)};
       for (const std::string& word : words) {
         argv.push_back(const_cast<char*>(word.c_str()));
