@@ -50,11 +50,18 @@ Result<ExitCode> RunOptimize(const OptimizeArguments& args, Console& console) {
   if (args.where.collection.empty()) {
     LEADLINE_ASSIGN_OR_RETURN(names, database->ListCollections());
   }
+  ExitCode outcome = ExitCode::kDone;
   for (const std::string& name : names) {
-    LEADLINE_RETURN_IF_ERROR(OptimizeOne(*database, name, stop, console));
+    Status optimized = OptimizeOne(*database, name, stop, console);
+    if (optimized.code() == StatusCode::kDataLoss) {
+      console.Error(optimized);
+      outcome = ExitCode::kCouldNotRun;
+      continue;
+    }
+    LEADLINE_RETURN_IF_ERROR(optimized);
   }
   LEADLINE_RETURN_IF_ERROR(database->Close());
-  return ExitCode::kDone;
+  return outcome;
 }
 
 CommandBody DeclareOptimize(Arguments& arguments) {

@@ -43,6 +43,7 @@ Result<Json> DatabaseStatsJson(Database& database) {
   object["store_bytes"] = stats.store_bytes;
   object["segment_bytes"] = stats.segment_bytes;
   object["degraded"] = stats.degraded;
+  object["damaged_collections"] = stats.damaged_collections;
   LEADLINE_ASSIGN_OR_RETURN(object["names"], database.ListCollections());
   return object;
 }

@@ -1,5 +1,6 @@
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
@@ -371,6 +372,39 @@ TEST_F(DatabaseCommands, ListStatsAndDropSpeakOfCollections) {
   EXPECT_EQ(Leadline({"drop", db_, "two"}).exit_code, 0);
   EXPECT_EQ(Leadline({"drop", db_, "two"}).exit_code, 2);
   EXPECT_EQ(Leadline({"list", db_, "--json"}).JsonLines().size(), 1U);
+}
+
+TEST_F(DatabaseCommands, ADamagedCollectionIsNamedBesideTheOthers) {
+  ASSERT_EQ(Leadline({"create", db_, "two", "--dim", "8", "--metric", "ip"}).exit_code, 0);
+  const std::string copy = dir_.file("copy");
+  size_t named = 0;
+  for (const auto& file : std::filesystem::directory_iterator(db_ + "/store")) {
+    if (file.path().extension() != ".sst") {
+      continue;
+    }
+    SCOPED_TRACE(file.path());
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(db_, copy, std::filesystem::copy_options::recursive);
+    std::fstream bytes(copy + "/store/" + file.path().filename().string(),
+                       std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(20).put('X');
+    bytes.close();
+    const ProgramOutput list = Leadline({"list", copy, "--json"});
+    if (list.err.find("collection c is damaged") == std::string::npos) {
+      continue;
+    }
+    ++named;
+    EXPECT_EQ(list.exit_code, 4);
+    EXPECT_EQ(list.OneJson()["name"], "two");
+    const Json stats = Leadline({"stats", copy, "--json"}).OneJson();
+    EXPECT_EQ(stats["damaged_collections"], Json({"c"}));
+    EXPECT_EQ(stats["collections"], 2);
+    const ProgramOutput optimize = Leadline({"optimize", copy, "--json"});
+    EXPECT_EQ(optimize.exit_code, 4);
+    EXPECT_EQ(optimize.OneJson()["collection"], "two");
+    EXPECT_EQ(Leadline({"search", copy, "c", "--id", "r1"}).exit_code, 4);
+  }
+  EXPECT_GE(named, 1U);
 }
 
 TEST_F(DatabaseCommands, OptimizeSealsEveryRow) {

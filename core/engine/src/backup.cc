@@ -229,6 +229,10 @@ Result<CopyReport> BackupDatabase(const std::shared_ptr<DatabaseCore>& core,
   if (found.code() != StatusCode::kNotFound) {
     return found;
   }
+  const DatabaseCore::UnreadableMap unreadable = core->UnreadableCollections();
+  if (!unreadable.empty()) {
+    return DataLossError(unreadable.begin()->second.reason);
+  }
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(core));
   const std::string partial = to + ".partial";

@@ -472,6 +472,10 @@ Result<CheckFindings> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call
   if (!sums.ok()) {
     unreadable("store", sums);
   }
+  for (const auto& [name, damaged] : pinned.core()->UnreadableCollections()) {
+    findings.collections.insert(name);
+    findings.report.problems.push_back({"IO", name, damaged.reason});
+  }
   for (const std::shared_ptr<CollectionState>& collection : pinned.core()->Collections()) {
     std::shared_ptr<const ReadState> state = pinned.StateOf(collection->id());
     if (state == nullptr) {

@@ -164,8 +164,16 @@ Status DatabaseCore::LoadOrInitialise() {
 Status DatabaseCore::LoadCollections(const DatabaseCore* previous) {
   const std::unique_ptr<kv::Iterator> it = store->NewIterator(kv::Table::kMeta, kCatalogPrefix);
   for (; it->Valid(); it->Next()) {
-    LEADLINE_ASSIGN_OR_RETURN(CollectionEntry entry, DecodeCollectionEntry(it->value()));
-    LEADLINE_RETURN_IF_ERROR(LoadCollection(std::move(entry), previous));
+    LEADLINE_ASSIGN_OR_RETURN(const CollectionEntry entry, DecodeCollectionEntry(it->value()));
+    Status loaded = LoadCollection(entry, previous);
+    if (loaded.code() == StatusCode::kDataLoss) {
+      WriterLock lock(&collections_mutex_);
+      unreadable_.insert(
+          {entry.name,
+           {entry.id, "collection " + entry.name + " is damaged: " + loaded.message()}});
+      continue;
+    }
+    LEADLINE_RETURN_IF_ERROR(loaded);
   }
   return it->status();
 }
@@ -185,8 +193,7 @@ Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* p
   LEADLINE_RETURN_IF_ERROR(ApplyTombstones(collection.get()));
   Status loaded = LoadTail(collection.get());
   if (!loaded.ok()) {
-    return loaded.WithContext("collection " + collection->entry().name +
-                              ", rows that no segment holds yet");
+    return loaded.WithContext("rows that no segment holds yet");
   }
   collection->Publish(sequence);
   AddCollection(SlotFor(std::move(collection)));
@@ -318,6 +325,9 @@ Status DatabaseCore::CheckSegmentVersions() {
 }
 
 void DatabaseCore::RemoveGarbage() {
+  if (!UnreadableCollections().empty()) {
+    return;  // which files are theirs, nobody knows
+  }
   std::set<std::string> named;
   for (const std::shared_ptr<CollectionState>& collection : Collections()) {
     const std::shared_ptr<const ReadState> state = collection->Load();
@@ -341,10 +351,12 @@ void DatabaseCore::RemoveGarbage() {
 Result<std::shared_ptr<CollectionState>> DatabaseCore::FindCollection(const std::string& name) {
   ReaderLock lock(&collections_mutex_);
   const auto found = collections_.find(name);
-  if (found == collections_.end()) {
-    return NotFoundError("no such collection: name=" + name);
+  if (found != collections_.end()) {
+    return found->second;
   }
-  return found->second;
+  const auto damaged = unreadable_.find(name);
+  return damaged != unreadable_.end() ? DataLossError(damaged->second.reason)
+                                      : NotFoundError("no such collection: name=" + name);
 }
 
 std::vector<std::shared_ptr<CollectionState>> DatabaseCore::Collections() {
@@ -354,6 +366,11 @@ std::vector<std::shared_ptr<CollectionState>> DatabaseCore::Collections() {
     all.push_back(collection);
   }
   return all;
+}
+
+DatabaseCore::UnreadableMap DatabaseCore::UnreadableCollections() {
+  ReaderLock lock(&collections_mutex_);
+  return unreadable_;
 }
 
 DatabaseCore::CollectionSlot DatabaseCore::SlotFor(std::shared_ptr<CollectionState> collection) {
@@ -370,6 +387,7 @@ void DatabaseCore::AddCollection(CollectionSlot slot) {
 void DatabaseCore::RemoveCollection(const std::string& name) {
   WriterLock lock(&collections_mutex_);
   collections_.erase(name);
+  unreadable_.erase(name);
 }
 
 }  // namespace leadline::engine

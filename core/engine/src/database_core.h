@@ -26,7 +26,8 @@ namespace leadline::engine {
 /// SealedSegment. Thread-safe as documented per member.
 class DatabaseCore {
  public:
-  /// Opens the store and every collection in it: catalog, published groups, deletions, tail.
+  /// Opens the store and every collection in it: catalog, published groups, deletions, tail. One
+  /// whose state is damaged becomes unreadable and stops nothing else.
   /// `previous` (may be null) lends its verified segment files.
   static Result<std::shared_ptr<DatabaseCore>> Open(const std::string& path,
                                                     const DatabaseOptions& options,
@@ -63,10 +64,21 @@ class DatabaseCore {
 
   [[nodiscard]] std::string segment_directory() const { return JoinPath(path, "segments"); }
 
-  /// kNotFound.
+  /// kNotFound; for an unreadable one the kDataLoss that it met.
   Result<std::shared_ptr<CollectionState>> FindCollection(const std::string& name)
       LEADLINE_EXCLUDES(collections_mutex_);
+  /// Those that can be read, by name.
   std::vector<std::shared_ptr<CollectionState>> Collections() LEADLINE_EXCLUDES(collections_mutex_);
+
+  /// A collection whose stored state is damaged. The others do not suffer for it: it can be named,
+  /// dropped and repaired, and everything else answers with kDataLoss.
+  struct UnreadableCollection {
+    uint32_t id = 0;
+    std::string reason;
+  };
+
+  using UnreadableMap = std::map<std::string, UnreadableCollection>;
+  UnreadableMap UnreadableCollections() LEADLINE_EXCLUDES(collections_mutex_);
   using CollectionMap = std::map<std::string, std::shared_ptr<CollectionState>>;
   /// The place of a collection in the map, made before it is known that it goes there.
   using CollectionSlot = CollectionMap::node_type;
@@ -94,6 +106,7 @@ class DatabaseCore {
 
   SharedMutex collections_mutex_;
   CollectionMap collections_ LEADLINE_GUARDED_BY(collections_mutex_);
+  UnreadableMap unreadable_ LEADLINE_GUARDED_BY(collections_mutex_);
 };
 
 /// Stands from a durable write to the end of what memory does about it, under commit_mutex. An

@@ -118,7 +118,8 @@ Status DatabaseHandle::Refresh() {
       continue;
     }
     const bool last_attempt = attempt + 1 == kReaderOpenAttempts;
-    if (!last_attempt && MissesFiles(core->get()) && !SameFingerprint(fs, path_, fingerprint)) {
+    const bool doubtful = MissesFiles(core->get()) || !(*core)->UnreadableCollections().empty();
+    if (!last_attempt && doubtful && !SameFingerprint(fs, path_, fingerprint)) {
       continue;
     }
     fingerprint_ = fingerprint.ok() ? *fingerprint : 0;

@@ -1,5 +1,6 @@
 #include "database_impl.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "backup.h"
@@ -74,8 +75,9 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   LEADLINE_RETURN_IF_ERROR(ValidateCollectionOptions(entry.options));
   MutexLock lock(&core->commit_mutex);
   LEADLINE_RETURN_IF_ERROR(core->broken);
-  if (core->FindCollection(name).ok()) {
-    return AlreadyExistsError("collection exists: name=" + name);
+  Status absent = core->FindCollection(name).status();
+  if (absent.code() != StatusCode::kNotFound) {
+    return absent.ok() ? AlreadyExistsError("collection exists: name=" + name) : absent;
   }
   NextIds next = core->next_ids;
   entry.id = next.collection++;
@@ -105,36 +107,48 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::OpenCollection(const std::stri
   return WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state));
 }
 
-Status DatabaseImpl::DropCollection(const std::string& name) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
-  MutexLock lock(&core->commit_mutex);
-  LEADLINE_RETURN_IF_ERROR(core->broken);
-  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
-                            core->FindCollection(name));
-  kv::WriteBatch batch;
-  const std::string begin = CollectionPrefix(state->id());
-  const std::string end = CollectionPrefix(state->id() + 1);
-  for (const kv::Table table :
-       {kv::Table::kRecords, kv::Table::kVectors, kv::Table::kLocations, kv::Table::kTombstones}) {
-    batch.DeleteRange(table, begin, end);
-  }
-  batch.DeleteRange(kv::Table::kMeta, GroupsPrefix(state->id()), GroupsPrefix(state->id() + 1));
-  batch.Delete(kv::Table::kMeta, CountersKey(state->id()));
-  batch.Delete(kv::Table::kMeta, CatalogKey(name));
-  const std::shared_ptr<const ReadState> last = state->Load();
-  KillPoint("drop:before-log");
-  // Dropping makes room, so it may use what is kept free.
-  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true, kv::Admission::kShrink));
-  const MemoryFollows follows(core.get());
-  KillPoint("drop:after-log");
-  state->MarkDropped();
-  core->RemoveCollection(name);
+/// The files go when no search uses them any more.
+void RetireFiles(const CollectionState& collection) {
+  const std::shared_ptr<const ReadState> last = collection.Load();
   for (const auto& group : *last->groups) {
     for (const auto& segment : group->segments) {
       if (segment != nullptr) {
         segment->DeleteFileWhenUnused();
       }
     }
+  }
+}
+
+Status DatabaseImpl::DropCollection(const std::string& name) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
+  MutexLock lock(&core->commit_mutex);
+  LEADLINE_RETURN_IF_ERROR(core->broken);
+  const DatabaseCore::UnreadableMap unreadable = core->UnreadableCollections();
+  const auto damaged = unreadable.find(name);
+  std::shared_ptr<CollectionState> state;
+  if (damaged == unreadable.end()) {
+    LEADLINE_ASSIGN_OR_RETURN(state, core->FindCollection(name));
+  }
+  const uint32_t id = state != nullptr ? state->id() : damaged->second.id;
+  kv::WriteBatch batch;
+  const std::string begin = CollectionPrefix(id);
+  const std::string end = CollectionPrefix(id + 1);
+  for (const kv::Table table :
+       {kv::Table::kRecords, kv::Table::kVectors, kv::Table::kLocations, kv::Table::kTombstones}) {
+    batch.DeleteRange(table, begin, end);
+  }
+  batch.DeleteRange(kv::Table::kMeta, GroupsPrefix(id), GroupsPrefix(id + 1));
+  batch.Delete(kv::Table::kMeta, CountersKey(id));
+  batch.Delete(kv::Table::kMeta, CatalogKey(name));
+  KillPoint("drop:before-log");
+  // Dropping makes room, so it may use what is kept free.
+  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true, kv::Admission::kShrink));
+  const MemoryFollows follows(core.get());
+  KillPoint("drop:after-log");
+  core->RemoveCollection(name);
+  if (state != nullptr) {
+    state->MarkDropped();
+    RetireFiles(*state);
   }
   KillPoint("drop:retired");
   return {};
@@ -146,6 +160,10 @@ Result<std::vector<std::string>> DatabaseImpl::ListCollections() {
   for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
     names.push_back(state->entry().name);
   }
+  for (const auto& [name, damaged] : core->UnreadableCollections()) {
+    names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -179,6 +197,11 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
       stats.degraded = true;
       stats.store_error = core->broken.ToString();
     }
+  }
+  for (const auto& [name, damaged] : core->UnreadableCollections()) {
+    ++stats.collections;
+    stats.degraded = true;
+    stats.damaged_collections.push_back(name);
   }
   for (const std::shared_ptr<CollectionState>& state : core->Collections()) {
     ++stats.collections;

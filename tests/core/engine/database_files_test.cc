@@ -657,7 +657,10 @@ TEST_F(DatabaseFilesTest, EntriesOutOfRangeAreDamageAndRepairRebuildsThem) {
       forge.PutGroup(changed);
       forge.Close();
     }
-    EXPECT_THAT(Database::Open(path(), options_), StatusIs(StatusCode::kDataLoss));
+    ASSERT_OK_AND_ASSIGN(database_, Database::Open(path(), options_));
+    EXPECT_THAT(database_->OpenCollection("c"),
+                StatusIs(StatusCode::kDataLoss, "collection c is damaged"));
+    Close();
     StoreForge forge(path());
     forge.PutGroup(saved);
     forge.Close();

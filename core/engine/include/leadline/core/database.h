@@ -27,8 +27,10 @@ struct DatabaseStats {
   uint64_t store_bytes = 0;
   uint64_t segment_bytes = 0;
   uint64_t log_syncs = 0;
-  bool degraded = false;    ///< some segment cannot be used, or no write is taken
+  /// Some segment or collection cannot be used, or no write is taken.
+  bool degraded = false;
   std::string store_error;  ///< why no write is taken until the next open; empty while they are
+  std::vector<std::string> damaged_collections;  ///< only calls that name one of these fail
 };
 
 /// One violated invariant found by Check (docs/architecture.md lists I1 to I8).
@@ -76,7 +78,8 @@ class Database {
 
   /// Opens `path`. Errors: kNotFound (missing, create_if_missing false), kFailedPrecondition
   /// (another writer, with pid and host; an unfinished backup), kDataLoss (damaged log or store;
-  /// damaged segments are no error), kUnimplemented (newer format), kInvalidArgument (options).
+  /// damaged segments are no error, and a damaged collection is one of its own calls only),
+  /// kUnimplemented (newer format), kInvalidArgument (options).
   /// Cost: log replay plus tail rebuild; segments are mapped, not read.
   static Result<std::unique_ptr<Database>> Open(const std::string& path,
                                                 const DatabaseOptions& options = {});
@@ -84,10 +87,11 @@ class Database {
   /// kAlreadyExists, kInvalidArgument (names field, value, limit).
   virtual Result<std::shared_ptr<Collection>> CreateCollection(
       const std::string& name, const CollectionOptions& options) = 0;
-  /// kNotFound.
+  /// kNotFound; kDataLoss where what is stored of it is damaged.
   virtual Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) = 0;
+  /// kNotFound. Drops a damaged one too.
   virtual Status DropCollection(const std::string& name) = 0;
-  /// Names, sorted.
+  /// Names, sorted; damaged ones are among them.
   virtual Result<std::vector<std::string>> ListCollections() = 0;
 
   virtual Result<std::shared_ptr<const Snapshot>> TakeSnapshot() = 0;
