@@ -112,6 +112,7 @@ rocksdb::DBOptions DatabaseOptions(const StoreOptions& options, rocksdb::Env* en
   db.env = env;
   db.create_if_missing = options.create_if_missing;
   db.create_missing_column_families = true;
+  db.db_host_id = "";  // a copy that is given away does not name the machine
   db.info_log = std::make_shared<SilentLogger>();
   db.info_log_level = rocksdb::InfoLogLevel::FATAL_LEVEL;
   if (listener != nullptr) {
