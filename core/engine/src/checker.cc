@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "keys.h"
+#include "leadline/core/hash.h"
 #include "leadline/simd/distance.h"
 #include "prepared_batch.h"
 #include "record_access.h"
@@ -21,7 +22,9 @@ constexpr size_t kSearchDepth = 10;
 
 struct LiveRecord {
   uint64_t ordinal = 0;
+  uint64_t id_hash = 0;  ///< Hash64
   uint32_t fields = 0;
+  bool located = false;  ///< the location of its id names it
 };
 
 /// A row of a segment or of the tail, as search would see it.
@@ -85,7 +88,7 @@ class CollectionChecker {
     return core_->store->Get(table, key, pinned_.store());
   }
 
-  const LiveRecord* FindLive(uint64_t ordinal) const {
+  LiveRecord* FindLive(uint64_t ordinal) {
     const auto found = std::lower_bound(
         live_.begin(), live_.end(), ordinal,
         [](const LiveRecord& record, uint64_t wanted) { return record.ordinal < wanted; });
@@ -109,7 +112,7 @@ class CollectionChecker {
         Report("I1", where, record.status().message());
         continue;
       }
-      live_.push_back({ordinal, record->fields});
+      live_.push_back({ordinal, Hash64(record->id), record->fields, false});
       for (uint32_t f = 0; f < collection_.fields().size(); ++f) {
         if (((record->fields >> f) & 1U) == 0) {
           continue;
@@ -120,13 +123,6 @@ class CollectionChecker {
           Report("I1", where,
                  "vector missing or of the wrong size: field=" + collection_.fields()[f].name);
         }
-      }
-      LEADLINE_ASSIGN_OR_RETURN(
-          const std::optional<std::string> location,
-          Read(kv::Table::kLocations, LocationKey(collection_.id(), record->id)));
-      if (!location.has_value() || location->size() != sizeof(uint64_t) ||
-          DecodeFixed64(location->data()) != ordinal) {
-        Report("I2", where, "its id is located elsewhere or nowhere: id=" + record->id);
       }
     }
     return it->status();
@@ -141,23 +137,37 @@ class CollectionChecker {
       const std::string id(it->key().substr(sizeof(uint32_t)));
       const uint64_t ordinal =
           it->value().size() == sizeof(uint64_t) ? DecodeFixed64(it->value().data()) : 0;
-      if (FindLive(ordinal) == nullptr) {
+      LiveRecord* record = FindLive(ordinal);
+      if (record == nullptr) {
         Report("I1", "location of " + id,
                "names a record that does not exist: ordinal=" + std::to_string(ordinal));
-        continue;
-      }
-      LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
-                                Read(kv::Table::kRecords, OrdinalKey(collection_.id(), ordinal)));
-      if (bytes.has_value()) {
-        LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*bytes));
-        if (record.id != id) {
-          Report("I1", "location of " + id,
-                 "names the record of another id: ordinal=" + std::to_string(ordinal) +
-                     " id=" + record.id);
-        }
+      } else if (record->id_hash != Hash64(id)) {
+        LEADLINE_ASSIGN_OR_RETURN(const std::string other, IdOf(ordinal));
+        Report(
+            "I1", "location of " + id,
+            "names the record of another id: ordinal=" + std::to_string(ordinal) + " id=" + other);
+      } else {
+        record->located = true;
       }
     }
-    return it->status();
+    LEADLINE_RETURN_IF_ERROR(it->status());
+    for (const LiveRecord& record : live_) {
+      if (!record.located) {
+        LEADLINE_ASSIGN_OR_RETURN(const std::string id, IdOf(record.ordinal));
+        LEADLINE_RETURN_IF_ERROR(call_->Before(id.size()));
+        Report("I2", "record " + std::to_string(record.ordinal),
+               "its id is located elsewhere or nowhere: id=" + id);
+      }
+    }
+    return {};
+  }
+
+  /// What the record at `ordinal`, which can be read, says its id is.
+  Result<std::string> IdOf(uint64_t ordinal) {
+    LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                              Read(kv::Table::kRecords, OrdinalKey(collection_.id(), ordinal)));
+    LEADLINE_ASSIGN_OR_RETURN(StoredRecord record, DecodeRecord(bytes.value_or("")));
+    return std::move(record.id);
   }
 
   Status CheckOrphanVectors() {
@@ -308,6 +318,8 @@ class CollectionChecker {
     LEADLINE_RETURN_IF_ERROR(Begin("search rows"));
     std::vector<std::pair<uint64_t, uint64_t>> damaged;
     std::vector<bool> seen(live_.size(), false);
+    std::optional<VectorWalk> stored;
+    uint64_t last = 0;
     LEADLINE_RETURN_IF_ERROR(VisitRows(f, &damaged, [&](const IndexedRow& row) -> Status {
       LEADLINE_RETURN_IF_ERROR(call_->Before(size_t{2} * field.dim * sizeof(float)));
       const std::string what = row.where + " ordinal " + std::to_string(row.ordinal);
@@ -321,7 +333,11 @@ class CollectionChecker {
         Report("I3", what, "searchable twice");
       }
       seen[position] = true;
-      return CompareRow(f, field, row, what);
+      if (row.ordinal <= last || !stored.has_value()) {
+        stored.emplace(core_, collection_, f, pinned_.store());
+      }
+      last = row.ordinal;
+      return CompareRow(field, row, *record, &*stored, what);
     }));
     for (size_t i = 0; i < live_.size(); ++i) {
       const uint64_t ordinal = live_[i].ordinal;
@@ -335,26 +351,21 @@ class CollectionChecker {
     return {};
   }
 
-  Status CompareRow(uint32_t f, const VectorField& field, const IndexedRow& row,
-                    const std::string& what) {
-    LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
-                              Read(kv::Table::kRecords, OrdinalKey(collection_.id(), row.ordinal)));
-    LEADLINE_ASSIGN_OR_RETURN(
-        const std::optional<std::string> vector,
-        Read(kv::Table::kVectors, VectorKey(collection_.id(), f, row.ordinal)));
-    if (!bytes.has_value() || !vector.has_value()) {
-      return {};
+  Status CompareRow(const VectorField& field, const IndexedRow& row, const LiveRecord& record,
+                    VectorWalk* stored, const std::string& what) {
+    if (record.id_hash != Hash64(row.id)) {
+      LEADLINE_ASSIGN_OR_RETURN(const std::string id, IdOf(row.ordinal));
+      Report("I4", what, "id=" + std::string(row.id) + " record=" + id);
     }
-    LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*bytes));
-    if (record.id != row.id) {
-      Report("I4", what, "id=" + std::string(row.id) + " record=" + record.id);
+    LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string_view> vector,
+                              stored->At(row.ordinal));
+    if (!vector.has_value() || vector->size() != field.dim * sizeof(float)) {
+      return {};  // told with its record
     }
-    Result<std::vector<float>> values = DecodeVector(*vector, field.dim);
-    if (values.ok()) {
-      const std::vector<float> form = SearchForm(field, *values);
-      if (std::memcmp(form.data(), row.vector, form.size() * sizeof(float)) != 0) {
-        Report("I8", what, "vector differs from the stored one");
-      }
+    LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values, DecodeVector(*vector, field.dim));
+    const std::vector<float> form = SearchForm(field, values);
+    if (std::memcmp(form.data(), row.vector, form.size() * sizeof(float)) != 0) {
+      Report("I8", what, "vector differs from the stored one");
     }
     return {};
   }
