@@ -1,6 +1,6 @@
 #!/bin/sh
 # install_test.sh BUILD-DIR SOURCE-DIR - installs the built tree into a scratch prefix, then configures,
-# builds and runs tests/consumer against it as a stranger would. Also holds the public API to its
+# builds and runs tests/consumer and examples/programs against it as a stranger would. Also holds the public API to its
 # budget and the library to its dependencies.
 set -eu
 
@@ -31,15 +31,31 @@ fi
   echo 'int main() { return Demo().ok() ? 0 : 1; }'
 } >"$scratch/readme.cc"
 
-# Warnings are errors: none may come from an installed header (-Wrestrict of g++ 12 is wrong on
-# std::string).
-cmake -S "$source/tests/consumer" -B "$scratch/consumer" -G Ninja \
-  -DCMAKE_PREFIX_PATH="$scratch/prefix" -DCMAKE_BUILD_TYPE=Release \
-  -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror -Wno-restrict" -DREADME_EXAMPLE="$scratch/readme.cc" >"$scratch/configure.log" 2>&1 ||
-  { cat "$scratch/configure.log"; exit 1; }
-cmake --build "$scratch/consumer" >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log"; exit 1; }
+# build_against_prefix SOURCE NAME OPTION.. - warnings are errors: none may come from an installed
+# header (-Wrestrict of g++ 12 is wrong on std::string).
+build_against_prefix() {
+  from=$1
+  name=$2
+  shift 2
+  cmake -S "$from" -B "$scratch/$name" -G Ninja -DCMAKE_PREFIX_PATH="$scratch/prefix" \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror -Wno-restrict" "$@" \
+    >"$scratch/$name.log" 2>&1 && cmake --build "$scratch/$name" >>"$scratch/$name.log" 2>&1 ||
+    { cat "$scratch/$name.log"; exit 1; }
+}
+
+build_against_prefix "$source/tests/consumer" consumer -DREADME_EXAMPLE="$scratch/readme.cc"
 "$scratch/consumer/consumer" "$scratch/db"
 (cd "$scratch" && consumer/readme) || { echo "the program of README.md failed"; exit 1; }
+
+build_against_prefix "$source/examples/programs" examples
+for round in first second; do
+  nearest=$("$scratch/examples/search_texts" "$scratch/texts" "drugs against heart disease" | sed -n 2p)
+  echo "$nearest" | grep -q ' statins ' ||
+    { echo "search_texts, $round run, finds something else: $nearest"; exit 1; }
+done
+"$scratch/examples/measure_recall" "$scratch/points" >"$scratch/recall.txt"
+awk 'NR > 1 { best = $2 } END { exit !(NR == 6 && best >= 0.99) }' "$scratch/recall.txt" ||
+  { echo "measure_recall is worse than it was:"; cat "$scratch/recall.txt"; exit 1; }
 
 linked=$(ldd "$scratch/consumer/consumer")
 if echo "$linked" | grep -E 'grpc|protobuf|absl'; then
