@@ -116,7 +116,9 @@ Result<ExitCode> RunIngest(const IngestArguments& args, Console& console) {
   Status closed = CloseAfterWriting(std::move(opened));
   if (!ended.ok()) {
     closed.IgnoreError();
-    console.Message("acknowledged " + std::to_string(writer.acked()) + " rows; they stay");
+    if (writer.acked() > 0) {
+      console.Message("acknowledged " + std::to_string(writer.acked()) + " rows; they stay");
+    }
     return ended;
   }
   LEADLINE_RETURN_IF_ERROR(std::move(closed));

@@ -180,8 +180,7 @@ void CommitPlan::Emit(const Batch& batch) {
     for (uint32_t f = 0; f < fields; ++f) {
       const std::vector<float>& vector = change.op->stored[f];
       if (!vector.empty()) {
-        batch_.Put(kv::Table::kVectors, VectorKey(id, f, change.created),
-                   {reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)});
+        batch_.Put(kv::Table::kVectors, VectorKey(id, f, change.created), VectorBytes(vector));
       }
     }
     batch_.Put(kv::Table::kLocations, location, FixedValue64(change.created));

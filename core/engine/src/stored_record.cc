@@ -36,8 +36,8 @@ Result<StoredRecord> DecodeRecord(std::string_view bytes) {
   return record;
 }
 
-std::string EncodeVector(const float* values, size_t dim) {
-  return {reinterpret_cast<const char*>(values), dim * sizeof(float)};
+std::string_view VectorBytes(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
 Result<std::vector<float>> DecodeVector(std::string_view bytes, size_t dim) {

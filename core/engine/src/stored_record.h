@@ -25,7 +25,8 @@ std::string EncodeRecord(const StoredRecord& record);
 /// kDataLoss when the bytes are not a record.
 Result<StoredRecord> DecodeRecord(std::string_view bytes);
 
-std::string EncodeVector(const float* values, size_t dim);
+/// What is stored of a vector, as a view of `values`.
+std::string_view VectorBytes(const std::vector<float>& values);
 /// kDataLoss when `bytes` is not exactly `dim` floats.
 Result<std::vector<float>> DecodeVector(std::string_view bytes, size_t dim);
 

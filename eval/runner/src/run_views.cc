@@ -71,7 +71,7 @@ RankedRun ToRankedRun(const RunResult& result) {
     ranked.id = query.id;
     ranked.docs.reserve(query.hits.size());
     for (const RunHit& hit : query.hits) {
-      ranked.docs.push_back({hit.id, sign * hit.score});
+      ranked.docs.push_back({hit.id, sign * hit.score + 0.0});  // never -0
     }
   }
   return run;

@@ -1,6 +1,7 @@
 #include "leadline/eval/runner.h"
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <thread>
@@ -125,9 +126,11 @@ TEST_F(Runner, ResultsAreThoseOfSingleSearches) {
 }
 
 TEST_F(Runner, RankedRunTurnsDistancesSoThatHigherIsBetter) {
-  ASSERT_OK_AND_ASSIGN(const RunResult run, Run({}));
+  ASSERT_OK_AND_ASSIGN(RunResult run, Run({}));
+  run.queries[1].hits[0].score = 0;
   const RankedRun ranked = ToRankedRun(run);
   ASSERT_EQ(ranked.queries.size(), queries_.size());
+  EXPECT_FALSE(std::signbit(ranked.queries[1].docs[0].score)) << "a file would show -0";
   EXPECT_EQ(ranked.queries[0].docs[0].score, -static_cast<double>(run.queries[0].hits[0].score));
   EXPECT_GE(ranked.queries[0].docs[0].score, ranked.queries[0].docs[1].score);
 }
