@@ -404,6 +404,26 @@ TEST_F(EvalOnVectors, SweepsRefuseWhatNoIndexReads) {
   EXPECT_FALSE(std::filesystem::exists(dir_.file("out")));
 }
 
+TEST_F(EvalOnVectors, AnnAndRunSayThatADamagedIndexWasNotUsed) {
+  size_t damaged = 0;
+  for (const auto& file : std::filesystem::directory_iterator(db_ + "/segments")) {
+    std::filesystem::resize_file(file, file.file_size() / 2);
+    ++damaged;
+  }
+  ASSERT_GE(damaged, 1U);
+  const ProgramOutput ann =
+      Leadline({"eval", "ann", db_, "c", "--queries", dir_.file("queries.jsonl"), "--sweep",
+                "ef_search=10", "--json"});
+  ASSERT_EQ(ann.exit_code, 0) << ann.err;
+  EXPECT_THAT(ann.err, HasSubstr("the collection is degraded"));
+  EXPECT_EQ(ann.OneJson()["degraded"], true);
+  EXPECT_EQ(ann.OneJson()["points"][0]["recall"]["id"], 1.0) << "the store answers exactly";
+  const ProgramOutput run = EvalRun({"--out", dir_.file("out"), "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("the database is degraded"));
+  EXPECT_EQ(run.OneJson()["degraded"], true);
+}
+
 TEST_F(EvalOnVectors, BenchRefusesWhatDoesNotFitBeforeItBuilds) {
   const std::string longer = dir_.file("longer.fvecs");
   WriteFile(longer, FvecsBytes(RandomVectors(3, 9, 1)));

@@ -457,20 +457,28 @@ TEST_F(MaintenanceTest, ABuildNeedsRoomForItsFiles) {
   ASSERT_OK(collection_->Optimize());
 }
 
-TEST_F(MaintenanceTest, AFullDiskTakesDeletesForLonger) {
+TEST_F(MaintenanceTest, AFullDiskTakesDeletesAndDropsForLonger) {
   options_.background_maintenance = false;
   room_ = 68 * kMiB;
   files_.set_free_space([&](const std::string& /*path*/) { return room_.load(); });
   Open();
   Create(4);
   Fill(0, 100);
+  for (const char* name : {"first", "second"}) {
+    ASSERT_OK(database_->CreateCollection(name, collection_->options()));
+  }
   room_ = 32 * kMiB;
   EXPECT_THAT(collection_->Upsert({MakeRecord(200)}),
               StatusIs(StatusCode::kResourceExhausted, "disk nearly full"));
   ASSERT_OK_AND_ASSIGN(const WriteResult deleted, collection_->Delete({"r0", "r1"}));
   EXPECT_EQ(deleted.deleted, 2U);
+  EXPECT_THAT(database_->CreateCollection("third", collection_->options()),
+              StatusIs(StatusCode::kResourceExhausted));
+  ASSERT_OK(database_->DropCollection("first"));
   room_ = 8 * kMiB;
   EXPECT_THAT(collection_->Delete({"r2"}), StatusIs(StatusCode::kResourceExhausted));
+  EXPECT_THAT(database_->DropCollection("second"), StatusIs(StatusCode::kResourceExhausted));
+  EXPECT_EQ(database_->ListCollections().value(), (std::vector<std::string>{"c", "second"}));
   room_ = 68 * kMiB;
   ASSERT_OK(collection_->Upsert({MakeRecord(200)}));
   EXPECT_EQ(collection_->Count(std::nullopt).value(), 99U);
