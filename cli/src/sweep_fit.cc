@@ -11,6 +11,7 @@ namespace {
 
 using Parameter = eval::AnnSetting::Parameter;
 
+/// What an index of this kind reads; nothing where every row is compared.
 std::optional<Parameter> ParameterOf(IndexKind kind) {
   switch (kind) {
     case IndexKind::kFlat:
@@ -22,14 +23,6 @@ std::optional<Parameter> ParameterOf(IndexKind kind) {
       break;
   }
   return Parameter::kEfSearch;
-}
-
-std::string LimitText(IndexKind kind, std::optional<Parameter> parameter) {
-  if (!parameter) {
-    return "no sweep, every row is compared exactly";
-  }
-  return (*parameter == Parameter::kNprobe ? "nprobe" : "ef_search") +
-         (", index " + std::string(IndexKindName(kind)));
 }
 
 /// The plan of one search in an arbitrary direction.
@@ -65,10 +58,11 @@ Result<IndexKind> BuiltKind(const OpenedCollection& opened, const VectorField& f
 Status CheckSweep(const std::vector<eval::AnnSetting>& sweep, IndexKind kind) {
   const std::optional<Parameter> parameter = ParameterOf(kind);
   for (const eval::AnnSetting& setting : sweep) {
-    if (setting.parameter != parameter) {
+    if (parameter.has_value() && setting.parameter != *parameter) {
+      const std::string wanted = *parameter == Parameter::kNprobe ? "nprobe" : "ef_search";
       return InvalidFieldError("no index here reads this parameter", "--sweep",
                                setting.name() + "=" + std::to_string(setting.value),
-                               LimitText(kind, parameter));
+                               wanted + ", index " + std::string(IndexKindName(kind)));
     }
   }
   return OkStatus();

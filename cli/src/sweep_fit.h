@@ -11,8 +11,10 @@
 
 namespace leadline::cli {
 
-/// Refuses a sweep over a parameter that an index of this kind does not read: its points would be
-/// one measurement under several names. kInvalidArgument names --sweep and what the kind reads.
+/// Refuses a sweep over a parameter that another kind of index reads: its points would be one
+/// measurement under several names. kInvalidArgument names --sweep and what this kind reads. Where
+/// every row is compared any sweep passes, for ExactScanWarning to speak of: whether `auto` builds
+/// an index depends on the rows.
 Status CheckSweep(const std::vector<eval::AnnSetting>& sweep, IndexKind kind);
 
 /// The sweep for the searched field of a collection: `given`, checked against the indexes that are
