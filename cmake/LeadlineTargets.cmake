@@ -82,7 +82,7 @@ endfunction()
 #
 # Test binaries link the whole library, so internal headers of any DEPS target can be used. FILTER is
 # a --gtest_filter: the other cases run by hand, or under the name of a leadline_add_test_run.
-# Labels: fast (default), slow, crash, golden, fuzz-regress, install, fresh, concurrency.
+# Labels: fast (default), slow, crash, hostile, fuzz-regress, install, fresh, concurrency.
 function(leadline_add_test)
   cmake_parse_arguments(A "NO_MAIN" "NAME;TIMEOUT;FILTER" "SOURCES;DEPS;LABELS;PRIVATE_INCLUDES;DEFINES;ENVIRONMENT" ${ARGN})
   if(A_UNPARSED_ARGUMENTS)

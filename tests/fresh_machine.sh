@@ -93,7 +93,7 @@ run() {
   local label=$1 command=$2 limit=$3 start
   say "$label"
   start=$SECONDS
-  inside "$command"
+  inside "$command" 2>&1 | tee "$scratch/output"
   echo "=== $label took $((SECONDS - start)) s"
   if [ "$limit" -gt 0 ] && [ $((SECONDS - start)) -gt "$limit" ]; then
     echo "$label took longer than $limit s" >&2
@@ -109,6 +109,11 @@ if [ $# -gt 0 ]; then
 fi
 # Packages, a build of under 12 minutes on 2 cores, the job itself.
 run "quickstart, first run" ./quickstart.sh 1200
+built=$(sed -n 's/.*built in \([0-9]*\) s.*/\1/p' "$scratch/output")
+if [ "${built:-9999}" -gt 720 ]; then
+  echo "the build took ${built:-?} s, more than 12 minutes" >&2
+  exit 1
+fi
 run "quickstart, second run" ./quickstart.sh 120
 run "tests, first run" ./test.sh 0
 run "tests, second run" ./test.sh 0

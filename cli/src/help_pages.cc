@@ -19,7 +19,7 @@ An argument that starts with `-` is given after `--`: `leadline get DB COLLECTIO
 | Exit code | Meaning |
 |---|---|
 | 0 | done |
-| 1 | a negative verdict: check found damage |
+| 1 | a negative verdict: check found damage, repair could not mend all of it |
 | 2 | wrong usage or invalid input; the message names the flag or field, the value and the limit |
 | 3 | inconclusive |
 | 4 | could not run: I/O, lock, no space, missing device, closed pipe |

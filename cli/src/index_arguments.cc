@@ -4,7 +4,7 @@ namespace leadline::cli {
 
 void DeclareIndex(Arguments& arguments, IndexArguments* target) {
   arguments.Choice(&target->index, "--index", {"auto", "flat", "hnsw", "ivf"},
-                   "index of every segment");
+                   "index of every segment; auto scans below 10,000 rows and builds hnsw above");
   arguments.Choice(&target->codes, "--codes", {"auto", "f32"},
                    "what the index searches on; bf16, sq8, sq4 and pq4 are not in this version",
                    {"bf16", "sq8", "sq4", "pq4"});

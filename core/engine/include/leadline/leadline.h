@@ -1,6 +1,7 @@
 #pragma once
 
-/// Everything an application needs: open a database, write records, search, evaluate.
+/// Everything that storing and searching need. Beside it: leadline/text/embedder.h, and
+/// leadline/core/file_system.h and clock.h for a program that brings its own.
 
 #include "leadline/core/collection.h"
 #include "leadline/core/database.h"

@@ -8,7 +8,7 @@
 
 namespace leadline {
 
-/// Deliberate defects that the crash and model harnesses must catch (tests/planted_defects).
+/// Deliberate defects that the crash and model harnesses must catch (planted_defects_test).
 /// Chosen by the environment variable LEADLINE_PLANT_DEFECT, by name, read once.
 enum class Defect {
   kNone,

@@ -23,7 +23,9 @@ struct SearchOptions {
   bool exact = false;     ///< compares with every matching row
   size_t ef_search = 64;  ///< hnsw: [1, kMaxEfSearch], raised to `limit`
   size_t nprobe = 0;      ///< ivf: [0, kMaxNprobe]; 0 picks a default
-  size_t rescore = 0;     ///< candidates rescored in full precision; 0 picks a default
+  /// Candidates rescored in full precision, [0, kMaxEfSearch]; 0 picks a default. No effect on f32
+  /// codes, the only ones of this version.
+  size_t rescore = 0;
   /// A segment with at most this many visible, matching rows is scanned instead of searched through
   /// its index; 0 always uses the index, even where that looks slower. Absent: 2,048, `limit` or 2%
   /// of the segment, whichever is most.

@@ -107,8 +107,8 @@ class IndexFactory {
  public:
   virtual ~IndexFactory() = default;
   [[nodiscard]] virtual IndexKind kind() const = 0;
-  /// Builds over `vectors` [rows x dim], finite, unit length for kCosine. Deterministic for equal
-  /// inputs, seed and executor concurrency 1. Errors: kInvalidArgument (option out of range),
+  /// Builds over `vectors` [rows x dim], finite, unit length for kCosine. Equal inputs and seed
+  /// give the same bytes on any number of threads. Errors: kInvalidArgument (option out of range),
   /// kUnimplemented (codes this kind does not have), kCancelled, kResourceExhausted (memory).
   [[nodiscard]] virtual Result<std::vector<Section>> Build(MatrixView vectors,
                                                            const BuildOptions& options) const = 0;

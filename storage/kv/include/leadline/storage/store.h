@@ -24,7 +24,7 @@ namespace leadline::kv {
 enum class Table : uint8_t {
   kMeta = 0,        ///< catalog, counters, sequence, segment entries
   kRecords = 1,     ///< collection, ordinal -> record
-  kVectors = 2,     ///< collection, field, ordinal -> f32 row; blob files, no compression
+  kVectors = 2,     ///< collection, field, ordinal -> f32 row, large ones in blob files
   kLocations = 3,   ///< collection, id -> ordinal
   kTombstones = 4,  ///< collection, dead ordinal -> sequence that killed it
 };
@@ -163,7 +163,7 @@ class Store {
   virtual Status VerifyChecksums(const std::function<Status(uint64_t done_bytes)>& watch = {}) = 0;
   /// The same for table files alone, without blobs and logs.
   virtual Status VerifyTables(const std::function<Status(uint64_t done_bytes)>& watch = {}) = 0;
-  /// Records `sequence` durably as a floor for the next open (called after seal, flush, close).
+  /// Records `sequence` durably as a floor for the next open (called after a seal and at close).
   virtual Status AdvanceLowWater(uint64_t sequence) = 0;
   virtual Result<StoreStats> Stats() = 0;
   /// Cheap value that changes whenever the on-disk state of a database may have changed; lets
