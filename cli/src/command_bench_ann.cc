@@ -137,8 +137,10 @@ CommandBody DeclareBench(Arguments& arguments) {
   arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
   arguments.Number(&args->build_threads, "--build-threads", "threads that build the index", 1,
                    kMaxThreads);
-  arguments.Text(&args->selectivity, "--filter-selectivity", "S,S,..",
-                 "also measure under filters that pass these shares of the rows");
+  arguments.Text(
+      &args->selectivity, "--filter-selectivity", "S,S,..",
+      "also measure under filters that pass these shares of the rows, each from 0.000001 "
+      "to 1");
   arguments.Text(&args->directory, "--dir", "DIR",
                  "where the scratch database is made; it is deleted afterwards");
   return [args](Console& console) { return RunBench(*args, console); };

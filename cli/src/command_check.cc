@@ -4,7 +4,6 @@
 #include "database_opening.h"
 #include "json_lines.h"
 #include "long_step.h"
-#include "table_printer.h"
 
 namespace leadline::cli {
 namespace {
@@ -29,11 +28,10 @@ void PrintTable(const CheckReport& report, Console& console) {
     console.Line("ok: " + std::to_string(report.rows) + " rows checked");
     return;
   }
-  TablePrinter table({"invariant", "where", "detail"});
   for (const CheckProblem& problem : report.problems) {
-    table.Row({problem.invariant, problem.where, problem.detail});
+    console.Line(problem.invariant + "  " + Printable(problem.where) + ": " +
+                 Printable(problem.detail));
   }
-  table.Print(console);
 }
 
 Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {

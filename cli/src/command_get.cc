@@ -20,14 +20,15 @@ Result<ExitCode> RunGet(const GetArguments& args, Console& console) {
   options.with_vectors = !args.without_vectors;
   LEADLINE_ASSIGN_OR_RETURN(const auto records, opened.collection->Get(args.ids, options));
   std::string missing;
-  TablePrinter table({"id", "payload"});
+  TablePrinter table(options.with_vectors ? std::vector<std::string>{"id", "payload", "vector"}
+                                          : std::vector<std::string>{"id", "payload"});
   for (size_t i = 0; i < records.size(); ++i) {
     if (!records[i]) {
       missing += (missing.empty() ? "" : ", ") + args.ids[i];
     } else if (console.json()) {
       WriteJsonLine(console, RecordJson(*records[i], options.with_vectors));
     } else {
-      table.Row({records[i]->id, records[i]->payload});
+      table.Row({records[i]->id, records[i]->payload, VectorsText(*records[i])});
     }
   }
   if (!console.json()) {

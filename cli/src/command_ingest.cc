@@ -66,6 +66,10 @@ void PrintSummary(const BatchWriter& writer, double seconds, Console& console) {
   for (const std::string& message : writer.listed()) {
     console.Message("skipped: " + message);
   }
+  if (writer.skipped() > writer.listed().size()) {
+    console.Message("and " + std::to_string(writer.skipped() - writer.listed().size()) +
+                    " more rows, not listed");
+  }
   if (console.json()) {
     Json summary = {
         {"acked", writer.acked()},     {"sequence", writer.sequence()}, {"done", true},
@@ -142,10 +146,10 @@ CommandBody DeclareIngest(Arguments& arguments) {
                    "threads that read and embed ahead of the writer; rows keep their order", 1,
                    kMaxThreads);
   arguments.Text(&args->durability, "--durability", "sync|interval:MS|os",
-                 "what an acknowledgement means: on stable storage; there within MS; handed to "
-                 "the system");
+                 "what an acknowledgement means: on stable storage; there within MS (1 to 60000); "
+                 "handed to the system");
   arguments.Text(&args->chunk, "--chunk", "none|sentences:N|tokens:N,OVERLAP",
-                 "cut the last text field before embedding");
+                 "cut the last text field before embedding; N from 1 to 100000, OVERLAP below N");
   arguments.Choice(&args->on_error, "--on-error", {"stop", "skip"}, "what a bad row does");
   return [args](Console& console) { return RunIngest(*args, console); };
 }

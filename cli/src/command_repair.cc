@@ -25,10 +25,25 @@ Json ReportJson(const RepairReport& report) {
   return object;
 }
 
+/// Tells of damage that stopped the repair: a negative verdict, not a failure to look.
+Result<ExitCode> TellDamage(const Status& damage, Console& console) {
+  console.Error(damage);
+  if (console.json()) {
+    Json object = ReportJson({});
+    object["error"] = damage.message();
+    WriteJsonLine(console, object);
+  }
+  return ExitCode::kNegativeVerdict;
+}
+
 Result<ExitCode> RunRepair(const RepairArguments& args, Console& console) {
   LongStep step(console, "repair");
   const Result<RepairReport> repaired =
       Database::Repair(args.where.database, args.accept_loss, step.options());
+  if (repaired.status().code() == StatusCode::kDataLoss) {
+    step.Finish(ExitCode::kNegativeVerdict);
+    return TellDamage(repaired.status(), console);
+  }
   LEADLINE_RETURN_IF_ERROR(
       step.Explain(repaired.status(), "what was mended stays, the next repair goes on"));
   const RepairReport& report = *repaired;
@@ -68,7 +83,7 @@ Command RepairCommand() {
       "{\"actions\":[..],\"lost_data\":bool,\"sound\":bool}, and where a log was cut\n"
       "\"log_loss\":{\"path\",\"offset\",\"dropped_bytes\",\"last_sequence\"}, the last being the "
       "newest\n"
-      "write that is left.",
+      "write that is left. \"error\" says what kept it from mending anything more.",
       DeclareRepair};
 }
 

@@ -33,8 +33,8 @@ CommandBody DeclareRestore(Arguments& arguments) {
 
 Command RestoreCommand() {
   return {"restore", "Make a database from a backup and check every file on the way",
-          "Stopped by Ctrl-C, it leaves nothing. Damaged index files are left out and named; the "
-          "next command\nthat writes rebuilds them.\n"
+          "Stopped by Ctrl-C, it leaves nothing. Damaged index files are left out and named; "
+          "answers stay\nexact without them, and `optimize` rebuilds them.\n"
           "--json: {\"restored\":DB,\"left_out\":[FILE,..]}.",
           DeclareRestore};
 }

@@ -23,12 +23,13 @@ struct ScrollArguments {
 };
 
 void PrintPage(const std::vector<Record>& records, bool with_vectors, Console& console) {
-  TablePrinter table({"id", "payload"});
+  TablePrinter table(with_vectors ? std::vector<std::string>{"id", "payload", "vector"}
+                                  : std::vector<std::string>{"id", "payload"});
   for (const Record& record : records) {
     if (console.json()) {
       WriteJsonLine(console, RecordJson(record, with_vectors));
     } else {
-      table.Row({record.id, record.payload});
+      table.Row({record.id, record.payload, with_vectors ? VectorsText(record) : ""});
     }
   }
   if (!console.json()) {

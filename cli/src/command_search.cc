@@ -153,15 +153,21 @@ void PrintPlan(const Plan& plan, Console& console) {
   table.Print(console);
 }
 
-void PrintTable(const std::string& id, const SearchResponse& response, Console& console) {
+void PrintTable(const std::string& id, const SearchResponse& response, bool with_vectors,
+                Console& console) {
   console.Line("query " + Printable(id) + ": " + std::to_string(response.hits.size()) +
                " hits in " + FormatMicros(static_cast<double>(response.took_us)) + " (" +
                std::string(MetricName(response.metric)) +
                (response.higher_is_better ? ", higher is better)" : ", lower is better)"));
-  TablePrinter table({"rank", "id", "score", "payload"});
+  std::vector<std::string> header = {"rank", "id", "score", "payload"};
+  if (with_vectors) {
+    header.emplace_back("vector");
+  }
+  TablePrinter table(std::move(header));
   for (size_t i = 0; i < response.hits.size(); ++i) {
     const Hit& hit = response.hits[i];
-    table.Row({std::to_string(i + 1), hit.id, FormatFixed(hit.score, 6), hit.payload});
+    table.Row({std::to_string(i + 1), hit.id, FormatFixed(hit.score, 6), hit.payload,
+               with_vectors ? JsonText(VectorJson(hit.vector)) : ""});
   }
   table.Print(console);
   if (response.plan) {
@@ -174,13 +180,13 @@ Status PrintResponse(const std::string& id, const SearchResponse& response, bool
   if (console.json()) {
     PrintJson(id, response, with_vectors, console);
   } else {
-    PrintTable(id, response, console);
+    PrintTable(id, response, with_vectors, console);
   }
   if (console.broken()) {
     return console.Close();
   }
   if (response.degraded) {
-    console.Message("degraded: a damaged segment was answered exactly from the store");
+    console.Message("degraded: a segment that cannot be read was answered exactly from the store");
   }
   return OkStatus();
 }
@@ -220,10 +226,13 @@ class SkippedQueries {
 
 /// The error of a query that ends the call, with what to do about it.
 Status EndingError(const SearchCommandArguments& args, const std::string& id, const Status& error) {
-  if (!args.queries || error.code() != StatusCode::kInvalidArgument) {
+  if (error.code() != StatusCode::kInvalidArgument || !(args.queries || args.text)) {
     return error;
   }
   Status named = error;
+  if (!args.queries) {
+    return named.WithContext("--text");
+  }
   named.WithContext("query " + id);
   return InvalidArgumentError(named.message() + " (--on-error skip leaves such queries out)")
       .WithField(error.field(), error.limit());

@@ -78,7 +78,9 @@ CommandBody DeclareStats(Arguments& arguments) {
 }  // namespace
 
 Command StatsCommand() {
-  return {"stats", "Show sizes, counts and health of a database or of one collection", "",
+  return {"stats", "Show sizes, counts and health of a database or of one collection",
+          "Health is what opening and searching met so far: an index file is verified when it is "
+          "first read.\n`check` reads every file.",
           DeclareStats};
 }
 

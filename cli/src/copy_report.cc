@@ -12,8 +12,9 @@ void ShowCopy(Console& console, const std::string& key, const std::string& sente
     console.Line(sentence + Printable(where));
   }
   for (const std::string& file : report.left_out) {
-    console.Message("left out, since it is damaged; opening the copy to write rebuilds it: " +
-                    Printable(file));
+    console.Message(
+        "left out, since it is damaged; answers stay exact, `leadline optimize` rebuilds it: " +
+        Printable(file));
   }
 }
 

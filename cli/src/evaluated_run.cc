@@ -176,6 +176,16 @@ std::vector<std::string> Warnings(const EvaluatedRun& evaluated) {
     warnings.push_back(std::to_string(failed.size()) +
                        " queries could not be searched: " + NameList(failed));
   }
+  std::vector<std::string> deeper;
+  for (const eval::Measure& measure : evaluated.scores.measures) {
+    if (measure.cutoff > evaluated.run.pins.k) {
+      deeper.push_back(measure.name());
+    }
+  }
+  if (!deeper.empty()) {
+    warnings.push_back("searches returned -k " + std::to_string(evaluated.run.pins.k) +
+                       " results, fewer than these measures look at: " + NameList(deeper));
+  }
   if (counts.docs_returned > 0 && counts.docs_unjudged == counts.docs_returned) {
     warnings.emplace_back(
         "no document that was found is judged: do the qrels name records of this collection? Where "

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kRedrawNanos = 100'000'000;
 constexpr size_t kBarCells = 24;
+constexpr double kLeastSecondsForARate = 0.5;
 
 std::string Bar(double share) {
   const auto full = static_cast<size_t>(std::clamp(share, 0.0, 1.0) * kBarCells);
@@ -113,7 +114,7 @@ void ProgressBar::UpdateStage(std::string_view stage, double share) {
   const double in_stage = static_cast<double>(drawn_ns_ - stage_started_ns_) / 1e9;
   std::string line = label_ + " " + Bar(share) + " " + FormatFixed(100 * share, 0) + "%  " +
                      stage_ + "  " + Clocked(seconds);
-  if (share > 0.02 && in_stage > 0) {
+  if (share > 0.02 && in_stage > kLeastSecondsForARate) {
     line += "  " + FormatFixed(100 * share / in_stage, 1) + "%/s  " +
             Clocked(in_stage * (1 - share) / share) + " left";
   }

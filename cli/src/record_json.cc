@@ -10,6 +10,20 @@ Json VectorJson(const std::vector<float>& vector) {
   return array;
 }
 
+std::string VectorsText(const Record& record) {
+  if (record.named_vectors.empty()) {
+    return JsonText(VectorJson(record.vector));
+  }
+  Json all;
+  if (!record.vector.empty()) {
+    all["vector"] = VectorJson(record.vector);
+  }
+  for (const NamedVector& named : record.named_vectors) {
+    all[named.name] = VectorJson(named.values);
+  }
+  return JsonText(all);
+}
+
 Json RecordJson(const Record& record, bool with_vectors) {
   Json object;
   object["id"] = record.id;

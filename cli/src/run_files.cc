@@ -91,6 +91,7 @@ std::string PerQueryText(const EvaluatedRun& evaluated) {
 Result<size_t> WriteRunFiles(const std::string& directory, const EvaluatedRun& evaluated) {
   FileSystem* const fs = FileSystem::Posix();
   LEADLINE_RETURN_IF_ERROR(CreateDirectories(fs, directory));
+  LEADLINE_RETURN_IF_ERROR(fs->ListDirectory(directory).status());  // it may be a file
   size_t encoded = 0;
   const auto write = [&](const char* name, const std::string& contents) {
     return WriteFileAtomically(fs, JoinPath(directory, name), contents);

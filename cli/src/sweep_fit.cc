@@ -53,6 +53,28 @@ Result<IndexKind> BuiltKind(const OpenedCollection& opened, const VectorField& f
   return WalksAnIndex(plan) ? IndexKind::kHnsw : IndexKind::kFlat;
 }
 
+/// Why a search that ran by `plan` walked no index.
+Result<std::string> ReasonOf(const OpenedCollection& opened, const VectorField& field,
+                             const Plan& plan, SearchOptions search) {
+  const bool damaged = std::any_of(plan.steps.begin(), plan.steps.end(), [](const PlanStep& step) {
+    return step.strategy == "store scan";
+  });
+  if (damaged) {
+    return std::string("a segment cannot be read and is answered from the store (leadline check)");
+  }
+  if (field.index == IndexKind::kFlat) {
+    return std::string("the index is flat");
+  }
+  if (search.filter) {
+    search.filter.reset();
+    LEADLINE_ASSIGN_OR_RETURN(const Plan unfiltered, PlanOf(opened, field, std::move(search)));
+    if (WalksAnIndex(unfiltered)) {
+      return std::string("the filter passes few rows");
+    }
+  }
+  return std::string("the rows are too few for an index, or not yet in one (leadline optimize)");
+}
+
 }  // namespace
 
 Status CheckSweep(const std::vector<eval::AnnSetting>& sweep, IndexKind kind) {
@@ -89,9 +111,9 @@ Result<std::optional<std::string>> ExactScanWarning(const OpenedCollection& open
   if (WalksAnIndex(plan)) {
     return std::optional<std::string>();
   }
+  LEADLINE_ASSIGN_OR_RETURN(const std::string reason, ReasonOf(opened, field, plan, search));
   return std::optional<std::string>(
-      "every row is compared exactly here, so no setting changes recall or cost: the rows are too "
-      "few for an index, or not yet in one (leadline optimize)");
+      "every row is compared exactly here, so no setting changes recall or cost: " + reason);
 }
 
 }  // namespace leadline::cli

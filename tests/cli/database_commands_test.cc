@@ -475,7 +475,10 @@ TEST_F(DatabaseCommands, RepairSaysWhereItCutTheLog) {
   std::string damaged = ReadFile(log);
   damaged[bytes / 2] = static_cast<char>(damaged[bytes / 2] ^ 1);
   WriteFile(log, damaged);
-  EXPECT_EQ(Leadline({"repair", dir_.file("live")}).exit_code, 4) << "nothing is given up unasked";
+  const ProgramOutput unasked = Leadline({"repair", dir_.file("live"), "--json"});
+  EXPECT_EQ(unasked.exit_code, 1) << "nothing is given up unasked";
+  EXPECT_EQ(unasked.OneJson()["sound"], false);
+  EXPECT_THAT(unasked.OneJson()["error"].get<std::string>(), HasSubstr("log"));
   const ProgramOutput repair = Leadline({"repair", dir_.file("live"), "--accept-loss", "--json"});
   ASSERT_EQ(repair.exit_code, 0) << repair.out << repair.err;
   const Json report = repair.OneJson();
@@ -519,6 +522,21 @@ TEST_F(DatabaseCommands, BackupRestoresToAnEqualDatabase) {
             Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).out);
   EXPECT_EQ(Leadline({"check", restored}).exit_code, 0);
   EXPECT_THAT(Leadline({"backup", "--help"}).out, HasSubstr("eval run --save"));
+  const ProgramOutput inside = Leadline({"backup", db_, db_ + "/segments/copy"});
+  EXPECT_EQ(inside.exit_code, 2);
+  EXPECT_THAT(inside.err, HasSubstr("inside its database"));
+}
+
+TEST_F(DatabaseCommands, TablesShowVectorsWhereTheyAreAskedFor) {
+  EXPECT_THAT(Leadline({"get", db_, "c", "r7"}).out, HasSubstr("[7.0,0.0,0.0,0.0]"));
+  EXPECT_THAT(Leadline({"get", db_, "c", "r7", "--without-vectors"}).out, Not(HasSubstr("[7")));
+  EXPECT_THAT(Leadline({"scroll", db_, "c", "--with-vectors"}).out, HasSubstr("[7.0,0.0,0.0,0.0]"));
+  EXPECT_THAT(Leadline({"scroll", db_, "c"}).out, Not(HasSubstr("[7")));
+  const std::vector<std::string> search = {"search", db_, "c", "--id", "r6", "-k", "1"};
+  EXPECT_THAT(Leadline(search).out, Not(HasSubstr("[5")));
+  std::vector<std::string> with_vectors = search;
+  with_vectors.emplace_back("--with-vectors");
+  EXPECT_THAT(Leadline(with_vectors).out, HasSubstr("[5.0,0.0,0.0,0.0]"));
 }
 
 TEST_F(DatabaseCommands, TablesNeverShowControlCharacters) {

@@ -163,6 +163,16 @@ class EvalOnVectors : public ::testing::Test {
   std::string db_;
 };
 
+TEST_F(EvalOnVectors, ARunIsNotSilentlyShallowerThanItsMeasures) {
+  EXPECT_THAT(EvalRun({"-m", "recall@100", "-m", "p@20"}).err,
+              HasSubstr("returned -k 20 results, fewer than these measures look at: recall_100\n"));
+  EXPECT_THAT(EvalRun({"-m", "recall@20", "-m", "map"}).err, Not(HasSubstr("-k 20")));
+  WriteFile(dir_.file("file"), "x");
+  const ProgramOutput on_file = EvalRun({"-m", "map", "--out", dir_.file("file")});
+  EXPECT_NE(on_file.exit_code, 0);
+  EXPECT_EQ(on_file.err.find(".tmp"), std::string::npos) << on_file.err;
+}
+
 TEST_F(EvalOnVectors, RunHashIsTheSameOnAnyNumberOfThreads) {
   const Json one = EvalRun({"--threads", "1"}).OneJson();
   EXPECT_EQ(one["hash"].get<std::string>().size(), 16U);
@@ -393,6 +403,8 @@ TEST_F(EvalOnVectors, SweepsRefuseWhatNoIndexReads) {
       EXPECT_THAT(exact.err, HasSubstr("every row is compared exactly"));
       EXPECT_EQ(exact.OneJson()["points"][0]["recall"]["id"], 1.0);
     }
+    EXPECT_THAT(ann(scanned, "nprobe=1").err,
+                HasSubstr(scanned == std::string("flat") ? "the index is flat" : "too few"));
     const ProgramOutput plain =
         Leadline({"eval", "ann", db_, scanned, "--queries", dir_.file("queries.jsonl"), "--json"});
     EXPECT_EQ(plain.OneJson()["points"].size(), 1U);
@@ -418,6 +430,7 @@ TEST_F(EvalOnVectors, AnnAndRunSayThatADamagedIndexWasNotUsed) {
                 "ef_search=10", "--json"});
   ASSERT_EQ(ann.exit_code, 0) << ann.err;
   EXPECT_THAT(ann.err, HasSubstr("the collection is degraded"));
+  EXPECT_THAT(ann.err, HasSubstr("a segment cannot be read"));
   EXPECT_EQ(ann.OneJson()["degraded"], true);
   EXPECT_EQ(ann.OneJson()["points"][0]["recall"]["id"], 1.0) << "the store answers exactly";
   const ProgramOutput run = EvalRun({"--out", dir_.file("out"), "--json"});

@@ -222,6 +222,12 @@ Result<CopyReport> BackupDatabase(const std::shared_ptr<DatabaseCore>& core,
   if (to.empty()) {
     return InvalidArgumentError("target of a copy has no name");
   }
+  LEADLINE_ASSIGN_OR_RETURN(const std::string absolute, core->fs->AbsolutePath(to));
+  LEADLINE_ASSIGN_OR_RETURN(const std::string source, core->fs->AbsolutePath(core->path));
+  if (absolute.starts_with(source + "/")) {
+    return InvalidFieldError("a copy cannot lie inside its database", "to", to,
+                             "outside of " + source);
+  }
   Status found = core->fs->FileExists(to);
   if (found.ok()) {
     return AlreadyExistsError("target exists: path=" + to);

@@ -67,15 +67,16 @@ class CollectionRepair {
       Result<StoredRecord> record = DecodeRecord(it->value());
       LEADLINE_ASSIGN_OR_RETURN(const bool whole, IsWhole(record, ordinal));
       if (!whole) {
+        const std::string which =
+            record.ok() ? "id=" + record->id : "id unreadable, ordinal=" + std::to_string(ordinal);
         if (!accept_loss_) {
           return DataLossError(
               "record has lost its vector or content; repair with --accept-loss "
               "drops it: collection=" +
-              entry_.name + " ordinal=" + std::to_string(ordinal));
+              entry_.name + " " + which);
         }
         report_->lost_data = true;
-        report_->actions.push_back("collection " + entry_.name + ": dropped record " +
-                                   std::to_string(ordinal));
+        report_->actions.push_back("collection " + entry_.name + ": dropped record: " + which);
         LEADLINE_RETURN_IF_ERROR(DropRow(ordinal));
         continue;
       }
@@ -386,6 +387,12 @@ Status Conclude(RepairRun* run) {
     run->report.actions.push_back(
         (unread ? "not decided: " : "not repaired: ") + std::to_string(problems.size()) +
         " problems, the first: " + first.invariant + " " + first.where + ": " + first.detail);
+    if (findings->store_damaged && run->report.lost_data) {
+      // Every record that is left was read whole.
+      run->report.actions.emplace_back(
+          "the damaged file stays, and no record needs it any more: a backup, restored, is without "
+          "it");
+    }
   }
   return {};
 }

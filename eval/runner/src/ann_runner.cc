@@ -133,7 +133,8 @@ Result<AnnTruth> FileTruth(Collection& collection, std::span<const InputQuery> q
   LEADLINE_RETURN_IF_ERROR(CheckTruth(file, queries.size(), k));
   const VectorField* field = FindField(collection.options(), vector_field);
   if (field == nullptr) {
-    return NotFoundError("the collection has no vector field " + vector_field);
+    return InvalidFieldError("no such vector field", "vector_field", vector_field,
+                             "one of the collection's");
   }
   AnnTruth truth;
   for (size_t q = 0; q < queries.size(); ++q) {

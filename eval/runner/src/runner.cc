@@ -36,7 +36,7 @@ Result<const VectorField*> FieldOf(const CollectionOptions& options, const std::
       return &field;
     }
   }
-  return NotFoundError("the collection has no vector field " + name);
+  return InvalidFieldError("no such vector field", "vector_field", name, "one of the collection's");
 }
 
 /// The string at top-level `key`; kInvalidArgument where the record has none.

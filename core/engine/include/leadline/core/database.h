@@ -105,7 +105,8 @@ class Database {
   /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a
   /// crash left there does not open unless it is whole; the next backup to `to` replaces it.
   /// Each segment file is verified as copied; the report names those left out.
-  /// kAlreadyExists, kInvalidArgument (no name), kResourceExhausted, kCancelled, kDeadlineExceeded.
+  /// kAlreadyExists, kInvalidArgument (no name, inside the database), kResourceExhausted,
+  /// kCancelled, kDeadlineExceeded.
   virtual Result<CopyReport> Backup(const std::string& to, const CallOptions& options = {}) = 0;
   /// Copies a backup into the new directory `to` and checks every file on the way. `to` appears
   /// when it is whole, as with Backup. Opening `from` is not interrupted.
