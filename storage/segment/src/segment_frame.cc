@@ -231,17 +231,6 @@ Result<std::string> ReadWhole(const RandomAccessFile& file, uint64_t offset, siz
 
 }  // namespace
 
-Result<Frame> ParseFrame(std::string_view file, const std::string& path,
-                         const std::optional<FileIdentity>& expected) {
-  if (file.size() < sizeof(FileHeader)) {
-    return Damaged(path, "V1", "file shorter than its header: " + Pair("size", file.size()));
-  }
-  FileHeader header{};
-  std::memcpy(&header, file.data(), sizeof header);
-  LEADLINE_RETURN_IF_ERROR(CheckEnvelope(header, file.size(), path));
-  return DecodeFrame(header, file.substr(header.table_offset), file.size(), path, expected);
-}
-
 Result<Frame> ReadFrame(const RandomAccessFile& file, uint64_t size, const std::string& path,
                         const std::optional<FileIdentity>& expected) {
   if (size < sizeof(FileHeader)) {
