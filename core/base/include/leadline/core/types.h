@@ -63,6 +63,9 @@ struct MatrixView {
 inline constexpr size_t kMaxIdBytes = 512;
 inline constexpr size_t kMaxCollectionNameBytes = 128;
 inline constexpr size_t kMaxDim = 65536;
+/// Largest magnitude of a value in a vector. Squared norms, and those of differences, then stay
+/// finite in f32 at any dim.
+inline constexpr float kMaxComponent = 1e15F;
 inline constexpr size_t kMaxTopK = 16384;
 inline constexpr size_t kMaxEfSearch = 65536;
 inline constexpr size_t kMaxNprobe = 65536;
