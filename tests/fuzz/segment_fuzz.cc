@@ -57,7 +57,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   // What was accepted must be inside the caps that everything above relies on.
-  if (frame->info.dim == 0 || frame->info.dim > 65536 || frame->info.rows > 0xFFFFFFFE) {
+  if (frame->info.dim == 0 || frame->info.dim > leadline::kMaxDim ||
+      frame->info.rows > leadline::kMaxSegmentRows || frame->info.nlist > leadline::kMaxNlist) {
     std::abort();
   }
   return 0;

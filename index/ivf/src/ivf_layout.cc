@@ -20,7 +20,7 @@ Status CheckHeader(const IvfHeader& header, size_t rows, size_t dim) {
     return Bad("shape differs from the segment: rows=" + std::to_string(header.rows) +
                " dim=" + std::to_string(header.dim));
   }
-  if (header.nlist < 1 || header.nlist > kIvfMaxLists || header.default_nprobe < 1 ||
+  if (header.nlist < 1 || header.nlist > kMaxNlist || header.default_nprobe < 1 ||
       header.default_nprobe > header.nlist) {
     return Bad("nlist=" + std::to_string(header.nlist) +
                " default_nprobe=" + std::to_string(header.default_nprobe));

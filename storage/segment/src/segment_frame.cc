@@ -131,7 +131,7 @@ Status CheckInfo(const SegmentInfo& info) {
   LEADLINE_RETURN_IF_ERROR(CheckCap("kind", kind, 2, 4));
   LEADLINE_RETURN_IF_ERROR(CheckCap("codes", codes, 2, 6));
   LEADLINE_RETURN_IF_ERROR(CheckCap("dim", info.dim, 1, kMaxDim));
-  LEADLINE_RETURN_IF_ERROR(CheckCap("rows", info.rows, 0, kMaxRows));
+  LEADLINE_RETURN_IF_ERROR(CheckCap("rows", info.rows, 0, kMaxSegmentRows));
   LEADLINE_RETURN_IF_ERROR(CheckCap("min_sequence", info.min_sequence, 0, info.max_sequence));
   LEADLINE_RETURN_IF_ERROR(CheckCap("m", info.m, 0, kMaxM));
   LEADLINE_RETURN_IF_ERROR(

@@ -136,7 +136,7 @@ TEST_F(HostileSegment, ImpossibleHeadersAreDataLoss) {
   rejected("min_sequence", [](FileHeader& h) { h.min_sequence = 10; });
   rejected("m", [](FileHeader& h) { h.m = 0x7FFFFFFF; });
   rejected("ef_construction", [](FileHeader& h) { h.ef_construction = 0x7FFFFFFF; });
-  rejected("nlist", [](FileHeader& h) { h.nlist = 0x7FFFFFFF; });
+  rejected("nlist", [](FileHeader& h) { h.nlist = kMaxNlist + 1; });
   rejected("self_recall", [](FileHeader& h) { h.self_recall = -1; });
 }
 

@@ -75,6 +75,12 @@ inline constexpr size_t kMaxFilterDepth = 32;
 inline constexpr size_t kMaxFilterNodes = 1024;
 inline constexpr size_t kMaxBatchBytes = size_t{256} << 20;
 inline constexpr size_t kMaxBatchRecords = 100'000;
+inline constexpr uint32_t kMinM = 2;
+inline constexpr uint32_t kMaxM = 256;
+inline constexpr uint32_t kMaxEfConstruction = 10'000;
+inline constexpr uint32_t kMaxNlist = 65'536;
+/// Rows of one segment: their numbers are u32, and the last value stands for none.
+inline constexpr uint64_t kMaxSegmentRows = 0xFFFF'FFFE;
 
 /// "l2", "ip", "cosine".
 std::string_view MetricName(Metric metric);
