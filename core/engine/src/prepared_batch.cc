@@ -7,6 +7,7 @@
 
 #include "leadline/core/payload_json.h"
 #include "leadline/core/range_check.h"
+#include "leadline/core/utf8_check.h"
 #include "leadline/simd/normalize.h"
 #include "leadline/text/utf8.h"
 
@@ -106,7 +107,7 @@ Status ValidateId(std::string_view id) {
     return InvalidFieldError("id has a bad length", "id", std::to_string(id.size()) + " bytes",
                              "1.." + std::to_string(kMaxIdBytes) + " bytes");
   }
-  if (!text::IsValidUtf8(id)) {
+  if (!IsValidUtf8(id)) {
     return InvalidFieldError("id is not UTF-8", "id", Shown(id), "well-formed UTF-8");
   }
   return {};
