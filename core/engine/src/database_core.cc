@@ -1,11 +1,11 @@
 #include "database_core.h"
 
-#include <pthread.h>
 #include <random>
 #include <set>
 #include <utility>
 
 #include "keys.h"
+#include "leadline/core/fork_generation.h"
 #include "leadline/core/test_hooks.h"
 #include "partial_copy.h"
 #include "prepared_batch.h"
@@ -13,8 +13,6 @@
 
 namespace leadline::engine {
 namespace {
-
-std::atomic<uint64_t> fork_generation_counter{0};
 
 segment::Uuid NewUuid() {
   std::random_device device;
@@ -48,13 +46,6 @@ Result<std::vector<std::vector<float>>> LoadSearchVectors(kv::Store* store,
 }
 
 }  // namespace
-
-uint64_t ForkGeneration() {
-  static const int kRegistered = ::pthread_atfork(
-      nullptr, nullptr, [] { fork_generation_counter.fetch_add(1, std::memory_order_relaxed); });
-  (void)kRegistered;
-  return fork_generation_counter.load(std::memory_order_relaxed);
-}
 
 DatabaseCore::~DatabaseCore() = default;
 

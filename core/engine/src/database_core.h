@@ -125,7 +125,4 @@ class MemoryFollows {
   const int exceptions_;
 };
 
-/// Number of forks this process descends from; changes in a child.
-uint64_t ForkGeneration();
-
 }  // namespace leadline::engine
