@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "keys.h"
-#include "leadline/core/fork_generation.h"
 #include "leadline/core/test_hooks.h"
 #include "partial_copy.h"
 #include "prepared_batch.h"
@@ -55,20 +54,11 @@ MemoryFollows::~MemoryFollows() LEADLINE_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
-Status DatabaseCore::CheckUsable() const {
-  if (fork_generation != ForkGeneration()) {
-    return FailedPreconditionError(
-        "database handle crossed a fork; open the database in the child: path=" + path);
-  }
-  return {};
-}
-
 Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path,
                                                          const DatabaseOptions& options,
                                                          const DatabaseCore* previous) {
   LEADLINE_RETURN_IF_ERROR(ValidateDatabaseOptions(options));
   std::shared_ptr<DatabaseCore> core(new DatabaseCore());
-  core->fork_generation = ForkGeneration();
   core->path = path;
   core->options = options;
   core->fs = options.file_system != nullptr ? options.file_system : FileSystem::Posix();
