@@ -30,7 +30,7 @@ ExitCode ExitCodeOf(const Status& status) {
 }
 
 Status AsInputError(const Status& status) {
-  if (status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kOutOfRange) {
+  if (status.code() == StatusCode::kDataLoss) {
     return InvalidArgumentError(status.message()).WithField(status.field(), status.limit());
   }
   return status;

@@ -18,8 +18,8 @@ enum class ExitCode : int {
 /// CancelToken is kInterrupted, everything else is kCouldNotRun.
 ExitCode ExitCodeOf(const Status& status);
 
-/// Turns damage found in a file that the user handed in (kDataLoss, kOutOfRange) into
-/// kInvalidArgument: the database is fine, the input is not. Other errors pass unchanged.
+/// Turns damage found in a file that the user handed in (kDataLoss) into kInvalidArgument: the
+/// database is fine, the input is not. Other errors pass unchanged.
 Status AsInputError(const Status& status);
 
 }  // namespace leadline::cli

@@ -10,6 +10,7 @@
 
 #include "log_scan.h"
 #include "log_writer.h"
+#include "string_file.h"
 
 namespace leadline::kv {
 namespace {
@@ -32,7 +33,7 @@ std::string Forge(std::string_view input) {
 }
 
 void Check(const std::string& bytes, LogKind kind) {
-  const StringFile file(bytes);
+  const testing::StringFile file(bytes);
   const Result<LogScan> scan = ScanOpenLog(&file, bytes.size(), kind, 0);
   if (!scan.ok() || scan->sound_bytes > bytes.size() || scan->damage_offset > bytes.size() ||
       (!scan->damaged && scan->record_follows)) {

@@ -11,6 +11,7 @@
 #include "leadline/core/hash.h"
 #include "segment_frame.h"
 #include "segment_layout.h"
+#include "string_file.h"
 
 namespace leadline::segment {
 namespace {
@@ -44,9 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((data[0] & 1U) != 0 && file.size() >= sizeof(FileHeader)) {
     leadline::segment::Forge(&file);
   }
-  // A heap block of the exact size, so that AddressSanitizer sees any read past the end.
-  const std::string path = "fuzz";
-  const auto frame = leadline::segment::ParseFrame(file, path, std::nullopt);
+  const auto frame = leadline::segment::ReadFrame(leadline::testing::StringFile(file), file.size(),
+                                                  "fuzz", std::nullopt);
   if (!frame.ok()) {
     return 0;
   }
@@ -57,7 +57,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   // What was accepted must be inside the caps that everything above relies on.
-  if (frame->info.dim == 0 || frame->info.dim > 65536 || frame->info.rows > 0xFFFFFFFE) {
+  if (frame->info.dim == 0 || frame->info.dim > leadline::kMaxDim ||
+      frame->info.rows > leadline::kMaxSegmentRows || frame->info.nlist > leadline::kMaxNlist) {
     std::abort();
   }
   return 0;

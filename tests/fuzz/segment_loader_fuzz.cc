@@ -22,6 +22,7 @@
 #include "sealed_segment.h"
 #include "segment_frame.h"
 #include "segment_layout.h"
+#include "string_file.h"
 
 namespace leadline::engine {
 namespace {
@@ -132,7 +133,8 @@ void Exercise(uint8_t control, std::string_view edits) {
   }
   PowerCutFileSystem disk;
   FieldSegment entry;
-  const auto frame = segment::ParseFrame(file, "fuzz", std::nullopt);
+  const auto frame =
+      segment::ReadFrame(testing::StringFile(file), file.size(), "fuzz", std::nullopt);
   if (!frame.ok()) {
     return;
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "leadline/core/utf8_check.h"
 #include "leadline/text/fold.h"
 #include "leadline/text/sentences.h"
 #include "leadline/text/utf8.h"
@@ -48,8 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckSpans(text::SplitSentences(bytes), size);
   CheckSpans(text::SplitWords(bytes), size);
   const std::string folded = text::Fold(bytes);
-  Require(text::IsValidUtf8(folded));
-  Require(text::IsValidUtf8(text::ReplaceInvalidUtf8(bytes)));
+  Require(leadline::IsValidUtf8(folded));
+  Require(leadline::IsValidUtf8(text::ReplaceInvalidUtf8(bytes)));
   std::vector<uint32_t> ids;
   Tokenizer().Tokenize(bytes, &ids);
   for (const uint32_t id : ids) {

@@ -10,10 +10,6 @@ void PutBigEndian64(std::string* out, uint64_t value) {
   PutFixed64(out, __builtin_bswap64(value));
 }
 
-uint32_t DecodeBigEndian32(const char* p) {
-  return __builtin_bswap32(DecodeFixed32(p));
-}
-
 uint64_t DecodeBigEndian64(const char* p) {
   return __builtin_bswap64(DecodeFixed64(p));
 }

@@ -250,10 +250,6 @@ Status AbortedError(std::string message) {
   return {StatusCode::kAborted, std::move(message)};
 }
 
-Status OutOfRangeError(std::string message) {
-  return {StatusCode::kOutOfRange, std::move(message)};
-}
-
 Status UnimplementedError(std::string message) {
   return {StatusCode::kUnimplemented, std::move(message)};
 }

@@ -11,7 +11,6 @@ namespace leadline::engine {
 namespace {
 
 constexpr size_t kMaxNameBytes = 4096;
-constexpr uint64_t kMaxSegmentRows = 0xFFFF'FFFE;
 
 void PutByte(std::string* out, uint8_t value) {
   out->push_back(static_cast<char>(value));

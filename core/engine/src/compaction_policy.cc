@@ -39,7 +39,7 @@ bool DeservesWiderBuild(const SealedGroup& group, const CollectionState& owner) 
         segment->entry().info.self_recall < kSelfRecallFloor &&
         segment->entry().info.ef_construction <
             WidestBeam(owner.fields()[f].ef_construction, /*wider=*/false) * 2 &&
-        segment->entry().info.ef_construction < kMaxBuildBeam) {
+        segment->entry().info.ef_construction < kMaxEfConstruction) {
       return true;
     }
   }

@@ -1,6 +1,5 @@
 #include "database_core.h"
 
-#include <pthread.h>
 #include <random>
 #include <set>
 #include <utility>
@@ -13,8 +12,6 @@
 
 namespace leadline::engine {
 namespace {
-
-std::atomic<uint64_t> fork_generation_counter{0};
 
 segment::Uuid NewUuid() {
   std::random_device device;
@@ -49,13 +46,6 @@ Result<std::vector<std::vector<float>>> LoadSearchVectors(kv::Store* store,
 
 }  // namespace
 
-uint64_t ForkGeneration() {
-  static const int kRegistered = ::pthread_atfork(
-      nullptr, nullptr, [] { fork_generation_counter.fetch_add(1, std::memory_order_relaxed); });
-  (void)kRegistered;
-  return fork_generation_counter.load(std::memory_order_relaxed);
-}
-
 DatabaseCore::~DatabaseCore() = default;
 
 MemoryFollows::~MemoryFollows() LEADLINE_NO_THREAD_SAFETY_ANALYSIS {
@@ -64,20 +54,11 @@ MemoryFollows::~MemoryFollows() LEADLINE_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
-Status DatabaseCore::CheckUsable() const {
-  if (fork_generation != ForkGeneration()) {
-    return FailedPreconditionError(
-        "database handle crossed a fork; open the database in the child: path=" + path);
-  }
-  return {};
-}
-
 Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path,
                                                          const DatabaseOptions& options,
                                                          const DatabaseCore* previous) {
   LEADLINE_RETURN_IF_ERROR(ValidateDatabaseOptions(options));
   std::shared_ptr<DatabaseCore> core(new DatabaseCore());
-  core->fork_generation = ForkGeneration();
   core->path = path;
   core->options = options;
   core->fs = options.file_system != nullptr ? options.file_system : FileSystem::Posix();

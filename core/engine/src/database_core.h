@@ -45,7 +45,6 @@ class DatabaseCore {
   segment::Uuid uuid{};
   std::unique_ptr<kv::Store> store;
   std::unique_ptr<Executor> search_executor;  ///< null when searches use the caller's thread only
-  uint64_t fork_generation = 0;
 
   /// Serialises commits, publications and catalog changes. Held across the log sync, so that
   /// in-memory state never runs ahead of the store.
@@ -87,8 +86,6 @@ class DatabaseCore {
   /// Needs no memory, and neither does RemoveCollection.
   void AddCollection(CollectionSlot slot) LEADLINE_EXCLUDES(collections_mutex_);
   void RemoveCollection(const std::string& name) LEADLINE_EXCLUDES(collections_mutex_);
-  /// kFailedPrecondition in a forked child.
-  [[nodiscard]] Status CheckUsable() const;
 
  private:
   DatabaseCore() = default;
@@ -124,8 +121,5 @@ class MemoryFollows {
   DatabaseCore* const core_;
   const int exceptions_;
 };
-
-/// Number of forks this process descends from; changes in a child.
-uint64_t ForkGeneration();
 
 }  // namespace leadline::engine

@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "leadline/core/fork_generation.h"
 #include "leadline/core/no_throw.h"
 
 namespace leadline::engine {

@@ -290,7 +290,7 @@ class Builder {
 std::array<BuildAttempt, 2> PlanAttempts(uint32_t ef_construction, bool wider) {
   const auto beam = [&](uint64_t factor) {
     return static_cast<uint32_t>(
-        std::min<uint64_t>(uint64_t{ef_construction} * factor, kMaxBuildBeam));
+        std::min<uint64_t>(uint64_t{ef_construction} * factor, kMaxEfConstruction));
   };
   if (wider) {
     return {BuildAttempt{beam(4), kBuildSeed + 2}, BuildAttempt{beam(8), kBuildSeed + 3}};

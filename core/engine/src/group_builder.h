@@ -32,15 +32,13 @@ struct BuildRequest {
 /// wider still. Scanning instead would be exact, and too slow exactly where graphs are needed.
 inline constexpr double kSelfRecallFloor = 0.995;
 
-/// Widest construction beam of any build: the cap of the format and of every index.
-inline constexpr uint32_t kMaxBuildBeam = 10'000;
-
 struct BuildAttempt {
   uint32_t ef_construction = 0;
   uint64_t seed = 0;
 };
 
-/// What a build tries one after the other when a collection asks for `ef_construction`.
+/// What a build tries one after the other when a collection asks for `ef_construction`; none is
+/// wider than kMaxEfConstruction.
 std::array<BuildAttempt, 2> PlanAttempts(uint32_t ef_construction, bool wider);
 
 /// The widest beam among them.

@@ -1,10 +1,13 @@
 #include "prepared_batch.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <set>
 
 #include "leadline/core/payload_json.h"
 #include "leadline/core/range_check.h"
+#include "leadline/core/utf8_check.h"
 #include "leadline/simd/normalize.h"
 #include "leadline/text/utf8.h"
 
@@ -12,12 +15,17 @@ namespace leadline::engine {
 namespace {
 
 constexpr size_t kMaxShownBytes = 64;
-// Squared norms must stay finite in f32, also when two such vectors are subtracted.
-constexpr float kMaxAbsValue = 1e15F;
 
 std::string Shown(std::string_view text) {
   std::string shown = text::ReplaceInvalidUtf8(text.substr(0, kMaxShownBytes));
   return text.size() > kMaxShownBytes ? shown + "..." : shown;
+}
+
+std::string ComponentRange() {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), kMaxComponent).ptr;
+  const std::string limit(text.data(), end);
+  return "-" + limit + ".." + limit;
 }
 
 bool IsNameByte(char c) {
@@ -99,7 +107,7 @@ Status ValidateId(std::string_view id) {
     return InvalidFieldError("id has a bad length", "id", std::to_string(id.size()) + " bytes",
                              "1.." + std::to_string(kMaxIdBytes) + " bytes");
   }
-  if (!text::IsValidUtf8(id)) {
+  if (!IsValidUtf8(id)) {
     return InvalidFieldError("id is not UTF-8", "id", Shown(id), "well-formed UTF-8");
   }
   return {};
@@ -112,10 +120,10 @@ Status ValidateVector(const VectorField& field, VectorView values) {
   }
   for (size_t i = 0; i < values.size(); ++i) {
     // Written so that NaN fails too.
-    if (!(values[i] >= -kMaxAbsValue && values[i] <= kMaxAbsValue)) {
+    if (!(values[i] >= -kMaxComponent && values[i] <= kMaxComponent)) {
       return InvalidFieldError("vector value is not finite or too large",
                                field.name + "[" + std::to_string(i) + "]",
-                               std::to_string(values[i]), "-1e15..1e15");
+                               std::to_string(values[i]), ComponentRange());
     }
   }
   if (field.metric == Metric::kCosine) {

@@ -7,6 +7,7 @@
 #include "filter_builder.h"
 #include "filter_text.h"
 #include "leadline/core/filter_tree.h"
+#include "leadline/core/utf8_check.h"
 
 namespace leadline {
 namespace {

@@ -5,6 +5,7 @@
 #include "filter_builder.h"
 #include "leadline/core/filter.h"
 #include "leadline/core/filter_tree.h"
+#include "leadline/core/utf8_check.h"
 #include "lexer.h"
 
 namespace leadline {

@@ -35,13 +35,9 @@ double SquaredNorm(const float* values, size_t n) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-bool IsUsableVector(const float* values, size_t n) {
-  // A non-finite element makes the sum infinite or NaN, and the comparison false.
-  return SquaredNorm(values, n) <= kMaxSquaredNorm;
-}
-
 bool NormalizeToUnit(const float* values, float* out, size_t n) {
   const double squared = SquaredNorm(values, n);
+  // A non-finite element makes the sum infinite or NaN, and a comparison false.
   if (!(squared > 0) || !(squared <= kMaxSquaredNorm)) {
     return false;
   }

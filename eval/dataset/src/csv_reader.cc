@@ -8,7 +8,7 @@
 #include "json_record.h"
 #include "jsonl_reader.h"
 #include "leadline/core/types.h"
-#include "utf8.h"
+#include "leadline/core/utf8_check.h"
 
 namespace leadline::eval {
 namespace {

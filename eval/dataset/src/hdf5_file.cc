@@ -20,7 +20,6 @@ constexpr size_t kBlockBytes = size_t{1} << 20;
 constexpr uint64_t kMaxChunkBytes = uint64_t{256} << 20;
 // Deflate cannot shrink data by more than this.
 constexpr uint64_t kMaxInflation = 1100;
-constexpr size_t kMaxAttributeBytes = 256;
 
 /// Debian's HDF5 is built without thread support.
 Mutex* LibraryMutex() {
@@ -309,8 +308,6 @@ class Hdf5Rows final : public VectorSource {
 
   [[nodiscard]] const std::string& path() const override { return path_; }
 
-  [[nodiscard]] uint64_t rows() const override { return rows_; }
-
   [[nodiscard]] uint64_t bytes_read() const override { return number_ * row_bytes_; }
 
   [[nodiscard]] uint64_t bytes_total() const override { return rows_ * row_bytes_; }
@@ -352,33 +349,6 @@ class Hdf5Rows final : public VectorSource {
   uint64_t number_ = 0;
 };
 
-std::string ReadStringAttribute(const Handle& attribute) {
-  const Handle type(H5Aget_type(attribute.get()), H5Tclose);
-  const Handle space(H5Aget_space(attribute.get()), H5Sclose);
-  if (H5Tget_class(type.get()) != H5T_STRING || H5Sget_simple_extent_npoints(space.get()) != 1) {
-    return {};
-  }
-  if (H5Tis_variable_str(type.get()) > 0) {
-    char* text = nullptr;
-    if (H5Aread(attribute.get(), type.get(), &text) < 0 || text == nullptr) {
-      return {};
-    }
-    std::string value(text, strnlen(text, kMaxAttributeBytes));
-    H5free_memory(text);
-    return value;
-  }
-  const size_t size = H5Tget_size(type.get());
-  if (size > kMaxAttributeBytes) {
-    return {};
-  }
-  std::string value(size, '\0');
-  if (H5Aread(attribute.get(), type.get(), value.data()) < 0) {
-    return {};
-  }
-  value.resize(strnlen(value.data(), size));
-  return value;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<VectorSource>> OpenHdf5(FileSystem* fs, const std::string& path,
@@ -395,17 +365,6 @@ Result<bool> HasHdf5Dataset(FileSystem* fs, const std::string& path, const std::
   const LibraryLock lock;
   LEADLINE_ASSIGN_OR_RETURN(const Handle file, OpenFile(path));
   return HasEntry(file, dataset);
-}
-
-Result<std::string> ReadHdf5Distance(FileSystem* fs, const std::string& path) {
-  LEADLINE_RETURN_IF_ERROR(ExpectRegularFile(fs, path));
-  const LibraryLock lock;
-  LEADLINE_ASSIGN_OR_RETURN(const Handle file, OpenFile(path));
-  if (H5Aexists(file.get(), "distance") <= 0) {
-    return std::string();
-  }
-  const Handle attribute(H5Aopen(file.get(), "distance", H5P_DEFAULT), H5Aclose);
-  return attribute.ok() ? ReadStringAttribute(attribute) : std::string();
 }
 
 }  // namespace leadline::eval

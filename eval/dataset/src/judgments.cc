@@ -10,8 +10,8 @@
 
 #include "input_file.h"
 #include "kept_input.h"
+#include "leadline/core/utf8_check.h"
 #include "row_problem.h"
-#include "utf8.h"
 
 namespace leadline::eval {
 namespace {

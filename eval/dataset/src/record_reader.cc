@@ -11,8 +11,6 @@ class VectorRecordReader final : public RecordReader {
   VectorRecordReader(std::unique_ptr<VectorSource> source, const RecordReaderOptions& options)
       : RecordReader(options.on_error), source_(std::move(source)), offset_(options.id_offset) {}
 
-  [[nodiscard]] uint64_t size_hint() const override { return source_->rows(); }
-
   [[nodiscard]] const std::string& path() const override { return source_->path(); }
 
   [[nodiscard]] std::string_view row_unit() const override { return "row"; }

@@ -63,8 +63,6 @@ class VectorFile final : public VectorSource {
 
   [[nodiscard]] const std::string& path() const override { return file_->path(); }
 
-  [[nodiscard]] uint64_t rows() const override { return layout_.rows; }
-
   [[nodiscard]] uint64_t bytes_read() const override { return file_->position(); }
 
   [[nodiscard]] uint64_t bytes_total() const override { return file_->size(); }

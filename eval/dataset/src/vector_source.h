@@ -35,8 +35,6 @@ class VectorSource {
   virtual Result<bool> Next(RawRow* row) = 0;
 
   [[nodiscard]] virtual const std::string& path() const = 0;
-  /// By the file's header or size.
-  [[nodiscard]] virtual uint64_t rows() const = 0;
   [[nodiscard]] virtual uint64_t bytes_read() const = 0;
   [[nodiscard]] virtual uint64_t bytes_total() const = 0;
 };

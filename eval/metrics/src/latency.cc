@@ -32,16 +32,6 @@ void LatencyHistogram::Record(uint64_t value) {
   sum_ += static_cast<double>(value);
 }
 
-void LatencyHistogram::Merge(const LatencyHistogram& other) {
-  for (size_t b = 0; b < kBuckets; ++b) {
-    counts_[b] += other.counts_[b];
-  }
-  count_ += other.count_;
-  min_ = std::min(min_, other.min_);
-  max_ = std::max(max_, other.max_);
-  sum_ += other.sum_;
-}
-
 double LatencyHistogram::mean() const {
   return count_ == 0 ? 0 : sum_ / static_cast<double>(count_);
 }

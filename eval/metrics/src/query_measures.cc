@@ -175,11 +175,9 @@ double LogFloored(double value) {
   return std::log(std::max(value, kGeometricFloor));
 }
 
-}  // namespace
-
-double Contribution(const Measure& measure, const Ranking& r, TrecRules rules) {
-  const size_t k = measure.cutoff;
-  switch (measure.kind) {
+/// Measures that look at what was returned and not at its order.
+double OfSet(MeasureKind kind, const Ranking& r) {
+  switch (kind) {
     case MeasureKind::kNumQueries:
       return 1;
     case MeasureKind::kNumRetrieved:
@@ -190,6 +188,37 @@ double Contribution(const Measure& measure, const Ranking& r, TrecRules rules) {
       return static_cast<double>(r.relevant.size());
     case MeasureKind::kNumNonrelJudgedRet:
       return static_cast<double>(r.returned() - r.num_unjudged - r.relevant.size());
+    case MeasureKind::kSetPrecision:
+      return Ratio(r.relevant.size(), r.returned());
+    case MeasureKind::kSetRelativePrecision:
+      return Ratio(r.relevant.size(), std::min(r.returned(), r.num_relevant));
+    case MeasureKind::kSetRecall:
+      return Ratio(r.relevant.size(), r.num_relevant);
+    case MeasureKind::kSetMap:
+      return SetMap(r);
+    case MeasureKind::kSetF:
+      return SetF(r);
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+double Contribution(const Measure& measure, const Ranking& r, TrecRules rules) {
+  const size_t k = measure.cutoff;
+  switch (measure.kind) {
+    case MeasureKind::kNumQueries:
+    case MeasureKind::kNumRetrieved:
+    case MeasureKind::kNumRelevant:
+    case MeasureKind::kNumRelevantRetrieved:
+    case MeasureKind::kNumNonrelJudgedRet:
+    case MeasureKind::kSetPrecision:
+    case MeasureKind::kSetRelativePrecision:
+    case MeasureKind::kSetRecall:
+    case MeasureKind::kSetMap:
+    case MeasureKind::kSetF:
+      return OfSet(measure.kind, r);
     case MeasureKind::kAveragePrecision:
       return AveragePrecision(r, k);
     case MeasureKind::kGeometricMap:
@@ -220,16 +249,6 @@ double Contribution(const Measure& measure, const Ranking& r, TrecRules rules) {
       return r.RelevantIn(k) > 0 ? 1 : 0;
     case MeasureKind::kInferredAp:
       return InferredAp(r);
-    case MeasureKind::kSetPrecision:
-      return Ratio(r.relevant.size(), r.returned());
-    case MeasureKind::kSetRelativePrecision:
-      return Ratio(r.relevant.size(), std::min(r.returned(), r.num_relevant));
-    case MeasureKind::kSetRecall:
-      return Ratio(r.relevant.size(), r.num_relevant);
-    case MeasureKind::kSetMap:
-      return SetMap(r);
-    case MeasureKind::kSetF:
-      return SetF(r);
     case MeasureKind::kRankBiasedPrecision:
       return RankBiasedPrecision(r, measure.parameter);
     case MeasureKind::kRankBiasedResidual:

@@ -180,7 +180,7 @@ std::string AnnTable(const std::vector<ReportAnnPoint>& points) {
 }
 
 std::string LatencyPlot(const ReportLatency& latency) {
-  const std::string plot = LatencyHistogram(latency);
+  const std::string plot = LatencyBars(latency);
   return plot.empty() || latency.p99_reliable ? plot : plot + RoughNote();
 }
 

@@ -186,7 +186,7 @@ std::string MeasureBars(const std::vector<ReportMeasure>& measures) {
   return svg + "</svg>";
 }
 
-std::string LatencyHistogram(const ReportLatency& latency) {
+std::string LatencyBars(const ReportLatency& latency) {
   if (latency.buckets.empty()) {
     return "";
   }

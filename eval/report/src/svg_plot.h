@@ -13,7 +13,7 @@ namespace leadline::eval {
 /// Horizontal bars on [0, 1] with interval whiskers, values at the right.
 std::string MeasureBars(const std::vector<ReportMeasure>& measures);
 /// Durations on a logarithmic axis, percentiles as marked lines.
-std::string LatencyHistogram(const ReportLatency& latency);
+std::string LatencyBars(const ReportLatency& latency);
 /// Recall against median latency, one labelled point per setting, joined in order of latency.
 std::string RecallAgainstLatency(const std::vector<ReportAnnPoint>& points);
 

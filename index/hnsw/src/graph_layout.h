@@ -15,9 +15,6 @@ namespace leadline::index::hnsw {
 inline constexpr uint32_t kNoNode = 0xFFFFFFFF;
 /// Row numbers leave one bit of a pool key free.
 inline constexpr size_t kMaxRows = 0x7FFFFFFF;
-inline constexpr uint32_t kMinM = 2;
-inline constexpr uint32_t kMaxM = 256;
-inline constexpr uint32_t kMaxEfConstruction = 10'000;
 /// Layers above layer 0.
 inline constexpr uint32_t kMaxUpperLayers = 16;
 

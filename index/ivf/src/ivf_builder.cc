@@ -131,13 +131,13 @@ size_t ResolveNlist(size_t wanted, size_t rows) {
   if (wanted == 0) {
     wanted = static_cast<size_t>(4 * std::sqrt(static_cast<double>(rows)));
   }
-  return std::clamp<size_t>(wanted, 1, std::min(std::max<size_t>(rows, 1), kIvfMaxLists));
+  return std::clamp<size_t>(wanted, 1, std::min<size_t>(std::max<size_t>(rows, 1), kMaxNlist));
 }
 
 Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
-  LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kIvfMaxLists));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kMaxNlist));
   const size_t nlist = ResolveNlist(options.nlist, vectors.rows);
   std::vector<float> centroids(nlist * vectors.dim, 0.0F);
   std::vector<uint32_t> assignment;

@@ -10,6 +10,56 @@ Status Bad(const std::string& what) {
   return DataLossError("IVF section is damaged: " + what);
 }
 
+Status CheckHeader(const IvfHeader& header, size_t rows, size_t dim) {
+  if (header.version != kIvfLayoutVersion) {
+    return UnimplementedError(
+        "IVF section of another version: value=" + std::to_string(header.version) +
+        " limit=" + std::to_string(kIvfLayoutVersion));
+  }
+  if (header.rows != rows || header.dim != dim) {
+    return Bad("shape differs from the segment: rows=" + std::to_string(header.rows) +
+               " dim=" + std::to_string(header.dim));
+  }
+  if (header.nlist < 1 || header.nlist > kMaxNlist || header.default_nprobe < 1 ||
+      header.default_nprobe > header.nlist) {
+    return Bad("nlist=" + std::to_string(header.nlist) +
+               " default_nprobe=" + std::to_string(header.default_nprobe));
+  }
+  for (const uint32_t word : header.reserved) {
+    if (word != 0) {
+      return Bad("reserved bytes are not zero");
+    }
+  }
+  return {};
+}
+
+/// Finite centroids, and each row in exactly one list.
+Status CheckContents(const IvfView& view) {
+  const size_t nlist = view.centroids.rows;
+  const size_t rows = view.row_ids.size();
+  for (size_t i = 0; i < nlist * view.centroids.dim; ++i) {
+    if (!std::isfinite(view.centroids.data[i])) {
+      return Bad("centroid value is not finite: list=" + std::to_string(i / view.centroids.dim));
+    }
+  }
+  if (view.offsets[0] != 0 || view.offsets[nlist] != rows) {
+    return Bad("offsets do not span the rows");
+  }
+  for (size_t l = 0; l < nlist; ++l) {
+    if (view.offsets[l] > view.offsets[l + 1]) {
+      return Bad("offsets run backwards: list=" + std::to_string(l));
+    }
+  }
+  std::vector<bool> seen(rows, false);
+  for (const uint32_t row : view.row_ids) {
+    if (row >= rows || seen[row]) {
+      return Bad("row out of range or listed twice: row=" + std::to_string(row));
+    }
+    seen[row] = true;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string EncodeIvf(const std::vector<float>& centroids, size_t dim,
@@ -53,25 +103,7 @@ Result<IvfView> DecodeIvf(std::string_view bytes, size_t rows, size_t dim) {
     return InvalidArgumentError("IVF section is not aligned to 4 bytes");
   }
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.version != kIvfLayoutVersion) {
-    return UnimplementedError(
-        "IVF section of another version: value=" + std::to_string(header.version) +
-        " limit=" + std::to_string(kIvfLayoutVersion));
-  }
-  if (header.rows != rows || header.dim != dim) {
-    return Bad("shape differs from the segment: rows=" + std::to_string(header.rows) +
-               " dim=" + std::to_string(header.dim));
-  }
-  if (header.nlist < 1 || header.nlist > kIvfMaxLists || header.default_nprobe < 1 ||
-      header.default_nprobe > header.nlist) {
-    return Bad("nlist=" + std::to_string(header.nlist) +
-               " default_nprobe=" + std::to_string(header.default_nprobe));
-  }
-  for (const uint32_t word : header.reserved) {
-    if (word != 0) {
-      return Bad("reserved bytes are not zero");
-    }
-  }
+  LEADLINE_RETURN_IF_ERROR(CheckHeader(header, rows, dim));
   const size_t nlist = header.nlist;
   // All factors are capped (dim 2^16, nlist 2^16, rows 2^32), so nothing here overflows.
   const size_t expected =
@@ -87,26 +119,7 @@ Result<IvfView> DecodeIvf(std::string_view bytes, size_t rows, size_t dim) {
   view.offsets = {reinterpret_cast<const uint32_t*>(at), nlist + 1};
   at += sizeof(uint32_t) * (nlist + 1);
   view.row_ids = {reinterpret_cast<const uint32_t*>(at), rows};
-  for (size_t i = 0; i < nlist * dim; ++i) {
-    if (!std::isfinite(view.centroids.data[i])) {
-      return Bad("centroid value is not finite: list=" + std::to_string(i / dim));
-    }
-  }
-  if (view.offsets[0] != 0 || view.offsets[nlist] != rows) {
-    return Bad("offsets do not span the rows");
-  }
-  for (size_t l = 0; l < nlist; ++l) {
-    if (view.offsets[l] > view.offsets[l + 1]) {
-      return Bad("offsets run backwards: list=" + std::to_string(l));
-    }
-  }
-  std::vector<bool> seen(rows, false);
-  for (const uint32_t row : view.row_ids) {
-    if (row >= rows || seen[row]) {
-      return Bad("row out of range or listed twice: row=" + std::to_string(row));
-    }
-    seen[row] = true;
-  }
+  LEADLINE_RETURN_IF_ERROR(CheckContents(view));
   return view;
 }
 

@@ -11,7 +11,6 @@ namespace leadline::index {
 
 inline constexpr uint32_t kIvfSection = 40;
 inline constexpr uint32_t kIvfLayoutVersion = 1;
-inline constexpr size_t kIvfMaxLists = 65536;
 
 /// Start of the section; storage/FORMAT.md, "IVF lists". Little-endian.
 struct IvfHeader {

@@ -1,31 +1,21 @@
 #include "fork_guard.h"
 
 #include <atomic>
-#include <pthread.h>
+
+#include "leadline/core/fork_generation.h"
 
 namespace leadline::kv {
 namespace {
 
-/// Forks between this process and the first one that loaded the library.
-std::atomic<uint64_t> fork_generation{0};
 /// 1 + generation of the process that first opened a store; 0 means none did.
 std::atomic<uint64_t> rocksdb_generation{0};
 
-uint64_t CurrentGeneration() {
-  // Only an atomic increment runs in the child: anything more could meet a lock that some other
-  // thread of the parent held.
-  static const int kRegistered = ::pthread_atfork(
-      nullptr, nullptr, [] { fork_generation.fetch_add(1, std::memory_order_relaxed); });
-  static_cast<void>(kRegistered);
-  return fork_generation.load(std::memory_order_relaxed);
-}
-
 }  // namespace
 
-ForkGuard::ForkGuard() : generation_(CurrentGeneration()) {}
+ForkGuard::ForkGuard() : generation_(ForkGeneration()) {}
 
 bool ForkGuard::crossed() const {
-  return fork_generation.load(std::memory_order_relaxed) != generation_;
+  return ForkGeneration() != generation_;
 }
 
 Status ForkGuard::Check() const {
@@ -35,7 +25,7 @@ Status ForkGuard::Check() const {
 }
 
 Status ForkGuard::EnterProcess() {
-  const uint64_t mine = CurrentGeneration() + 1;
+  const uint64_t mine = ForkGeneration() + 1;
   uint64_t first = 0;
   if (rocksdb_generation.compare_exchange_strong(first, mine) || first == mine) {
     return {};

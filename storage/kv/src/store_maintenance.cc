@@ -115,10 +115,6 @@ Result<StoreStats> StoreImpl::Stats() {
   const ReaderLock lock(&mutex_);
   LEADLINE_RETURN_IF_ERROR(CheckReadable());
   StoreStats stats;
-  uint64_t value = 0;
-  if (core_->db->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &value)) {
-    stats.memtable_bytes = value;
-  }
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                             options_.fs->ListDirectory(directory_));
   for (const std::string& name : names) {
@@ -129,15 +125,11 @@ Result<StoreStats> StoreImpl::Stats() {
     if (!size.ok()) {
       continue;
     }
-    if (suffix == ".log") {
-      stats.log_bytes += *size;
-    }
     if (suffix == ".log" || suffix == ".sst" || suffix == ".blob") {
       stats.disk_bytes += *size;
     }
   }
   stats.log_syncs = core_->files->log_syncs();
-  stats.low_water_sequence = low_water_.sequence();
   return stats;
 }
 

@@ -131,7 +131,7 @@ Status CheckInfo(const SegmentInfo& info) {
   LEADLINE_RETURN_IF_ERROR(CheckCap("kind", kind, 2, 4));
   LEADLINE_RETURN_IF_ERROR(CheckCap("codes", codes, 2, 6));
   LEADLINE_RETURN_IF_ERROR(CheckCap("dim", info.dim, 1, kMaxDim));
-  LEADLINE_RETURN_IF_ERROR(CheckCap("rows", info.rows, 0, kMaxRows));
+  LEADLINE_RETURN_IF_ERROR(CheckCap("rows", info.rows, 0, kMaxSegmentRows));
   LEADLINE_RETURN_IF_ERROR(CheckCap("min_sequence", info.min_sequence, 0, info.max_sequence));
   LEADLINE_RETURN_IF_ERROR(CheckCap("m", info.m, 0, kMaxM));
   LEADLINE_RETURN_IF_ERROR(
@@ -230,17 +230,6 @@ Result<std::string> ReadWhole(const RandomAccessFile& file, uint64_t offset, siz
 }
 
 }  // namespace
-
-Result<Frame> ParseFrame(std::string_view file, const std::string& path,
-                         const std::optional<FileIdentity>& expected) {
-  if (file.size() < sizeof(FileHeader)) {
-    return Damaged(path, "V1", "file shorter than its header: " + Pair("size", file.size()));
-  }
-  FileHeader header{};
-  std::memcpy(&header, file.data(), sizeof header);
-  LEADLINE_RETURN_IF_ERROR(CheckEnvelope(header, file.size(), path));
-  return DecodeFrame(header, file.substr(header.table_offset), file.size(), path, expected);
-}
 
 Result<Frame> ReadFrame(const RandomAccessFile& file, uint64_t size, const std::string& path,
                         const std::optional<FileIdentity>& expected) {

@@ -19,12 +19,8 @@ struct Frame {
   std::vector<SectionEntry> sections;  ///< in file order
 };
 
-/// Checks header and section table of a whole file held in `file` and decodes them. Reads nothing
-/// else of `file`, trusts nothing in it. Errors: see SegmentFile::Open.
-Result<Frame> ParseFrame(std::string_view file, const std::string& path,
-                         const std::optional<FileIdentity>& expected);
-
-/// The same, reading header and table of a file of `size` bytes; errors of the file pass through.
+/// Checks header and section table of a file of `size` bytes and decodes them. Reads nothing else
+/// of `file`, trusts nothing in it. Errors: see SegmentFile::Open; those of the file pass through.
 Result<Frame> ReadFrame(const RandomAccessFile& file, uint64_t size, const std::string& path,
                         const std::optional<FileIdentity>& expected);
 

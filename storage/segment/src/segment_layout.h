@@ -20,12 +20,9 @@ inline constexpr size_t kSectionAlignment = 64;
 /// kUnimplemented; unknown optional bits are ignored.
 inline constexpr uint64_t kKnownRequiredFeatures = 0;
 
-/// Caps on what a file may claim; everything is checked against them before it is used.
+/// Cap on what a file may claim, beside those of the data model; everything is checked before it is
+/// used.
 inline constexpr uint32_t kMaxSections = 256;
-inline constexpr uint64_t kMaxRows = 0xFFFF'FFFE;  // rows are numbered in 32 bits
-inline constexpr uint32_t kMaxM = 256;
-inline constexpr uint32_t kMaxEfConstruction = 10'000;
-inline constexpr uint32_t kMaxNlist = 1U << 20;
 
 /// First bytes of the file. Offsets 0-55 and 248-255, and what `hash` covers, are the same in every
 /// version, so that any reader can tell a newer file from a damaged one.

@@ -520,8 +520,8 @@ TEST(PlanAttempts, StaysWithinTheCapOfIndexAndFormat) {
   for (const uint32_t ef : {1U, 200U, 5'000U, 6'000U, 10'000U}) {
     for (const bool wider : {false, true}) {
       for (const engine::BuildAttempt& attempt : engine::PlanAttempts(ef, wider)) {
-        EXPECT_LE(attempt.ef_construction, engine::kMaxBuildBeam);
-        EXPECT_GE(attempt.ef_construction, std::min(ef, engine::kMaxBuildBeam));
+        EXPECT_LE(attempt.ef_construction, kMaxEfConstruction);
+        EXPECT_GE(attempt.ef_construction, std::min(ef, kMaxEfConstruction));
       }
     }
   }

@@ -55,14 +55,16 @@ class SearchLimitsTest : public testing::QuietEngineTest,
 
 TEST_P(SearchLimitsTest, RefusesQueriesThatAreNoVectors) {
   const float infinity = std::numeric_limits<float>::infinity();
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity, 1e20F,
-                          -1e20F, std::numeric_limits<float>::max()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), infinity, -infinity, 1e20F, -1e20F,
+        std::nextafter(kMaxComponent, infinity), std::numeric_limits<float>::max()}) {
     for (const size_t at : {size_t{0}, kDim - 1}) {
       std::vector<float> query = query_;
       query[at] = bad;
       EXPECT_THAT(Search(query, options_with_index_),
                   StatusIs(StatusCode::kInvalidArgument, "[" + std::to_string(at) + "]"))
           << bad;
+      EXPECT_EQ(Search(query, options_with_index_).status().limit(), "-1e+15..1e+15");
       // One bad query refuses the batch, and is named.
       std::vector<float> batch = query_;
       batch.insert(batch.end(), query.begin(), query.end());
@@ -73,7 +75,7 @@ TEST_P(SearchLimitsTest, RefusesQueriesThatAreNoVectors) {
 }
 
 TEST_P(SearchLimitsTest, AnswersExtremeButUsableQueries) {
-  for (const float value : {1e15F, -1e15F, std::numeric_limits<float>::min(),
+  for (const float value : {kMaxComponent, -kMaxComponent, std::numeric_limits<float>::min(),
                             std::numeric_limits<float>::denorm_min()}) {
     std::vector<float> query(kDim, 0.0F);
     query[3] = value;

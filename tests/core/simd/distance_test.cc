@@ -158,6 +158,17 @@ TEST_P(DistanceKernelsTest, OverflowGivesInfinityAndNanPropagates) {
   }
 }
 
+TEST_P(DistanceKernelsTest, StaysFiniteForTheLargestVectors) {
+  const DistanceKernels& level = *GetParam();
+  for (const size_t n : {size_t{1}, size_t{16}, size_t{1000}, kMaxDim}) {
+    const std::vector<float> plus(n, kMaxComponent);
+    const std::vector<float> minus(n, -kMaxComponent);
+    EXPECT_TRUE(std::isfinite(level.l2_squared(plus.data(), minus.data(), n))) << n;
+    EXPECT_TRUE(std::isfinite(level.inner_product(plus.data(), minus.data(), n))) << n;
+    EXPECT_TRUE(std::isfinite(level.inner_product(plus.data(), plus.data(), n))) << n;
+  }
+}
+
 TEST_P(DistanceKernelsTest, ReadsNothingBehindTheVectors) {
   // Exact-size heap blocks: AddressSanitizer builds see any read past the end made by plain loads;
   // a poisoned neighbour shows masked ones.

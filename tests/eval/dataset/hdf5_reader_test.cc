@@ -225,15 +225,6 @@ TEST_F(Hdf5Reader, GivesQueriesTruthAndDistance) {
     writer.Dataset("test", {2, 2}, {0, 1, 2, 3});
     writer.Dataset("neighbors", {2, 3}, {0, 1, 2, 1, 0, 2}, ids);
     writer.Dataset("distances", {2, 3}, {0, 8, 32, 0, 8, 8});
-    const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, 9);
-    const hid_t attribute =
-        H5Acreate2(writer.id(), "distance", type, space, H5P_DEFAULT, H5P_DEFAULT);
-    EXPECT_GE(H5Awrite(attribute, type, "euclidean"), 0);
-    H5Aclose(attribute);
-    H5Tclose(type);
-    H5Sclose(space);
   }
   ASSERT_OK_AND_ASSIGN(const auto queries,
                        ReadQueries(FileSystem::Posix(), path, FileFormat::kAuto, {}));
@@ -244,8 +235,6 @@ TEST_F(Hdf5Reader, GivesQueriesTruthAndDistance) {
   EXPECT_EQ(truth.k, 3U);
   EXPECT_EQ(truth.row(1)[0], 1);
   EXPECT_EQ(truth.distances[1], 8);
-  ASSERT_OK_AND_ASSIGN(const std::string distance, ReadHdf5Distance(FileSystem::Posix(), path));
-  EXPECT_EQ(distance, "euclidean");
 }
 
 TEST_F(Hdf5Reader, DataKeptElsewhereIsRefused) {

@@ -52,27 +52,21 @@ TEST(LatencyHistogram, PercentilesAgreeWithSortingWithinOnePercent) {
   std::lognormal_distribution<double> distribution(12, 1.5);
   std::vector<uint64_t> values;
   LatencyHistogram histogram;
-  LatencyHistogram parts[3];
   for (int i = 0; i < 20000; ++i) {
     const auto value = static_cast<uint64_t>(distribution(rng));
     values.push_back(value);
     histogram.Record(value);
-    parts[i % 3].Record(value);
   }
-  parts[0].Merge(parts[1]);
-  parts[0].Merge(parts[2]);
   std::sort(values.begin(), values.end());
   for (const double percent : {0.1, 1.0, 25.0, 50.0, 90.0, 95.0, 99.0, 99.9, 100.0}) {
     const auto rank =
         static_cast<size_t>(std::ceil(percent / 100 * static_cast<double>(values.size()) - 1e-9));
     const auto exact = static_cast<double>(values[std::max<size_t>(rank, 1) - 1]);
     EXPECT_NEAR(static_cast<double>(histogram.Percentile(percent).value), exact, 0.01 * exact);
-    EXPECT_EQ(parts[0].Percentile(percent).value, histogram.Percentile(percent).value);
   }
-  EXPECT_EQ(parts[0].count(), histogram.count());
-  EXPECT_NEAR(parts[0].mean(), histogram.mean(), 1e-6 * histogram.mean());
-  EXPECT_EQ(parts[0].min(), values.front());
-  EXPECT_EQ(parts[0].max(), values.back());
+  EXPECT_EQ(histogram.count(), values.size());
+  EXPECT_EQ(histogram.min(), values.front());
+  EXPECT_EQ(histogram.max(), values.back());
 }
 
 TEST(LatencyHistogram, PercentilesWithFewSamplesBeyondAreFlagged) {

@@ -12,6 +12,7 @@
 #include "log_record_ends.h"
 #include "log_writer.h"
 #include "status_matchers.h"
+#include "string_file.h"
 
 namespace leadline::kv {
 namespace {
@@ -37,7 +38,7 @@ TestLog MakeLog(int records) {
 }
 
 LogScan Scan(const std::string& bytes, uint64_t expected = 0) {
-  const StringFile file(bytes);
+  const testing::StringFile file(bytes);
   Result<LogScan> scan = ScanOpenLog(&file, bytes.size(), LogKind::kWriteAhead, expected);
   EXPECT_OK(scan);
   return std::move(*scan);

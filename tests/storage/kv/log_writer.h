@@ -3,13 +3,12 @@
 /// Writes RocksDB's log format, independently of RocksDB, for tests of the scanner.
 
 #include <algorithm>
-#include <cstring>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "crc32c.h"
 #include "leadline/core/coding.h"
-#include "leadline/core/file_system.h"
 
 namespace leadline::kv {
 
@@ -46,21 +45,5 @@ inline std::string BatchPayload(uint64_t sequence, uint32_t count, std::string_v
   payload.append(body);
   return payload;
 }
-
-/// A file that is a string.
-class StringFile final : public RandomAccessFile {
- public:
-  explicit StringFile(std::string_view bytes) : bytes_(bytes) {}
-
-  Result<std::string_view> Read(uint64_t offset, size_t n, char* scratch) const override {
-    const std::string_view rest = bytes_.substr(std::min<uint64_t>(offset, bytes_.size()));
-    const size_t got = std::min(n, rest.size());
-    std::memcpy(scratch, rest.data(), got);
-    return std::string_view(scratch, got);
-  }
-
- private:
-  const std::string_view bytes_;
-};
 
 }  // namespace leadline::kv

@@ -131,11 +131,11 @@ TEST(SegmentWriter, RefusesInfoOutOfRange) {
   refused("metric", [](SegmentInfo& i) { i.metric = static_cast<Metric>(0); });
   refused("dim", [](SegmentInfo& i) { i.dim = 0; });
   refused("dim", [](SegmentInfo& i) { i.dim = kMaxDim + 1; });
-  refused("rows", [](SegmentInfo& i) { i.rows = uint64_t{1} << 32; });
+  refused("rows", [](SegmentInfo& i) { i.rows = kMaxSegmentRows + 1; });
   refused("min_sequence", [](SegmentInfo& i) { i.min_sequence = 10; });
-  refused("m", [](SegmentInfo& i) { i.m = 257; });
-  refused("ef_construction", [](SegmentInfo& i) { i.ef_construction = 10'001; });
-  refused("nlist", [](SegmentInfo& i) { i.nlist = (1U << 20) + 1; });
+  refused("m", [](SegmentInfo& i) { i.m = kMaxM + 1; });
+  refused("ef_construction", [](SegmentInfo& i) { i.ef_construction = kMaxEfConstruction + 1; });
+  refused("nlist", [](SegmentInfo& i) { i.nlist = kMaxNlist + 1; });
   refused("self_recall", [](SegmentInfo& i) { i.self_recall = 1.5; });
   refused("self_recall",
           [](SegmentInfo& i) { i.self_recall = std::numeric_limits<double>::quiet_NaN(); });

@@ -10,12 +10,14 @@
 #include "segment_frame.h"
 #include "segment_layout.h"
 #include "status_matchers.h"
+#include "string_file.h"
 #include "temp_dir.h"
 
 namespace leadline::segment {
 namespace {
 
 using testing::StatusIs;
+using testing::StringFile;
 using testing::TempDir;
 
 class HostileSegment : public ::testing::Test {
@@ -87,7 +89,8 @@ TEST_F(HostileSegment, FrameAloneCatchesEveryFlipOfHeaderAndTable) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string bytes = example_;
       bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
-      EXPECT_EQ(ParseFrame(bytes, "p", identity_).ok(), !in_frame) << i;
+      const auto frame = ReadFrame(StringFile(bytes), bytes.size(), "p", identity_);
+      EXPECT_EQ(frame.ok(), !in_frame) << i;
     }
   }
 }
@@ -133,7 +136,7 @@ TEST_F(HostileSegment, ImpossibleHeadersAreDataLoss) {
   rejected("min_sequence", [](FileHeader& h) { h.min_sequence = 10; });
   rejected("m", [](FileHeader& h) { h.m = 0x7FFFFFFF; });
   rejected("ef_construction", [](FileHeader& h) { h.ef_construction = 0x7FFFFFFF; });
-  rejected("nlist", [](FileHeader& h) { h.nlist = 0x7FFFFFFF; });
+  rejected("nlist", [](FileHeader& h) { h.nlist = kMaxNlist + 1; });
   rejected("self_recall", [](FileHeader& h) { h.self_recall = -1; });
 }
 

@@ -6,6 +6,8 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
+#include "leadline/core/utf8_check.h"
+
 namespace leadline::text {
 namespace {
 
@@ -62,27 +64,6 @@ bool IsAscii(std::string_view bytes) {
     seen |= static_cast<uint8_t>(bytes[at]);
   }
   return (seen & 0x8080808080808080ULL) == 0;
-}
-
-bool IsValidUtf8(std::string_view bytes) {
-  constexpr size_t kBlock = 64;
-  size_t at = 0;
-  while (at < bytes.size()) {
-    if (IsAscii(bytes.substr(at, kBlock))) {
-      at += kBlock;
-      continue;
-    }
-    const size_t block_end = at + kBlock;
-    while (at < bytes.size() && at < block_end) {
-      const DecodedRune next = DecodeRune(bytes, at);
-      // A real U+FFFD takes three bytes EF BF BD; anything else that decodes to it is ill-formed.
-      if (next.rune == kReplacementRune && bytes.substr(at, next.size) != "\xEF\xBF\xBD") {
-        return false;
-      }
-      at += next.size;
-    }
-  }
-  return true;
 }
 
 std::string ReplaceInvalidUtf8(std::string_view bytes) {

@@ -39,7 +39,6 @@ inline uint64_t DecodeFixed64(const char* p) {
 /// Big-endian: byte order of the encodings equals numeric order.
 void PutBigEndian32(std::string* out, uint32_t value);
 void PutBigEndian64(std::string* out, uint64_t value);
-uint32_t DecodeBigEndian32(const char* p);
 uint64_t DecodeBigEndian64(const char* p);
 
 /// u32 length, then the bytes.

@@ -29,7 +29,6 @@
 #define LEADLINE_RELEASE(...) LEADLINE_TSA_(release_capability(__VA_ARGS__))
 #define LEADLINE_RELEASE_SHARED(...) LEADLINE_TSA_(release_shared_capability(__VA_ARGS__))
 #define LEADLINE_RELEASE_GENERIC(...) LEADLINE_TSA_(release_generic_capability(__VA_ARGS__))
-#define LEADLINE_TRY_ACQUIRE(...) LEADLINE_TSA_(try_acquire_capability(__VA_ARGS__))
 #define LEADLINE_NO_THREAD_SAFETY_ANALYSIS LEADLINE_TSA_(no_thread_safety_analysis)
 
 namespace leadline {
@@ -45,8 +44,6 @@ class LEADLINE_CAPABILITY("mutex") Mutex {
   void Lock() LEADLINE_ACQUIRE() { mutex_.lock(); }
 
   void Unlock() LEADLINE_RELEASE() { mutex_.unlock(); }
-
-  bool TryLock() LEADLINE_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:
   friend class CondVar;

@@ -31,7 +31,7 @@ enum class StatusCode : int {
   kResourceExhausted = 8,   ///< a configured or physical limit: memory, disk, descriptors
   kFailedPrecondition = 9,  ///< the state must be fixed first (locked, latched, poisoned)
   kAborted = 10,            ///< gave way to a concurrent operation; retry helps
-  kOutOfRange = 11,         ///< a cursor or offset past the end
+  kOutOfRange = 11,         ///< no call gives it
   kUnimplemented = 12,      ///< unknown required feature bit or unsupported combination
   kInternal = 13,           ///< a broken invariant of Leadline itself
   kUnavailable = 14,        ///< an I/O fault that may pass; retry helps
@@ -115,7 +115,6 @@ Status ResourceExhaustedError(std::string message);
 Status OutOfMemoryError() noexcept;
 Status FailedPreconditionError(std::string message);
 Status AbortedError(std::string message);
-Status OutOfRangeError(std::string message);
 Status UnimplementedError(std::string message);
 Status InternalError(std::string message);
 Status UnavailableError(std::string message);

@@ -63,6 +63,9 @@ struct MatrixView {
 inline constexpr size_t kMaxIdBytes = 512;
 inline constexpr size_t kMaxCollectionNameBytes = 128;
 inline constexpr size_t kMaxDim = 65536;
+/// Largest magnitude of a value in a vector. Squared norms, and those of differences, then stay
+/// finite in f32 at any dim.
+inline constexpr float kMaxComponent = 1e15F;
 inline constexpr size_t kMaxTopK = 16384;
 inline constexpr size_t kMaxEfSearch = 65536;
 inline constexpr size_t kMaxNprobe = 65536;
@@ -72,6 +75,12 @@ inline constexpr size_t kMaxFilterDepth = 32;
 inline constexpr size_t kMaxFilterNodes = 1024;
 inline constexpr size_t kMaxBatchBytes = size_t{256} << 20;
 inline constexpr size_t kMaxBatchRecords = 100'000;
+inline constexpr uint32_t kMinM = 2;
+inline constexpr uint32_t kMaxM = 256;
+inline constexpr uint32_t kMaxEfConstruction = 10'000;
+inline constexpr uint32_t kMaxNlist = 65'536;
+/// Rows of one segment: their numbers are u32, and the last value stands for none.
+inline constexpr uint64_t kMaxSegmentRows = 0xFFFF'FFFE;
 
 /// "l2", "ip", "cosine".
 std::string_view MetricName(Metric metric);

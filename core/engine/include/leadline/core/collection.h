@@ -74,11 +74,12 @@ class Collection {
 
   /// Commits the batch atomically and returns when it is as durable as the database's mode says.
   /// Visible to every later read of this process. Limits: kMaxBatchRecords operations and
-  /// kMaxBatchBytes. Errors: kInvalidArgument (id, vector size, non-finite or zero vector, payload:
-  /// names record and field), kNotFound (patch of an unknown id), kResourceExhausted (disk nearly
-  /// full, or too many rows wait to be sealed; nothing changed), kFailedPrecondition (read-only or
-  /// latched after an I/O error), kDataLoss (latched after work in the background met damage).
-  /// Waits up to 30 s while sealing does not keep up.
+  /// kMaxBatchBytes. Errors: kInvalidArgument (id, vector size, vector value beyond
+  /// +-kMaxComponent, zero vector for cosine, payload: names record and field), kNotFound (patch of
+  /// an unknown id), kResourceExhausted (disk nearly full, or too many rows wait to be sealed;
+  /// nothing changed), kFailedPrecondition (read-only or latched after an I/O error), kDataLoss
+  /// (latched after work in the background met damage). Waits up to 30 s while sealing does not
+  /// keep up.
   virtual Result<WriteResult> Write(const WriteBatch& batch) = 0;
   /// Write with only upserts.
   virtual Result<WriteResult> Upsert(std::vector<Record> records) = 0;
@@ -99,7 +100,7 @@ class Collection {
   virtual Result<ScrollPage> Scroll(const ScrollOptions& options) = 0;
 
   /// Finds the `limit` nearest visible records that match. If that many match, that many come back.
-  /// `query` has the field's dim, finite values, and a non-zero norm for cosine.
+  /// `query` has the field's dim, values within +-kMaxComponent, and a non-zero norm for cosine.
   /// Cost: hnsw about ef_search * log(rows) distances per segment plus a scan of the tail.
   virtual Result<SearchResponse> Search(VectorView query, const SearchOptions& options = {}) = 0;
   /// One response per row of `queries`, equal to those of single calls, at one moment.

@@ -20,10 +20,6 @@ inline constexpr size_t kMaxVectorFields = 16;
 inline constexpr size_t kMaxTextFields = 256;
 inline constexpr size_t kMaxTextFieldBytes = 512;
 inline constexpr size_t kMaxLanguageBytes = 64;
-inline constexpr uint32_t kMinM = 2;
-inline constexpr uint32_t kMaxM = 256;
-inline constexpr uint32_t kMaxEfConstruction = 10'000;
-inline constexpr uint32_t kMaxNlist = 65'536;
 inline constexpr uint32_t kMaxThreads = 64;
 
 /// One named dense vector of a collection. Fixed at creation.

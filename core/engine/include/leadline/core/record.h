@@ -14,13 +14,13 @@ namespace leadline {
 
 struct NamedVector {
   std::string name;
-  std::vector<float> values;
+  std::vector<float> values;  ///< dim of them, each in [-kMaxComponent, kMaxComponent]
 };
 
 /// One stored record. A record needs at least one vector; fields it lacks are not searched.
 struct Record {
   std::string id;                          ///< 1 to kMaxIdBytes bytes of UTF-8
-  std::vector<float> vector;               ///< of the default field; empty means absent
+  std::vector<float> vector;               ///< of the default field, as above; empty means absent
   std::vector<NamedVector> named_vectors;  ///< of the other fields
   /// JSON object as text, at most kMaxPayloadBytes and kMaxPayloadDepth levels; empty means {}.
   std::string payload;

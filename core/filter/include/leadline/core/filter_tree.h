@@ -56,7 +56,4 @@ Result<std::vector<std::string>> ParseFilterPath(std::string_view path);
 /// Canonical text of a path; keys that are not plain identifiers are quoted.
 std::string FilterPathText(const std::vector<std::string>& keys);
 
-/// True if `text` is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF).
-bool IsValidUtf8(std::string_view text);
-
 }  // namespace leadline

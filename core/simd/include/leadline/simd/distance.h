@@ -7,7 +7,7 @@
 /// rows, gathered, aligned or not, at any position of any batch. So exact answers agree between the
 /// scan of a tail, a graph and a list, and ties are ties everywhere. Between levels the results
 /// differ by rounding: |level - scalar| <= 2^-23 * (n + 8) * sum of |terms| + n * 2^-149, as long
-/// as no partial sum overflows (normalize.h has the check that rules it out).
+/// as no partial sum overflows, which values within +-kMaxComponent rule out at any dim.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,14 +1,13 @@
 #pragma once
 
-/// Checks and scaling at the door: what passes here cannot make a distance NaN later.
+/// Finiteness, norms, and scaling to unit length.
 
 #include <cstddef>
 
 namespace leadline::simd {
 
-/// Largest squared norm a stored or query vector may have (about 8.5e37). Any squared Euclidean
-/// distance (at most 4x this) and any dot product of two such vectors, partial sums included,
-/// is then finite in f32.
+/// Largest squared norm that NormalizeToUnit takes: four times as much is finite in f32. Vectors
+/// within kMaxComponent and kMaxDim stay below.
 inline constexpr double kMaxSquaredNorm = 8.5e37;
 
 /// True when no element is infinite or NaN; true for n == 0.
@@ -17,10 +16,6 @@ inline constexpr double kMaxSquaredNorm = 8.5e37;
 /// Sum of squares in double, in one fixed order on every machine and at every SIMD level; infinite
 /// or NaN only when an element is.
 [[nodiscard]] double SquaredNorm(const float* values, size_t n);
-
-/// True when every element is finite and the squared norm is at most kMaxSquaredNorm: the test for
-/// kL2 and kInnerProduct vectors. Zero vectors pass.
-[[nodiscard]] bool IsUsableVector(const float* values, size_t n);
 
 /// Writes values / |values| to `out` (which may be `values`). Accumulates in double in one fixed
 /// order: equal bits on every machine and at every SIMD level. The result's norm is 1 within 1e-6

@@ -45,8 +45,4 @@ struct NeighborTruth {
 Result<NeighborTruth> ReadTruth(FileSystem* fs, const std::string& path, FileFormat format,
                                 const ReadLimits& limits = {});
 
-/// The `distance` attribute of an ann-benchmarks file ("euclidean", "angular", ...), empty where
-/// there is none.
-Result<std::string> ReadHdf5Distance(FileSystem* fs, const std::string& path);
-
 }  // namespace leadline::eval

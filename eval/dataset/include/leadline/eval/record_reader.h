@@ -45,9 +45,6 @@ class RecordReader {
   /// error. `record` is unspecified after an error.
   Result<bool> Next(InputRecord* record);
 
-  /// Rows in the file, 0 where unknown before the end.
-  [[nodiscard]] virtual uint64_t size_hint() const { return 0; }
-
   /// The file that is read; of a BEIR folder, the one within.
   [[nodiscard]] virtual const std::string& path() const = 0;
   /// What `InputRecord::row` counts: "line" or "row".

@@ -15,13 +15,10 @@ struct LatencyPercentile {
 /// Distribution of durations in fixed memory (58 KiB), after Tene's HDR histogram: values below 128
 /// are exact, above that each power of two has 128 equal cells, so a percentile is off by less than
 /// 1% at any size. Record nanoseconds: microseconds would make small values coarse. Percentiles
-/// use nearest rank. Warm-up must be left out by the caller. Thread-compatible: one per thread,
-/// then `Merge`.
+/// use nearest rank. Warm-up must be left out by the caller. Thread-compatible.
 class LatencyHistogram {
  public:
   void Record(uint64_t value);
-  /// Adds the samples of `other`.
-  void Merge(const LatencyHistogram& other);
 
   [[nodiscard]] uint64_t count() const { return count_; }
 

@@ -9,9 +9,6 @@
 
 namespace leadline::index {
 
-/// Most rows of one segment: row numbers are u32 and the last value is a sentinel on disk.
-inline constexpr size_t kMaxSegmentRows = 0xFFFFFFFE;
-
 /// Shape of a segment's matrix: dim in [1, kMaxDim], rows <= kMaxSegmentRows, data where there are
 /// rows. kInvalidArgument names the field.
 Status CheckMatrix(MatrixView vectors);

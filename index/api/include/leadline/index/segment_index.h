@@ -39,8 +39,8 @@ struct SectionView {
 struct BuildOptions {
   Metric metric = Metric::kL2;
   CodeType codes = CodeType::kF32;
-  uint32_t m = 16;  ///< hnsw: links per node on upper layers, 2m on layer 0; [2, 256]
-  uint32_t ef_construction = 200;  ///< hnsw: [1, 10000]
+  uint32_t m = 16;  ///< hnsw: links per node on upper layers, 2m on layer 0; [kMinM, kMaxM]
+  uint32_t ef_construction = 200;  ///< hnsw: [1, kMaxEfConstruction]
   uint32_t nlist = 0;              ///< ivf: number of lists; 0 picks from the row count
   uint64_t seed = 1;
   Executor* executor = nullptr;  ///< null builds on the calling thread

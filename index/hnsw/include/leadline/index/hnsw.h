@@ -12,8 +12,9 @@ inline constexpr uint32_t kHnswGraphSection = 32;
 /// Build:   the same graph for equal inputs and seed on any number of threads (points enter in
 ///          rounds that only read what earlier rounds wrote). Rows with equal vectors share one
 ///          node. Every row can be reached from the entry point, and for kL2 and kCosine nearly
-///          every row finds itself. Options: m in [2, 256],
-///          ef_construction in [1, 10000], at most 2^31 - 1 rows. Memory: 8 * m bytes a row.
+///          every row finds itself. Options: m in [kMinM, kMaxM],
+///          ef_construction in [1, kMaxEfConstruction], at most 2^31 - 1 rows. Memory: 8 * m bytes
+///          a row.
 /// Search:  greedy descent, then best-first with a sorted pool of max(ef_search, k) candidates.
 ///          Disallowed rows are walked through, never returned; where the filter leaves so few rows
 ///          that walking costs more than looking at each of them, it looks at each of them. So

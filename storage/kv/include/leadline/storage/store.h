@@ -108,10 +108,7 @@ class Iterator {
 
 struct StoreStats {
   uint64_t disk_bytes = 0;  ///< SST, blob and log files
-  uint64_t memtable_bytes = 0;
-  uint64_t log_bytes = 0;
-  uint64_t log_syncs = 0;  ///< fsyncs of the log since open
-  uint64_t low_water_sequence = 0;
+  uint64_t log_syncs = 0;   ///< fsyncs of the log since open
 };
 
 /// Thread-safe. A handle that crossed a fork answers kFailedPrecondition in the child.

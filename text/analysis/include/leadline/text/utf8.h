@@ -1,6 +1,6 @@
 #pragma once
 
-/// UTF-8 decoding and validation. Text from outside is never trusted to be valid: decoding maps
+/// UTF-8 decoding. Text from outside is never trusted to be valid: decoding maps
 /// each ill-formed sequence to U+FFFD (one per maximal subpart, as the Unicode Standard 3.9
 /// recommends).
 
@@ -26,10 +26,6 @@ DecodedRune DecodeRuneBefore(std::string_view utf8, size_t end);
 
 /// Appends a code point as UTF-8; surrogates and values above U+10FFFF append U+FFFD.
 void AppendRune(std::string* out, char32_t rune);
-
-/// Tells whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms). About 10 GB/s
-/// on ASCII.
-bool IsValidUtf8(std::string_view bytes);
 
 /// Returns the text with every ill-formed sequence replaced by U+FFFD.
 std::string ReplaceInvalidUtf8(std::string_view bytes);

@@ -1,9 +1,9 @@
-#include "utf8.h"
+#include "leadline/core/utf8_check.h"
 
 #include <cstdint>
 #include <cstring>
 
-namespace leadline::eval {
+namespace leadline {
 namespace {
 
 /// Length of the sequence at `p`, 0 where it is malformed.
@@ -43,12 +43,12 @@ bool IsValidUtf8(std::string_view text) {
   const auto* p = reinterpret_cast<const unsigned char*>(text.data());
   size_t left = text.size();
   while (left > 0) {
-    uint64_t word = 0;
-    if (left >= sizeof word) {  // eight ASCII bytes at once
-      std::memcpy(&word, p, sizeof word);
-      if ((word & 0x8080808080808080U) == 0) {
-        p += sizeof word;
-        left -= sizeof word;
+    uint64_t words[4];
+    if (left >= sizeof words) {  // ASCII bytes, 32 at once
+      std::memcpy(words, p, sizeof words);
+      if (((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080U) == 0) {
+        p += sizeof words;
+        left -= sizeof words;
         continue;
       }
     }
@@ -62,4 +62,4 @@ bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
-}  // namespace leadline::eval
+}  // namespace leadline
