@@ -55,7 +55,7 @@ Result<IndexKind> BuiltKind(const OpenedCollection& opened, const VectorField& f
 
 /// Why a search that ran by `plan` walked no index.
 Result<std::string> ReasonOf(const OpenedCollection& opened, const VectorField& field,
-                             const Plan& plan, SearchOptions search) {
+                             const Plan& plan, const SearchOptions& search) {
   const bool damaged = std::any_of(plan.steps.begin(), plan.steps.end(), [](const PlanStep& step) {
     return step.strategy == "store scan";
   });
@@ -66,8 +66,9 @@ Result<std::string> ReasonOf(const OpenedCollection& opened, const VectorField& 
     return std::string("the index is flat");
   }
   if (search.filter) {
-    search.filter.reset();
-    LEADLINE_ASSIGN_OR_RETURN(const Plan unfiltered, PlanOf(opened, field, std::move(search)));
+    SearchOptions all = search;
+    all.filter = std::nullopt;
+    LEADLINE_ASSIGN_OR_RETURN(const Plan unfiltered, PlanOf(opened, field, all));
     if (WalksAnIndex(unfiltered)) {
       return std::string("the filter passes few rows");
     }
