@@ -56,7 +56,7 @@ void SearchOnce(Database* database, int stream, Rng* rng) {
   options.with_payload = true;
   options.filter = Filter::Parse("group < " + std::to_string(below)).value();
   const Result<SearchResponse> found =
-      (*collection)->Search(RandomModelRecord(rng, kCrashDim, 0).vector, options);
+      (*collection)->Search(RandomCrashRecord(rng, 0).vector, options);
   if (!found.ok()) {
     Fail("search", found.status());
   }
