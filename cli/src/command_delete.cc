@@ -30,11 +30,24 @@ Status DeleteIds(Collection& collection, const std::vector<std::string>& ids, Wr
   return OkStatus();
 }
 
+/// For the progress bar; 0 where nobody sees it. What keeps it from counting is the delete's to
+/// tell.
+uint64_t RecordsToDelete(Collection& collection, const Filter& filter, const SignalStop& stop,
+                         const Console& console) {
+  if (!console.interactive()) {
+    return 0;
+  }
+  ReadOptions options;
+  options.cancel = stop.token();
+  const Result<uint64_t> matches = collection.Count(filter, options);
+  return matches.ok() ? *matches : 0;
+}
+
 /// Deletes what matches now; stopped in between, the error tells how much that was.
 Result<WriteResult> DeleteMatching(Collection& collection, const Filter& filter,
                                    const SignalStop& stop, Console& console) {
   uint64_t deleted = 0;
-  ProgressBar bar(console, "delete", 0, "records");
+  ProgressBar bar(console, "delete", RecordsToDelete(collection, filter, stop, console), "records");
   DeleteOptions options;
   options.cancel = stop.token();
   options.progress = [&](const WriteResult& so_far) {

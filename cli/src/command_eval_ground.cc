@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include "command.h"
@@ -133,6 +134,17 @@ void PrintSummary(const GroundSummary& summary, Console& console) {
   PrintFields(console, fields);
 }
 
+/// Responses may differ much in length, so the share done is that of the bytes; a pipe has none.
+void ShowProgress(const GroundReader& reader, uint64_t done, ProgressBar* bar) {
+  const uint64_t total = reader.bytes_total();
+  if (total == 0) {
+    bar->Update(done);
+  } else {
+    bar->Update(
+        done, std::min(1.0, static_cast<double>(reader.bytes_read()) / static_cast<double>(total)));
+  }
+}
+
 /// Judges every line of the file; returns what the labelled ones gave.
 Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundReader& reader,
                                             const SignalStop& stop, Console& console) {
@@ -157,7 +169,7 @@ Result<std::vector<GroundOutcome>> JudgeAll(const GroundJudge& judge, GroundRead
     if (record->grounded) {
       outcomes.push_back({*record->grounded, report->score, report->baselines});
     }
-    bar.Update(done);
+    ShowProgress(reader, done, &bar);
   }
 }
 

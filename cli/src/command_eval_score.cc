@@ -4,11 +4,15 @@
 #include "eval_input.h"
 #include "json_lines.h"
 #include "leadline/eval/metrics.h"
+#include "progress_bar.h"
 #include "run_source.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
 namespace {
+
+/// Read in a second or so where the disk is slow.
+constexpr uint64_t kLargeFileBytes = uint64_t{16} << 20;
 
 struct ScoreArguments {
   std::string run;
@@ -97,6 +101,20 @@ void PrintReport(const eval::ScoreReport& report, bool per_query, Console& conso
   PrintCounts(report.counts, console);
 }
 
+/// Shows how much of a large file is read; that is most of the work. A small one takes no time.
+eval::ReadProgress ShowReading(const Console& console, const std::string& what) {
+  if (!console.interactive()) {
+    return nullptr;
+  }
+  auto bar = std::make_shared<ProgressBar>(console, "read " + what, 0, "MiB");
+  return [bar, shown = uint64_t{0}](uint64_t bytes_read, uint64_t bytes_total) mutable {
+    if (bytes_total >= kLargeFileBytes && bytes_read >> 20 != shown) {
+      shown = bytes_read >> 20;
+      bar->Update(shown, static_cast<double>(bytes_read) / static_cast<double>(bytes_total));
+    }
+  };
+}
+
 Result<ExitCode> RunScore(const ScoreArguments& args, Console& console) {
   eval::ScoreOptions options;
   LEADLINE_ASSIGN_OR_RETURN(options.rules, ParseTrecRules(args.rules));
@@ -108,8 +126,10 @@ Result<ExitCode> RunScore(const ScoreArguments& args, Console& console) {
   if (!args.measures.empty()) {
     LEADLINE_ASSIGN_OR_RETURN(measures, eval::ParseMeasures(args.measures));
   }
-  LEADLINE_ASSIGN_OR_RETURN(const eval::RankedRun run, LoadRun(args.run, options.rules));
-  LEADLINE_ASSIGN_OR_RETURN(const eval::Qrels qrels, LoadQrels(args.qrels, options.rules));
+  LEADLINE_ASSIGN_OR_RETURN(const eval::RankedRun run,
+                            LoadRun(args.run, options.rules, ShowReading(console, "run")));
+  LEADLINE_ASSIGN_OR_RETURN(const eval::Qrels qrels, LoadQrels(args.qrels, options.rules,
+                                                               ShowReading(console, "judgments")));
   LEADLINE_ASSIGN_OR_RETURN(const eval::ScoreReport report,
                             eval::Score(run, qrels, measures, options));
   PrintReport(report, args.per_query, console);

@@ -2,7 +2,6 @@
 
 #include "exit_code.h"
 #include "leadline/core/file_system.h"
-#include "leadline/eval/judgments.h"
 
 namespace leadline::cli {
 
@@ -24,8 +23,9 @@ Result<std::vector<eval::InputQuery>> LoadSomeQueries(const std::string& path) {
   return queries;
 }
 
-Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules) {
-  auto qrels = eval::ReadQrels(FileSystem::Posix(), path, rules);
+Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules,
+                              const eval::ReadProgress& progress) {
+  auto qrels = eval::ReadQrels(FileSystem::Posix(), path, rules, {}, progress);
   if (!qrels.ok()) {
     return AsInputError(qrels.status());
   }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "leadline/eval/judgments.h"
 #include "leadline/eval/metrics.h"
 #include "leadline/eval/query_reader.h"
 
@@ -14,6 +15,7 @@ Result<std::vector<eval::InputQuery>> LoadQueries(const std::string& path,
 /// The same for measuring: a file without any query is refused.
 Result<std::vector<eval::InputQuery>> LoadSomeQueries(const std::string& path);
 /// Reads judgments; damage in the file is the caller's error, and so is a file without any.
-Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules);
+Result<eval::Qrels> LoadQrels(const std::string& path, eval::TrecRules rules,
+                              const eval::ReadProgress& progress = nullptr);
 
 }  // namespace leadline::cli

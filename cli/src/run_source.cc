@@ -2,7 +2,6 @@
 
 #include "exit_code.h"
 #include "leadline/core/file_system.h"
-#include "leadline/eval/judgments.h"
 #include "name_rule.h"
 #include "trec_column.h"
 
@@ -54,9 +53,10 @@ Status CheckRunName(const std::string& name) {
   return CheckName("not a run name", "--save", name);
 }
 
-Result<eval::RankedRun> LoadRun(const std::string& source, eval::TrecRules rules) {
+Result<eval::RankedRun> LoadRun(const std::string& source, eval::TrecRules rules,
+                                const eval::ReadProgress& progress) {
   LEADLINE_ASSIGN_OR_RETURN(const RunFile file, FindRunFile(source));
-  Result<eval::RankedRun> run = eval::ReadRun(FileSystem::Posix(), file.path, rules);
+  Result<eval::RankedRun> run = eval::ReadRun(FileSystem::Posix(), file.path, rules, {}, progress);
   if (!run.ok()) {
     return AsInputError(run.status());
   }

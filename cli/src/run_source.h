@@ -3,6 +3,7 @@
 #include <string>
 
 #include "leadline/core/status.h"
+#include "leadline/eval/judgments.h"
 #include "leadline/eval/metrics.h"
 
 namespace leadline::cli {
@@ -14,7 +15,8 @@ Status CheckRunName(const std::string& name);
 
 /// Reads a run: a TREC run file, whose ids are taken as they are, or one this program wrote, a
 /// directory of --out or DB#NAME, whose ids are decoded. kNotFound names all places looked at.
-Result<eval::RankedRun> LoadRun(const std::string& source, eval::TrecRules rules);
+Result<eval::RankedRun> LoadRun(const std::string& source, eval::TrecRules rules,
+                                const eval::ReadProgress& progress = nullptr);
 /// "trec9" or "trec10".
 Result<eval::TrecRules> ParseTrecRules(const std::string& word);
 

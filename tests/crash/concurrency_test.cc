@@ -1,6 +1,6 @@
 // Everything at once: writers that move amounts between records (the sum never changes), searchers,
-// sealing, merging, snapshots, backups, collections that come and go, and a reader in another
-// process. No reader may ever see half a batch. Once for each kind of index.
+// sealing, merging, snapshots, backups, collections that come and go, and two readers in processes
+// of their own. No reader may ever see half a batch. Once for each kind of index.
 //
 // LEADLINE_CONCURRENCY_BATCHES sets the least number of batches a writer writes.
 
@@ -13,6 +13,7 @@
 #include <string>
 #include <sys/wait.h>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -271,16 +272,40 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
     }
   }
 
-  /// Leaves the cores to the reader process and the writers for a while.
+  /// Leaves the cores to the reader processes and the writers for a while.
   static void Rest() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
 
-  /// Reads what the reader process reports until it has ended that many more rounds, or died.
+  /// Reads what a reader process reports until it has ended that many more rounds, or died.
   static void AwaitRounds(const ChildProcess& reader, uint64_t rounds) {
     std::string text;
     const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     while (static_cast<uint64_t>(std::count(text.begin(), text.end(), 'P')) < rounds &&
            reader.ReadSome(&text, 1000) && std::chrono::steady_clock::now() < patience) {
     }
+  }
+
+  [[nodiscard]] std::unique_ptr<ChildProcess> StartReader() const {
+    return std::make_unique<ChildProcess>(
+        std::vector<std::string>{LEADLINE_CRASH_WORKER, "read", path_,
+                                 std::to_string(kRecords * kAmount)},
+        std::vector<std::pair<std::string, std::string>>{});
+  }
+
+  /// Ends a reader process, which has one round more to go, and looks at its report.
+  static void EndReader(ChildProcess* reader) {
+    reader->CloseInput();
+    const std::string report = reader->ReadAll();
+    const int status = reader->Wait();
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << "a reader process saw a torn state: " << DescribeStatus(status);
+    unsigned long long rounds = 0;
+    unsigned long long sequences = 0;
+    const size_t last = report.find('=');
+    ASSERT_NE(last, std::string::npos) << report;
+    ASSERT_EQ(std::sscanf(report.c_str() + last, "=%llu %llu", &rounds, &sequences), 2) << report;
+    std::printf("[ reader] %llu rounds, %llu sequences\n", rounds, sequences);
+    EXPECT_GE(rounds, kReaderRounds);
+    EXPECT_GE(sequences, 2U) << "a reader process saw one moment only";
   }
 
   TempDir dir_;
@@ -297,13 +322,16 @@ class ConcurrencyTest : public ::testing::TestWithParam<Setting> {
 
 TEST_P(ConcurrencyTest, NoReaderSeesHalfABatch) {
   const uint64_t batches = FromEnvironment("LEADLINE_CONCURRENCY_BATCHES", kDefaultBatches);
-  ChildProcess reader({LEADLINE_CRASH_WORKER, "read", path_, std::to_string(kRecords * kAmount)},
-                      {});
-  // The first round ends before anything changes and the last begins when all is written, so the
+  const std::unique_ptr<ChildProcess> readers[] = {StartReader(), StartReader()};
+  // The first round ends before anything changes and the last begins when all is written, so a
   // reader sees several moments however slow it is.
-  AwaitRounds(reader, 1);
+  for (const auto& reader : readers) {
+    AwaitRounds(*reader, 1);
+  }
   std::vector<std::thread> writers;
-  writers.emplace_back([&] { AwaitRounds(reader, kReaderRounds); });
+  for (const auto& reader : readers) {
+    writers.emplace_back([&] { AwaitRounds(*reader, kReaderRounds); });
+  }
   writers.emplace_back([&] { Move(0, kMovingPerWriter, batches); });
   writers.emplace_back([&] { Move(kMovingPerWriter, kMovingPerWriter, batches); });
   std::vector<std::thread> others;
@@ -326,21 +354,12 @@ TEST_P(ConcurrencyTest, NoReaderSeesHalfABatch) {
   for (std::thread& other : others) {
     other.join();
   }
-  reader.CloseInput();
-  const std::string report = reader.ReadAll();
-  const int status = reader.Wait();
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
-      << "reader process saw a torn state: " << DescribeStatus(status);
-  unsigned long long rounds = 0;
-  unsigned long long sequences = 0;
-  const size_t last = report.find('=');
-  ASSERT_NE(last, std::string::npos) << report;
-  ASSERT_EQ(std::sscanf(report.c_str() + last, "=%llu %llu", &rounds, &sequences), 2) << report;
-  std::printf("[ reader] %llu rounds, %llu sequences, %llu index searches, %llu backups\n", rounds,
-              sequences, static_cast<unsigned long long>(index_searches_.load()),
+  for (const auto& reader : readers) {
+    EndReader(reader.get());
+  }
+  std::printf("[ others] %llu index searches, %llu backups\n",
+              static_cast<unsigned long long>(index_searches_.load()),
               static_cast<unsigned long long>(backups_.load()));
-  EXPECT_GE(rounds, kReaderRounds);
-  EXPECT_GE(sequences, 2U) << "the reader process saw one moment only";
   EXPECT_GT(index_searches_.load(), 0U) << "no search used the index";
   EXPECT_GT(backups_.load(), 0U);
   CheckSum(collection_.get(), nullptr);

@@ -8,13 +8,16 @@
 //     Opens PATH for writing, prints "R", closes it; again and again.
 //   crash_worker read PATH SUM
 //     Opens PATH read-only and refreshes until standard input closes; exits 1 as soon as the sum of
-//     payload field "amount" over a snapshot differs from SUM. Prints "P" after each round, and at
-//     the end "=ROUNDS SEQUENCES": rounds and distinct sequences seen.
+//     payload field "amount" over a moment differs from SUM, or counts and searches of that moment
+//     tell of other records than its pages. Prints "P" after each round, and at the end
+//     "=ROUNDS SEQUENCES": rounds and distinct sequences seen.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -56,7 +59,7 @@ void SearchOnce(Database* database, int stream, Rng* rng) {
   options.with_payload = true;
   options.filter = Filter::Parse("group < " + std::to_string(below)).value();
   const Result<SearchResponse> found =
-      (*collection)->Search(RandomModelRecord(rng, kCrashDim, 0).vector, options);
+      (*collection)->Search(RandomCrashRecord(rng, 0).vector, options);
   if (!found.ok()) {
     Fail("search", found.status());
   }
@@ -164,22 +167,101 @@ int OpenAndClose(const std::string& path) {
   }
 }
 
-Result<int64_t> SumOfAmounts(Database* database, std::set<SequenceNumber>* sequences) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
-                            database->OpenCollection("c"));
+int64_t AmountOf(const std::string& payload) {
+  return std::atoll(payload.c_str() + std::string_view("{\"amount\":").size());
+}
+
+/// One moment of collection "c", as its pages show it.
+struct Moment {
+  std::map<std::string, int64_t> amounts;  ///< by id
+  int64_t sum = 0;
+};
+
+Result<Moment> ScrollMoment(Collection* collection, std::shared_ptr<const Snapshot> snapshot) {
   ScrollOptions options;
   options.read.with_vectors = false;
-  LEADLINE_ASSIGN_OR_RETURN(options.read.snapshot, database->TakeSnapshot());
-  sequences->insert(options.read.snapshot->sequence());
-  int64_t sum = 0;
+  options.read.snapshot = std::move(snapshot);
+  Moment moment;
   do {
     LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, collection->Scroll(options));
     for (const Record& record : page.records) {
-      sum += std::atoll(record.payload.c_str() + std::string_view("{\"amount\":").size());
+      const int64_t amount = AmountOf(record.payload);
+      if (!moment.amounts.emplace(record.id, amount).second) {
+        return InternalError("a page repeats a record: " + record.id);
+      }
+      moment.sum += amount;
     }
     options.cursor = page.next_cursor;
   } while (!options.cursor.empty());
-  return sum;
+  return moment;
+}
+
+/// Counts all records of the moment, and those above an amount.
+Status CompareCounts(Collection* collection, const Moment& moment, const ReadOptions& read) {
+  constexpr int64_t kBound = 1000;
+  LEADLINE_ASSIGN_OR_RETURN(const uint64_t all, collection->Count(std::nullopt, read));
+  LEADLINE_ASSIGN_OR_RETURN(const Filter filter,
+                            Filter::Compare("amount", CompareOp::kGreater, kBound));
+  LEADLINE_ASSIGN_OR_RETURN(const uint64_t above, collection->Count(filter, read));
+  const auto expected = std::count_if(moment.amounts.begin(), moment.amounts.end(),
+                                      [](const auto& entry) { return entry.second > kBound; });
+  return all == moment.amounts.size() && above == static_cast<uint64_t>(expected)
+             ? OkStatus()
+             : InternalError("counts differ from the pages: all=" + std::to_string(all) +
+                             " above=" + std::to_string(above) +
+                             " expected=" + std::to_string(expected));
+}
+
+/// Every hit must be a record of the moment with its amount, and none missing or there twice.
+Status CompareSearch(Collection* collection, const Moment& moment, SearchOptions options) {
+  options.with_payload = true;
+  const std::vector<float> query(collection->options().vectors[0].dim, 0.25F);
+  LEADLINE_ASSIGN_OR_RETURN(const SearchResponse found, collection->Search(query, options));
+  std::set<std::string> ids;
+  for (const Hit& hit : found.hits) {
+    const auto record = moment.amounts.find(hit.id);
+    if (record == moment.amounts.end() || record->second != AmountOf(hit.payload) ||
+        !ids.insert(hit.id).second) {
+      return InternalError("a hit is none of the pages' records: " + hit.id + " " + hit.payload);
+    }
+  }
+  const size_t expected = std::min(options.limit, moment.amounts.size());
+  return ids.size() == expected ? OkStatus()
+                                : InternalError("a search gave " + std::to_string(ids.size()) +
+                                                " records of " + std::to_string(expected));
+}
+
+/// Reads the newest moment in every way. Between two refreshes it is the same with a snapshot and
+/// without. kInternal where the ways disagree.
+Status CompareReads(Database* database, int64_t expected, bool by_snapshot,
+                    std::set<SequenceNumber>* sequences) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<Collection> collection,
+                            database->OpenCollection("c"));
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot,
+                            database->TakeSnapshot());
+  const SequenceNumber newest = sequences->empty() ? 0 : *sequences->rbegin();
+  sequences->insert(snapshot->sequence());
+  LEADLINE_ASSIGN_OR_RETURN(const Moment moment, ScrollMoment(collection.get(), snapshot));
+  if (moment.sum != expected || snapshot->sequence() < newest) {
+    return InternalError("torn read: sum=" + std::to_string(moment.sum) +
+                         " sequence=" + std::to_string(snapshot->sequence()));
+  }
+  ReadOptions read;
+  SearchOptions exact;
+  SearchOptions approximate;
+  if (by_snapshot) {
+    read.snapshot = snapshot;
+    exact.snapshot = snapshot;
+    approximate.snapshot = snapshot;
+  }
+  LEADLINE_RETURN_IF_ERROR(CompareCounts(collection.get(), moment, read));
+  exact.exact = true;
+  exact.limit = moment.amounts.size() + 10;
+  LEADLINE_RETURN_IF_ERROR(CompareSearch(collection.get(), moment, exact));
+  approximate.ef_search = 12;
+  approximate.nprobe = 3;
+  approximate.full_scan_threshold = 0;
+  return CompareSearch(collection.get(), moment, approximate);
 }
 
 int Read(const std::string& path, int64_t expected) {
@@ -204,13 +286,12 @@ int Read(const std::string& path, int64_t expected) {
     if (!refreshed.ok()) {
       Fail("refresh", refreshed);
     }
-    const SequenceNumber newest = sequences.empty() ? 0 : *sequences.rbegin();
-    const Result<int64_t> sum = SumOfAmounts(database.get(), &sequences);
-    if (!sum.ok()) {
-      Fail("scroll", sum.status());
+    const Status read = CompareReads(database.get(), expected, rounds % 2 == 0, &sequences);
+    if (!read.ok() && read.code() != StatusCode::kInternal) {
+      Fail("read", read);
     }
-    if (*sum != expected || *sequences.rbegin() < newest) {
-      std::fprintf(stderr, "crash_worker: torn read: sum=%lld\n", static_cast<long long>(*sum));
+    if (!read.ok()) {
+      std::fprintf(stderr, "crash_worker: %s\n", read.ToString().c_str());
       result = 1;
     }
     ++rounds;

@@ -33,7 +33,7 @@ CrashBatch MakeBatch(Rng* rng, int stream, uint64_t index, bool load) {
     CrashOp op;
     op.id = PrefixOf(stream) + std::to_string(load ? i : rng->Uniform(kIds));
     op.kind = !load && rng->Uniform(4) == 0 ? WriteBatch::Kind::kDelete : WriteBatch::Kind::kUpsert;
-    op.record = RandomModelRecord(rng, kCrashDim, static_cast<int64_t>(index));
+    op.record = RandomCrashRecord(rng, static_cast<int64_t>(index));
     op.record.group = GroupOf(stream, static_cast<uint64_t>(op.record.group));
     const uint64_t expiry = rng->Uniform(24);
     if (expiry < 2) {
@@ -109,7 +109,7 @@ WriteBatch ToWriteBatch(const CrashBatch& batch) {
   for (const CrashOp& op : batch) {
     switch (op.kind) {
       case WriteBatch::Kind::kUpsert:
-        out.Upsert(ToRecord(op.id, op.record));
+        out.Upsert(op.record.ToRecord(op.id));
         break;
       case WriteBatch::Kind::kPatch:
         out.PatchPayload(op.id, "{\"group\":" + std::to_string(op.record.group) + "}");
@@ -161,6 +161,19 @@ DatabaseOptions CrashDatabase() {
   options.create_if_missing = true;
   options.seal_rows = 64;
   return options;
+}
+
+ModelRecord RandomCrashRecord(Rng* rng, int64_t version) {
+  static const char* const kTags[] = {"", "red", "green", "blue"};
+  ModelRecord record;
+  record.group = static_cast<int64_t>(rng->Uniform(1000));
+  record.tag = kTags[rng->Uniform(4)];
+  record.version = version;
+  for (size_t i = 0; i < kCrashDim; ++i) {
+    const double centre = i % 4 == static_cast<size_t>(record.group) % 4 ? 2.0 : 0.0;
+    record.vector.push_back(static_cast<float>(centre + rng->Gaussian()));
+  }
+  return record;
 }
 
 CrashStep MakeCrashStep(uint64_t seed, int stream, uint64_t index) {
@@ -275,20 +288,47 @@ Result<CrashImage> ReadImage(Collection* collection, const std::string& prefix,
 
 namespace {
 
+ModelFilter RandomFilter(Rng* rng) {
+  ModelFilter filter;
+  switch (rng->Uniform(6)) {
+    case 0:
+      filter.group_below = static_cast<int64_t>(rng->Uniform(1001));
+      filter.text = "group < " + std::to_string(*filter.group_below);
+      break;
+    case 1:
+      filter.tag = "red";
+      filter.text = "tag = 'red'";
+      break;
+    case 2:
+      filter.tag = "blue";
+      filter.negate_tag = true;
+      filter.text = "NOT tag = 'blue'";
+      break;
+    case 3:
+      filter.tag = "green";
+      filter.group_below = static_cast<int64_t>(rng->Uniform(30));
+      filter.text = "tag = 'green' AND group < " + std::to_string(*filter.group_below);
+      break;
+    default:
+      break;
+  }
+  return filter;
+}
+
 class ReadComparison {
  public:
   ReadComparison(Collection* collection, const CrashRecords& records, uint64_t seed,
                  SearchTally* tally)
       : collection_(collection), rng_(seed), tally_(tally) {
-    model_.records() = Visible(records);
+    model_.records = Visible(records);
   }
 
   std::vector<Disagreement> Run() {
     for (int round = 0; round < 3; ++round) {
-      const ModelFilter filter = round == 0 ? ModelFilter() : RandomModelFilter(&rng_);
-      const std::vector<float> query = RandomModelRecord(&rng_, kCrashDim, 0).vector;
+      const ModelFilter filter = round == 0 ? ModelFilter() : RandomFilter(&rng_);
+      const std::vector<float> query = RandomCrashRecord(&rng_, 0).vector;
       CompareCount(filter);
-      expected_ = model_.Search(query, filter);
+      expected_ = model_.Search(query, 0, filter);
       CompareExact(query, filter);
       CompareApproximate(query, filter);
     }
@@ -303,7 +343,7 @@ class ReadComparison {
   void CompareCount(const ModelFilter& filter) {
     const Result<uint64_t> count = collection_->Count(filter.Parsed());
     const auto expected =
-        std::count_if(model_.records().begin(), model_.records().end(),
+        std::count_if(model_.records.begin(), model_.records.end(),
                       [&](const auto& entry) { return filter.Matches(entry.second); });
     if (!count.ok()) {
       Add("count failed: " + count.status().ToString(), count.status().code());
@@ -323,15 +363,15 @@ class ReadComparison {
     }
     std::vector<std::string> ids;
     for (const Hit& hit : hits) {
-      const auto record = model_.records().find(hit.id);
+      const auto record = model_.records.find(hit.id);
       ids.push_back(hit.id);
-      if (record == model_.records().end()) {
+      if (record == model_.records.end()) {
         Add("search returned a record that should not exist: " + hit.id);
       } else if (!filter.Matches(record->second)) {
         Add("search returned a record that the filter excludes: " + hit.id);
       } else if (hit.payload != record->second.Payload()) {
         Add("search returned another version of " + hit.id + ": " + hit.payload);
-      } else if (!Near(hit.score, model_.Score(query, record->second.vector))) {
+      } else if (!Near(hit.score, model_.Score(query, record->second.vector, 0))) {
         Add("search returned a wrong score for " + hit.id);
       }
     }
@@ -361,7 +401,7 @@ class ReadComparison {
       return;
     }
     for (size_t i = 0; i < found->hits.size(); ++i) {
-      if (!Near(found->hits[i].score, expected_[i].first)) {
+      if (!Near(found->hits[i].score, expected_[i].score)) {
         Add("exact search is out of order at rank " + std::to_string(i));
         return;
       }
@@ -395,16 +435,16 @@ class ReadComparison {
     const size_t wanted = std::min(options.limit, expected_.size());
     tally_->wanted += wanted;
     for (const Hit& hit : found->hits) {
-      const double worst = wanted == 0 ? 0 : expected_[wanted - 1].first;
+      const double worst = wanted == 0 ? 0 : expected_[wanted - 1].score;
       tally_->found += hit.score <= worst || Near(hit.score, worst) ? 1U : 0U;
     }
   }
 
   Collection* const collection_;
-  BruteForceModel model_{Metric::kL2};
+  ReferenceModel model_{{Metric::kL2}};
   Rng rng_;
   SearchTally* const tally_;
-  std::vector<std::pair<double, std::string>> expected_;
+  std::vector<ModelHit> expected_;
   std::vector<Disagreement> problems_;
 };
 

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "brute_force_model.h"
 #include "leadline/core/rng.h"
 #include "leadline/leadline.h"
+#include "reference_model.h"
 
 namespace leadline::testing {
 
@@ -30,7 +30,7 @@ struct CrashOp {
 };
 
 using CrashBatch = std::vector<CrashOp>;
-using CrashRecords = BruteForceModel::Records;
+using CrashRecords = ReferenceModel::Records;
 
 enum class StepKind : uint8_t { kCreate, kWrite, kDeleteWhere, kOptimize, kBackup, kDrop };
 
@@ -46,6 +46,8 @@ struct CrashState {
   CrashRecords records;
 };
 
+/// Vectors fall into clusters, so that filters can correlate with distance.
+ModelRecord RandomCrashRecord(Rng* rng, int64_t version);
 CrashStep MakeCrashStep(uint64_t seed, int stream, uint64_t index);
 void Apply(const CrashStep& step, CrashState* state);
 /// Before the first step: collection "c" is there, "v" is not.

@@ -228,7 +228,7 @@ class FullDisk {
     }
     LEADLINE_RETURN_IF_ERROR(collection.status());
     Rng rng(kSeed);
-    return (*collection)->Upsert({ToRecord("r", RandomModelRecord(&rng, kCrashDim, 1))}).status();
+    return (*collection)->Upsert({RandomCrashRecord(&rng, 1).ToRecord("r")}).status();
   }
 
   const std::string mount_point_;

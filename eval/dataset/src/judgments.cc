@@ -117,10 +117,14 @@ class QueryIndex {
 /// Lines that carry data: no blank lines, no comments under trec10.
 class DataLines {
  public:
-  DataLines(LineReader lines, TrecRules rules) : lines_(std::move(lines)), rules_(rules) {}
+  DataLines(LineReader lines, TrecRules rules, ReadProgress progress)
+      : lines_(std::move(lines)), rules_(rules), progress_(std::move(progress)) {}
 
   Result<bool> Next(std::string_view* line) {
     while (true) {
+      if (progress_) {
+        progress_(lines_.file().position(), lines_.file().size());
+      }
       LEADLINE_ASSIGN_OR_RETURN(const bool more, lines_.Next(line));
       if (!more) {
         return false;
@@ -152,6 +156,7 @@ class DataLines {
  private:
   LineReader lines_;
   const TrecRules rules_;
+  const ReadProgress progress_;
 };
 
 enum class QrelsLayout : uint8_t { kTrec, kBeir };
@@ -254,22 +259,22 @@ Result<std::string> FindBeirQrels(FileSystem* fs, const std::string& folder) {
 }  // namespace
 
 Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules,
-                        const ReadLimits& limits) {
+                        const ReadLimits& limits, const ReadProgress& progress) {
   std::string file = path;
   LEADLINE_ASSIGN_OR_RETURN(const bool folder, fs->IsDirectory(path));
   if (folder) {
     LEADLINE_ASSIGN_OR_RETURN(file, FindBeirQrels(fs, path));
   }
   LEADLINE_ASSIGN_OR_RETURN(LineReader lines, LineReader::Open(fs, file));
-  DataLines data(std::move(lines), rules);
+  DataLines data(std::move(lines), rules, progress);
   KeptInput kept(file, limits);
   return ParseQrels(&data, &kept);
 }
 
 Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules,
-                          const ReadLimits& limits) {
+                          const ReadLimits& limits, const ReadProgress& progress) {
   LEADLINE_ASSIGN_OR_RETURN(LineReader reader, LineReader::Open(fs, path));
-  DataLines lines(std::move(reader), rules);
+  DataLines lines(std::move(reader), rules, progress);
   KeptInput kept(path, limits);
   RankedRun run;
   run.file = path;

@@ -146,7 +146,9 @@ struct GroundReader::State {
   std::string buffer;  // read, not yet returned
   size_t begin = 0;    // of the unread part of the buffer
   size_t line = 0;
-  bool at_end = false;  // of the file
+  bool at_end = false;       // of the file
+  uint64_t file_bytes = 0;   // when opened
+  uint64_t taken_bytes = 0;  // of the file into the buffer
 
   /// Next line without its end, valid until the next call; nothing at the end.
   Result<std::optional<std::string_view>> NextLine() {
@@ -179,6 +181,7 @@ struct GroundReader::State {
       LEADLINE_ASSIGN_OR_RETURN(const std::string_view more,
                                 file->Read(scratch.size(), scratch.data()));
       at_end = more.empty();
+      taken_bytes += more.size();
       buffer.append(more);
     }
   }
@@ -196,6 +199,8 @@ Result<std::unique_ptr<GroundReader>> GroundReader::Open(FileSystem* fs, const s
   auto state = std::make_unique<State>();
   state->path = path;
   LEADLINE_ASSIGN_OR_RETURN(state->file, fs->NewSequentialFile(path));
+  const Result<uint64_t> bytes = fs->FileSize(path);
+  state->file_bytes = bytes.ok() ? *bytes : 0;
   return std::unique_ptr<GroundReader>(new GroundReader(std::move(state)));
 }
 
@@ -229,6 +234,14 @@ Result<std::optional<GroundRecord>> GroundReader::Next() {
 
 size_t GroundReader::line() const {
   return state_->line;
+}
+
+uint64_t GroundReader::bytes_read() const {
+  return state_->taken_bytes - (state_->buffer.size() - state_->begin);
+}
+
+uint64_t GroundReader::bytes_total() const {
+  return state_->file_bytes;
 }
 
 }  // namespace leadline

@@ -182,6 +182,7 @@ class ModelRun {
     record.group = static_cast<int64_t>(rng_.Uniform(1000));
     record.tag = kTags[rng_.Uniform(kTags.size())];
     record.version = ++version_;
+    record.with_notes = true;
     const uint64_t which = fields_.size() == 1 ? 0 : rng_.Uniform(4);
     if (which != 1) {
       record.vector = RandomVector(0, record.group);
@@ -193,6 +194,36 @@ class ModelRun {
       record.expires_at_ms = model_.now_ms + 1 + static_cast<int64_t>(rng_.Uniform(20'000));
     }
     return record;
+  }
+
+  ModelFilter RandomFilter() {
+    ModelFilter filter;
+    switch (rng_.Uniform(8)) {
+      case 0:
+        return ModelFilter::GroupBelow(static_cast<int64_t>(rng_.Uniform(1001)));
+      case 1:
+        filter.tag = "red";
+        filter.text = "tag = 'red'";
+        break;
+      case 2:
+        filter.tag = "blue";
+        filter.negate_tag = true;
+        filter.text = "NOT tag = 'blue'";
+        break;
+      case 3:
+        filter = ModelFilter::GroupBelow(static_cast<int64_t>(rng_.Uniform(30)));
+        filter.tag = "green";
+        filter.text += " AND tag = 'green'";
+        break;
+      case 4:
+        filter = ModelFilter::GroupBelow(static_cast<int64_t>(rng_.Uniform(1001)));
+        filter.even_note = true;
+        filter.text += " AND note LIKE '%even'";
+        break;
+      default:
+        break;
+    }
+    return filter;
   }
 
   /// What a batch will have done: the new version of each id, or nothing.
@@ -365,7 +396,7 @@ class ModelRun {
   }
 
   void Count(const Moment& moment) {
-    const ModelFilter filter = ModelFilter::Random(&rng_);
+    const ModelFilter filter = RandomFilter();
     ReadOptions read;
     read.snapshot = moment.snapshot;
     ASSERT_OK_AND_ASSIGN(const uint64_t count, collection_->Count(filter.Parsed(), read));
@@ -373,7 +404,7 @@ class ModelRun {
   }
 
   void Scroll(const Moment& moment) {
-    const ModelFilter filter = ModelFilter::Random(&rng_);
+    const ModelFilter filter = RandomFilter();
     const auto expected = moment.model->Matches(filter);
     ScrollOptions options;
     options.filter = filter.Parsed();
@@ -453,7 +484,7 @@ class ModelRun {
 
   void Search(const Moment& moment, bool exact) {
     const uint32_t field = RandomField();
-    const ModelFilter filter = ModelFilter::Random(&rng_);
+    const ModelFilter filter = RandomFilter();
     const SearchOptions options = RandomSearch(moment, exact, field, filter);
     const std::vector<float> query = RandomVector(field, static_cast<int64_t>(rng_.Uniform(1000)));
     ASSERT_OK_AND_ASSIGN(const SearchResponse response, collection_->Search(query, options));
@@ -465,7 +496,7 @@ class ModelRun {
 
   void BatchSearch() {
     const uint32_t field = RandomField();
-    const ModelFilter filter = ModelFilter::Random(&rng_);
+    const ModelFilter filter = RandomFilter();
     const SearchOptions options = RandomSearch(Now(), rng_.Uniform(2) == 0, field, filter);
     const size_t n = 2 + rng_.Uniform(40);
     std::vector<float> queries;
@@ -486,7 +517,7 @@ class ModelRun {
 
   void SearchById() {
     const uint32_t field = RandomField();
-    const ModelFilter filter = ModelFilter::Random(&rng_);
+    const ModelFilter filter = RandomFilter();
     const Moment moment = rng_.Uniform(2) == 0 ? Now() : RandomSnapshot();
     const SearchOptions options = RandomSearch(moment, rng_.Uniform(2) == 0, field, filter);
     const std::string id = RandomId();
@@ -504,7 +535,7 @@ class ModelRun {
 
   void GroupedSearch() {
     const uint32_t field = RandomField();
-    const ModelFilter filter = ModelFilter::Random(&rng_);
+    const ModelFilter filter = RandomFilter();
     const Moment moment = rng_.Uniform(2) == 0 ? Now() : RandomSnapshot();
     SearchOptions options = RandomSearch(moment, /*exact=*/true, field, filter);
     const bool by_tag = rng_.Uniform(2) == 0;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,17 +16,20 @@
 
 namespace leadline::eval {
 
+/// Told before each line how much of the file is read.
+using ReadProgress = std::function<void(uint64_t bytes_read, uint64_t bytes_total)>;
+
 /// Reads judgments: TREC "qid iter docid rel" (blanks or tabs), BEIR "qid<TAB>docid<TAB>rel" with
 /// or without its header, or a BEIR folder (qrels/test.tsv, else the only .tsv in qrels/). Under
 /// kTrec10 a line that starts with '#' is a comment. Blank lines are skipped.
 /// Errors: kInvalidArgument names file, line, field, value and limit; more than `limits`.
 Result<Qrels> ReadQrels(FileSystem* fs, const std::string& path, TrecRules rules,
-                        const ReadLimits& limits = {});
+                        const ReadLimits& limits = {}, const ReadProgress& progress = nullptr);
 
 /// Reads a TREC run, "qid Q0 docid rank score tag"; the rank and anything after the tag are
 /// ignored. Comments and errors as above; scores are finite.
 Result<RankedRun> ReadRun(FileSystem* fs, const std::string& path, TrecRules rules,
-                          const ReadLimits& limits = {});
+                          const ReadLimits& limits = {}, const ReadProgress& progress = nullptr);
 
 /// Exact neighbours of a query set, row-major [queries x k].
 struct NeighborTruth {

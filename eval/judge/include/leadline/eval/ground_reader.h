@@ -4,6 +4,7 @@
 /// {"id","response","contexts":[..],"question"?,"label"?}.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,10 @@ class GroundReader {
 
   /// Number of the line read last; 0 before the first.
   [[nodiscard]] size_t line() const;
+  /// Bytes of the lines read so far, and of the file when it was opened; 0 for what has no size, as
+  /// a pipe.
+  [[nodiscard]] uint64_t bytes_read() const;
+  [[nodiscard]] uint64_t bytes_total() const;
 
  private:
   struct State;
