@@ -141,6 +141,20 @@ TEST_F(Ingest, ReadsCsv) {
   EXPECT_EQ(row["payload"], Json({{"year", 1999}, {"title", "x, y"}}));
 }
 
+TEST_F(Ingest, UnclosedQuoteStopsEvenWhereBadRowsAreSkipped) {
+  std::string rows = "id,vector,t\na,1 2 3,x\nbad,1 2,x\nb,1 2 3,\"open\n";
+  for (int i = 0; i < 100; ++i) {
+    rows += "r" + std::to_string(i) + ",1 2 3,x\n";
+  }
+  WriteFile(dir_.file("open.csv"), rows);
+  const ProgramOutput result =
+      Leadline({"ingest", db_, "c", dir_.file("open.csv"), "--on-error", "skip", "--json"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("quote not closed"));
+  EXPECT_THAT(result.err, HasSubstr("line=4"));
+  EXPECT_EQ(Count(), 1U);
+}
+
 TEST_F(Ingest, SecondWriterExitsWithFourAndNamesTheOwner) {
   std::string rows;
   for (int i = 0; i < 200'000; ++i) {

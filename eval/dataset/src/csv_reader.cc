@@ -20,7 +20,7 @@ struct Cell {
   bool quoted = false;
 };
 
-/// Splits one complete record. The quotes of `record` are balanced.
+/// Splits one complete record, in which each quoted cell has its closing quote.
 std::optional<RowProblem> SplitCells(std::string_view record, std::vector<Cell>* cells) {
   cells->clear();
   size_t at = 0;
@@ -105,28 +105,27 @@ std::optional<RowProblem> ParseVectorCell(std::string_view text, std::vector<flo
   return std::nullopt;
 }
 
-/// Collects lines until the quotes are balanced. Line ends inside quotes become "\n".
+/// Collects lines until no quoted cell is open. Line ends inside quotes become "\n".
 class CsvLines {
  public:
   explicit CsvLines(LineReader lines) : lines_(std::move(lines)) {}
 
-  /// False at the end; kInvalidArgument concerns this record only. Blank lines are skipped.
+  /// False at the end. Blank lines are skipped. After kInvalidArgument `end_is_certain` tells
+  /// whether it concerns this record only.
   Result<bool> Next(std::string* record) {
     record->clear();
-    bool open = false;
+    open_ = false;
+    end_is_certain_ = false;
     while (true) {
       std::string_view line;
       LEADLINE_ASSIGN_OR_RETURN(const bool more, lines_.Next(&line));
       if (!more) {
-        if (open) {
-          return Problem({"quote not closed", "", "", "a closing quote before the end"});
-        }
-        return false;
+        return open_ ? NotClosed("the end") : Result<bool>(false);
       }
       if (lines_.line_number() == 1 && line.starts_with("\xef\xbb\xbf")) {
         line.remove_prefix(3);
       }
-      if (!open) {
+      if (!open_) {
         if (line.empty()) {
           continue;
         }
@@ -135,19 +134,19 @@ class CsvLines {
         *record += '\n';
       }
       if (record->size() + line.size() > kMaxLineBytes) {
-        return Problem({"record too long", "", "", std::to_string(kMaxLineBytes) + " bytes"});
+        return NotClosed(std::to_string(kMaxLineBytes) + " bytes");
       }
-      for (const char c : line) {
-        open = open != (c == '"');
-      }
+      FollowQuotes(line);
       *record += line;
-      if (!open) {
-        if (!IsValidUtf8(*record)) {
-          return Problem({"not UTF-8", "", "", "UTF-8"});
-        }
-        return true;
+      if (!open_) {
+        break;
       }
     }
+    end_is_certain_ = start_ == lines_.line_number();
+    if (!IsValidUtf8(*record)) {
+      return Problem({"not UTF-8", "", "", "UTF-8"});
+    }
+    return true;
   }
 
   [[nodiscard]] Status Problem(const RowProblem& problem) const {
@@ -157,10 +156,47 @@ class CsvLines {
   /// Line on which the last record starts.
   [[nodiscard]] uint64_t line_number() const { return start_; }
 
+  /// False if the last record, should its cells be wrong, may hold rows that a stray quote took in:
+  /// it has several lines, or its end was not found.
+  [[nodiscard]] bool end_is_certain() const { return end_is_certain_; }
+
   [[nodiscard]] const InputFile& file() const { return lines_.file(); }
 
  private:
+  /// Only a quote that starts a cell opens it; SplitCells refuses others.
+  void FollowQuotes(std::string_view line) {
+    size_t at = 0;
+    while (true) {
+      if (!open_ && line.substr(at).starts_with('"')) {
+        open_ = true;
+        quote_line_ = lines_.line_number();
+        ++at;
+      }
+      while (open_) {
+        at = line.find('"', at);
+        if (at == std::string_view::npos) {
+          return;
+        }
+        open_ = line.substr(++at).starts_with('"');
+        at += open_ ? 1 : 0;
+      }
+      at = line.find(',', at);
+      if (at == std::string_view::npos) {
+        return;
+      }
+      ++at;
+    }
+  }
+
+  [[nodiscard]] Status NotClosed(const std::string& before) const {
+    return RowError({"quote not closed", "", "", "a closing quote before " + before},
+                    lines_.file().path(), "line", quote_line_);
+  }
+
   LineReader lines_;
+  bool open_ = false;
+  bool end_is_certain_ = false;
+  uint64_t quote_line_ = 1;  // where the last quoted cell starts
   uint64_t start_ = 1;
 };
 
@@ -208,11 +244,12 @@ class CsvReader final : public RecordReader {
   [[nodiscard]] uint64_t bytes_total() const override { return lines_.file().size(); }
 
  protected:
-  Result<bool> NextRow(InputRecord* record, bool* /*can_continue*/) override {
+  Result<bool> NextRow(InputRecord* record, bool* can_continue) override {
     const uint64_t row_id = next_id_;
-    LEADLINE_ASSIGN_OR_RETURN(const bool more, NextText());
-    if (!more) {
-      return false;
+    Result<bool> more = NextText();
+    *can_continue = lines_.end_is_certain();
+    if (!more.ok() || !*more) {
+      return more;
     }
     record->row = lines_.line_number();
     std::optional<RowProblem> problem = SplitCells(text_, &cells_);
@@ -221,6 +258,7 @@ class CsvReader final : public RecordReader {
                            std::to_string(names_.size())};
     }
     if (!problem) {
+      *can_continue = true;
       problem = Fill(row_id, record);
     }
     if (problem) {

@@ -81,11 +81,47 @@ TEST_F(CsvReader, BadRowsAreNumberedAndTheRestIsRead) {
   }
 }
 
-TEST_F(CsvReader, UnclosedQuoteIsAnError) {
-  const ReadOutcome outcome = Read("id,t\na,\"open\nb,x\n");
-  ASSERT_EQ(outcome.bad_rows.size(), 1U);
-  EXPECT_THAT(outcome.bad_rows[0].message(), HasSubstr("quote not closed"));
+TEST_F(CsvReader, UnclosedQuoteEndsTheFileAndNamesItsLine) {
+  std::string rows = "id,t\na,x\nb,\"two\nlines\"\nc,\"open\n";
+  for (int i = 0; i < 1000; ++i) {
+    rows += "r" + std::to_string(i) + ",x\n";
+  }
+  const ReadOutcome outcome = Read(rows);
+  EXPECT_EQ(outcome.records.size(), 2U);
+  EXPECT_TRUE(outcome.bad_rows.empty());
+  EXPECT_THAT(outcome.fatal, StatusIs(StatusCode::kInvalidArgument, "quote not closed"));
+  EXPECT_THAT(outcome.fatal.message(), HasSubstr("line=5"));
+  // The quote, not the row, is what to look for.
+  EXPECT_THAT(Read("id,t,u\na,\"x\n\ny\",\"open\nb,x,y\n").fatal.message(), HasSubstr("line=4"));
+}
+
+TEST_F(CsvReader, RowsThatAStrayQuoteTookInAreNotSkipped) {
+  for (const char* rows : {
+           "a,\"open\nb,x\nc,\"y\"\nd,z\n",  // text behind what closes it
+           "a,\"open\nb,\",c\nd,z\n",        // wrong number of columns
+           "a,\"open\nb,\xff\nc,\"\n",       // no UTF-8
+       }) {
+    const ReadOutcome outcome = Read("id,t\nfirst,1\n" + std::string(rows));
+    EXPECT_THAT(outcome.fatal, StatusIs(StatusCode::kInvalidArgument, "line=3")) << rows;
+    EXPECT_TRUE(outcome.bad_rows.empty()) << rows;
+    EXPECT_EQ(outcome.records.size(), 1U) << rows;
+  }
+  const std::string too_long(kMaxLineBytes, 'x');
+  EXPECT_THAT(Read("id,t\na," + too_long + "\nb,x\n").fatal,
+              StatusIs(StatusCode::kInvalidArgument, "line too long"));
+  EXPECT_THAT(Read("id,t\na,\"open\n" + too_long + "\nb,x\n").fatal,
+              StatusIs(StatusCode::kInvalidArgument, "line=2 limit=a closing quote before"));
+}
+
+TEST_F(CsvReader, QuoteInsideAnUnquotedCellSpoilsItsOwnRowOnly) {
+  const ReadOutcome outcome = Read("id,t\na,5\" pipe\nb,x\nc,6\" pipe\nd,\"7\"\" pipe\"\n");
+  ASSERT_OK(outcome.fatal);
+  ASSERT_EQ(outcome.bad_rows.size(), 2U);
   EXPECT_THAT(outcome.bad_rows[0].message(), HasSubstr("line=2"));
+  EXPECT_THAT(outcome.bad_rows[1].message(), HasSubstr("line=4"));
+  ASSERT_EQ(outcome.records.size(), 2U);
+  EXPECT_EQ(outcome.records[0].id, "b");
+  EXPECT_EQ(outcome.records[1].payload_json, R"({"t":"7\" pipe"})");
 }
 
 TEST_F(CsvReader, BadHeadersAreRefusedOnOpening) {
