@@ -79,7 +79,7 @@ std::optional<RowProblem> ParseVectorCell(std::string_view text, std::vector<flo
     }
     text = text.substr(open + 1, close - open - 1);
   }
-  constexpr std::string_view kSeparators = ",; \t\n";
+  constexpr std::string_view kSeparators = ",; \t\r\n";
   size_t at = 0;
   while ((at = text.find_first_not_of(kSeparators, at)) != std::string_view::npos) {
     const size_t end = std::min(text.find_first_of(kSeparators, at), text.size());
@@ -105,7 +105,7 @@ std::optional<RowProblem> ParseVectorCell(std::string_view text, std::vector<flo
   return std::nullopt;
 }
 
-/// Collects lines until no quoted cell is open. Line ends inside quotes become "\n".
+/// Collects lines until no quoted cell is open. Line ends inside quotes are kept.
 class CsvLines {
  public:
   explicit CsvLines(LineReader lines) : lines_(std::move(lines)) {}
@@ -117,6 +117,7 @@ class CsvLines {
     open_ = false;
     end_is_certain_ = false;
     while (true) {
+      const std::string_view line_end = lines_.line_end();
       std::string_view line;
       LEADLINE_ASSIGN_OR_RETURN(const bool more, lines_.Next(&line));
       if (!more) {
@@ -131,7 +132,7 @@ class CsvLines {
         }
         start_ = lines_.line_number();
       } else {
-        *record += '\n';
+        *record += line_end;
       }
       if (record->size() + line.size() > kMaxLineBytes) {
         return NotClosed(std::to_string(kMaxLineBytes) + " bytes");

@@ -87,9 +87,9 @@ Result<bool> LineReader::Next(std::string_view* line) {
       ++line_number_;
       *line = seen.substr(0, length);
       pending_ = length + (newline != nullptr ? 1 : 0);
-      if (!line->empty() && line->back() == '\r') {
-        line->remove_suffix(1);
-      }
+      const bool carriage_return = line->ends_with('\r');
+      line->remove_suffix(carriage_return ? 1 : 0);
+      line_end_ = std::string_view("\r\n").substr(carriage_return ? 0 : 1, pending_ - line->size());
       return true;
     }
     searched = seen.size();

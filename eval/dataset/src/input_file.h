@@ -58,6 +58,9 @@ class LineReader {
   /// kMaxLineBytes gives kInvalidArgument and is left behind: reading may go on.
   Result<bool> Next(std::string_view* line);
 
+  /// What ended the line that Next returned last: "\n", "\r\n", or less at the end of the file.
+  [[nodiscard]] std::string_view line_end() const { return line_end_; }
+
   /// Number of the line Next returned last, from 1.
   [[nodiscard]] uint64_t line_number() const { return line_number_; }
 
@@ -69,7 +72,8 @@ class LineReader {
   Status SkipLongLine();
 
   std::unique_ptr<InputFile> file_;
-  size_t pending_ = 0;  // bytes of the returned line, consumed by the next call
+  size_t pending_ = 0;         // bytes of the returned line, consumed by the next call
+  std::string_view line_end_;  // a literal
   uint64_t line_number_ = 0;
 };
 

@@ -44,6 +44,16 @@ TEST_F(CsvReader, QuotedCellsMaySpanLines) {
   EXPECT_EQ(outcome.records[1].row, 5U);
 }
 
+TEST_F(CsvReader, QuotedCellsKeepTheirLineEnds) {
+  const ReadOutcome outcome =
+      Read("id,t,vector\r\na,\"x\r\n\r\ny\nz\r\",\"1\r\n2\"\r\nb,x,1 2\r\n");
+  ASSERT_OK(outcome.fatal);
+  ASSERT_EQ(outcome.records.size(), 2U);
+  EXPECT_EQ(outcome.records[0].payload_json, R"({"t":"x\r\n\r\ny\nz\r"})");
+  EXPECT_EQ(outcome.records[0].vector, (std::vector<float>{1, 2}));
+  EXPECT_EQ(outcome.records[1].row, 7U);
+}
+
 TEST_F(CsvReader, RowsWithoutIdColumnAreNumbered) {
   RecordReaderOptions options;
   options.id_offset = 10;
