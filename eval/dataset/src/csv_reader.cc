@@ -306,6 +306,19 @@ class CsvReader final : public RecordReader {
     return std::nullopt;
   }
 
+  /// Tells whether a cell stands for itself in JSON. A number beyond a double's range is none
+  /// there, and may well be a code such as 71e8432.
+  static bool IsLiteral(const Cell& cell) {
+    if (cell.quoted) {
+      return false;
+    }
+    const std::string_view text = cell.text;
+    double value = 0;
+    return text == "true" || text == "false" ||
+           (IsJsonNumber(text) &&
+            std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc());
+  }
+
   static void AppendMember(const std::string& name, const Cell& cell, std::string* payload) {
     if (cell.text.empty() && !cell.quoted) {
       return;
@@ -315,8 +328,7 @@ class CsvReader final : public RecordReader {
     }
     AppendJsonString(name, payload);
     *payload += ':';
-    const bool literal = cell.text == "true" || cell.text == "false" || IsJsonNumber(cell.text);
-    if (literal && !cell.quoted) {
+    if (IsLiteral(cell)) {
       *payload += cell.text;
     } else {
       AppendJsonString(cell.text, payload);

@@ -54,6 +54,17 @@ TEST_F(CsvReader, QuotedCellsKeepTheirLineEnds) {
   EXPECT_EQ(outcome.records[1].row, 7U);
 }
 
+TEST_F(CsvReader, NumbersBeyondADoubleStayText) {
+  const ReadOutcome outcome = Read("id,t\na,71e8432\nb,-1e400\nc,1e308\nd,\"1e308\"\ne,1e-999\n");
+  ASSERT_OK(outcome.fatal);
+  const char* const expected[] = {R"({"t":"71e8432"})", R"({"t":"-1e400"})", R"({"t":1e308})",
+                                  R"({"t":"1e308"})", R"({"t":"1e-999"})"};
+  ASSERT_EQ(outcome.records.size(), std::size(expected));
+  for (size_t i = 0; i < std::size(expected); ++i) {
+    EXPECT_EQ(outcome.records[i].payload_json, expected[i]);
+  }
+}
+
 TEST_F(CsvReader, RowsWithoutIdColumnAreNumbered) {
   RecordReaderOptions options;
   options.id_offset = 10;

@@ -79,7 +79,8 @@ class RecordReader {
 ///        other top-level field joins the payload. BEIR: the folder's corpus.jsonl.
 /// CSV:   columns `id` or `_id` (else the row number), `vector` (numbers separated by commas,
 ///        semicolons or blanks, brackets allowed); every other column joins the payload, an
-///        unquoted JSON number, true or false as such, an empty cell not at all, the rest as text.
+///        unquoted JSON number that a double can hold, true or false as such, an empty cell not at
+///        all, the rest as text.
 /// Vectors: ids are row numbers; integers become floats.
 /// Errors: kInvalidArgument (format, header), kNotFound and other I/O errors.
 Result<std::unique_ptr<RecordReader>> OpenRecords(FileSystem* fs, const std::string& path,
