@@ -20,6 +20,10 @@ Status PayloadError(std::string_view what) {
   return InvalidArgumentError(std::string(what)).WithField("payload");
 }
 
+Status SyntaxError(size_t byte) {
+  return PayloadError("payload is not valid JSON in UTF-8: byte=" + std::to_string(byte));
+}
+
 /// Checks a payload while it is parsed; keeps the first violation.
 class Validator {
  public:
@@ -69,10 +73,10 @@ class Validator {
   bool parse_error(size_t position, const std::string& /*token*/,
                    const nlohmann::detail::exception& error) {
     constexpr int kNumberOverflow = 406;
-    status_ = PayloadError(std::string(error.id == kNumberOverflow
-                                           ? "payload has a number beyond the range of a double"
-                                           : "payload is not valid JSON in UTF-8") +
-                           ": byte=" + std::to_string(position));
+    status_ = error.id == kNumberOverflow
+                  ? PayloadError("payload has a number beyond the range of a double: byte=" +
+                                 std::to_string(position))
+                  : SyntaxError(position);
     return false;
   }
 
@@ -179,6 +183,10 @@ Status ValidatePayload(std::string_view text) {
   if (text.size() > kMaxPayloadBytes) {
     return InvalidFieldError("payload too large", "payload bytes", std::to_string(text.size()),
                              std::to_string(kMaxPayloadBytes));
+  }
+  // The parser takes a NUL between tokens for the end of its input.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return SyntaxError(nul + 1);
   }
   Validator validator;
   if (!json::sax_parse(text.begin(), text.end(), &validator)) {

@@ -391,6 +391,10 @@ class RecordSax final : public nlohmann::json_sax<json> {
 }  // namespace
 
 std::optional<RowProblem> ParseJsonRecord(std::string_view line, InputRecord* record) {
+  // The parser takes a NUL between tokens for the end of its input.
+  if (const size_t nul = line.find('\0'); nul != std::string_view::npos) {
+    return RowProblem{"malformed JSON", "", "byte " + std::to_string(nul + 1), kOneObject};
+  }
   RecordSax sax(record);
   try {
     if (!json::sax_parse(line.begin(), line.end(), &sax)) {

@@ -113,6 +113,10 @@ class RecordFilter {
 };
 
 Result<GroundRecord> ParseRecord(std::string_view line) {
+  // The parser takes a NUL between tokens for the end of its input.
+  if (line.find('\0') != std::string_view::npos) {
+    return InvalidArgumentError("line is not valid JSON in UTF-8");
+  }
   RecordFilter filter;
   const Json object = Json::parse(line, std::ref(filter), false);
   if (object.is_discarded()) {

@@ -1,6 +1,7 @@
 #include "leadline/core/payload_json.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -39,6 +40,17 @@ TEST(ValidatePayload, RefusesWhatIsNoPayload) {
   expect_error("{\"a\":\"\\ud800\"}", "not valid JSON in UTF-8");
   expect_error("{\"a\":1e999}", "beyond the range of a double");
   expect_error(R"({"a":1,"b":{"x":1,"y":2,"x":3}})", "key twice in one object: key=x");
+}
+
+TEST(ValidatePayload, RefusesWhatANulWouldHide) {
+  using std::string_view_literals::operator""sv;
+  for (const std::string_view json : {"{}\0"sv, "{\"a\":1}\0{\"b\":2}"sv, "{\"a\":1}\0junk"sv}) {
+    EXPECT_THAT(ValidatePayload(json), StatusIs(StatusCode::kInvalidArgument,
+                                                "payload is not valid JSON in UTF-8: byte="));
+    EXPECT_THAT(MergePatch(json, "{}"), StatusIs(StatusCode::kInvalidArgument));
+    EXPECT_THAT(MergePatch("{}", json), StatusIs(StatusCode::kInvalidArgument, "patch"));
+    EXPECT_THAT(GroupKey(json, {}), StatusIs(StatusCode::kInvalidArgument));
+  }
 }
 
 TEST(ValidatePayload, RefusesWhatBreaksALimit) {

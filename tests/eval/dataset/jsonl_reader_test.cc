@@ -76,6 +76,18 @@ TEST_F(JsonlReader, BadLinesAreNumberedAndTheRestIsRead) {
   EXPECT_THAT(outcome.bad_rows[1].message(), HasSubstr("records.jsonl"));
 }
 
+TEST_F(JsonlReader, NulEndsNoLine) {
+  const std::string hidden("{\"id\":\"a\"}\0{\"id\":\"lost\"}", 24);
+  const ReadOutcome outcome = Read("{\"id\":\"first\"}\n" + hidden + "\n{\"id\":\"b\"}\n");
+  ASSERT_OK(outcome.fatal);
+  EXPECT_EQ(outcome.records.size(), 2U);
+  ASSERT_EQ(outcome.bad_rows.size(), 1U);
+  EXPECT_THAT(outcome.bad_rows[0], StatusIs(StatusCode::kInvalidArgument, "malformed JSON: file="));
+  EXPECT_THAT(outcome.bad_rows[0].message(), HasSubstr("line=2 value=byte 11"));
+  // A NUL of a string is written as an escape.
+  EXPECT_EQ(Read(R"({"id":"a","t":"\u0000"})").records.at(0).payload_json, R"({"t":"\u0000"})");
+}
+
 TEST_F(JsonlReader, WithoutHandlerTheErrorIsReturnedAndReadingGoesOn) {
   const std::string path = files_.Write("r.jsonl", "{\"id\":1}\n{\"id\":\"b\"}\n");
   ASSERT_OK_AND_ASSIGN(auto reader, OpenRecords(FileSystem::Posix(), path, FileFormat::kJsonl, {}));

@@ -81,6 +81,7 @@ TEST_F(GroundReaderTest, NamesLineAndFieldOfABadLine) {
       {"{\"id\":\"a\",\"response\":\"r\",\"contexts\":[],\"label\":\"yes\"}", "label"},
       {"{\"id\":\"a\",\"response\":\"\xff\",\"contexts\":[]}", "UTF-8"},
       {"{\"id\":1.5,\"response\":\"r\",\"contexts\":[]}", "id"},
+      {good.substr(0, good.size() - 1) + std::string(1, '\0') + good, "not valid JSON"},
   };
   for (const auto& [line, text] : cases) {
     const Status status = ErrorOf(good + line + "\n" + good);
