@@ -19,7 +19,7 @@ def lines(name):
 documents = {d["_id"]: d["title"] + "\n" + d["text"] for d in lines("corpus.jsonl")}
 with open(here / "claims.jsonl", "w", encoding="utf-8") as out:
     for claim in lines("claims_test.jsonl"):
-        for document in claim["cited_doc_ids"]:
+        for document in dict.fromkeys(claim["cited_doc_ids"]):  # one is named twice
             labels = {e["label"] for e in claim["evidence"] if e["doc"] == document}
             record = {
                 "id": claim["claim_id"] + "-" + document,

@@ -1,7 +1,10 @@
 #include "leadline/eval/ground_reader.h"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -31,11 +34,16 @@ Result<std::string> StringField(const Json& object, const char* name, bool requi
 }
 
 Result<std::string> IdField(const Json& object) {
+  constexpr std::string_view kWanted = "string or integer";
   const auto found = object.find("id");
-  if (found != object.end() && found->is_number_integer()) {
+  if (found == object.end()) {
+    return InvalidFieldError("missing field", "id", "", kWanted);
+  }
+  if (found->is_number_integer()) {
     return found->dump();
   }
-  return StringField(object, "id", true);
+  return found->is_string() ? Result<std::string>(found->get<std::string>())
+                            : WrongType("id", found->type_name(), kWanted);
 }
 
 Result<std::vector<std::string>> ContextsField(const Json& object) {
@@ -86,8 +94,11 @@ class RecordFilter {
     using Event = Json::parse_event_t;
     if (depth == 1 && event == Event::key) {
       field_ = parsed.get<std::string>();
-      known_ = field_ == "id" || field_ == "response" || field_ == "contexts" ||
-               field_ == "question" || field_ == "label";
+      const auto field = std::find(kFields.begin(), kFields.end(), field_);
+      known_ = field != kFields.end();
+      if (known_ && std::exchange(seen_[static_cast<size_t>(field - kFields.begin())], true)) {
+        repeated_ = field_;
+      }
       return known_;
     }
     if (depth >= 1 && !known_) {
@@ -105,8 +116,16 @@ class RecordFilter {
 
   [[nodiscard]] bool nested() const { return nested_; }
 
+  /// A field of a record that is there twice; empty if none is.
+  [[nodiscard]] const std::string& repeated() const { return repeated_; }
+
  private:
+  static constexpr std::array<std::string_view, 5> kFields = {"id", "response", "contexts",
+                                                              "question", "label"};
+
   std::string field_;
+  std::string repeated_;
+  std::array<bool, kFields.size()> seen_{};
   bool known_ = false;
   size_t elements_ = 0;  // values inside arrays of the record
   bool nested_ = false;
@@ -124,6 +143,9 @@ Result<GroundRecord> ParseRecord(std::string_view line) {
   }
   if (!object.is_object()) {
     return InvalidArgumentError(std::string("line is not a JSON object: ") + object.type_name());
+  }
+  if (!filter.repeated().empty()) {
+    return InvalidFieldError("field given twice", filter.repeated(), "", "once");
   }
   if (filter.nested()) {
     return WrongType("contexts", "nested array or object", "array of strings");
@@ -150,9 +172,21 @@ struct GroundReader::State {
   std::string buffer;  // read, not yet returned
   size_t begin = 0;    // of the unread part of the buffer
   size_t line = 0;
-  bool at_end = false;       // of the file
-  uint64_t file_bytes = 0;   // when opened
-  uint64_t taken_bytes = 0;  // of the file into the buffer
+  bool at_end = false;                            // of the file
+  uint64_t file_bytes = 0;                        // when opened
+  uint64_t taken_bytes = 0;                       // of the file into the buffer
+  std::unordered_map<std::string, size_t> lines;  // by id
+
+  /// Refuses an id that a line before had. Ids over their cap are the judge's to refuse.
+  Status Remember(const std::string& id) {
+    if (id.size() > kMaxGroundIdBytes) {
+      return OkStatus();
+    }
+    const auto [first, added] = lines.try_emplace(id, line);
+    return added ? OkStatus()
+                 : InvalidFieldError("response given twice", "id", id,
+                                     "once, first on line " + std::to_string(first->second));
+  }
 
   /// Next line without its end, valid until the next call; nothing at the end.
   Result<std::optional<std::string_view>> NextLine() {
@@ -226,8 +260,8 @@ Result<std::optional<GroundRecord>> GroundReader::Next() {
       continue;
     }
     Result<GroundRecord> record = ParseRecord(**line);
-    if (!record.ok()) {
-      Status error = std::move(record).status();
+    Status error = record.ok() ? state_->Remember(record->input.id) : record.status();
+    if (!error.ok()) {
       error.WithContext(where());
       return error;
     }

@@ -80,8 +80,17 @@ TEST_F(GroundReaderTest, NamesLineAndFieldOfABadLine) {
       {"{\"id\":\"a\",\"response\":\"r\",\"contexts\":[],\"label\":2}", "label"},
       {"{\"id\":\"a\",\"response\":\"r\",\"contexts\":[],\"label\":\"yes\"}", "label"},
       {"{\"id\":\"a\",\"response\":\"\xff\",\"contexts\":[]}", "UTF-8"},
-      {"{\"id\":1.5,\"response\":\"r\",\"contexts\":[]}", "id"},
+      {"{\"id\":1.5,\"response\":\"r\",\"contexts\":[]}",
+       "field=id value=number limit=string or integer"},
+      {"{\"response\":\"r\",\"contexts\":[]}", "field=id value= limit=string or integer"},
       {good.substr(0, good.size() - 1) + std::string(1, '\0') + good, "not valid JSON"},
+      {"{\"id\":\"b\",\"id\":\"c\",\"response\":\"r\",\"contexts\":[]}", "given twice: field=id"},
+      {"{\"id\":\"b\",\"response\":\"r\",\"response\":\"s\",\"contexts\":[]}",
+       "given twice: field=response"},
+      {"{\"id\":\"b\",\"response\":\"r\",\"contexts\":[],\"label\":1,\"label\":0}",
+       "given twice: field=label"},
+      {"{\"id\":\"a\",\"response\":\"s\",\"contexts\":[]}",
+       "response given twice: field=id value=a limit=once, first on line 1"},
   };
   for (const auto& [line, text] : cases) {
     const Status status = ErrorOf(good + line + "\n" + good);
@@ -89,6 +98,16 @@ TEST_F(GroundReaderTest, NamesLineAndFieldOfABadLine) {
     EXPECT_THAT(status.message(), HasSubstr("in.jsonl:2: ")) << line;
     EXPECT_THAT(status.message(), HasSubstr(text)) << line;
   }
+}
+
+TEST_F(GroundReaderTest, UnknownFieldsMayRepeatAndIdsCompareAsText) {
+  EXPECT_OK(
+      ErrorOf("{\"id\":\"a\",\"x\":1,\"x\":{\"id\":2},\"response\":\"r\",\"contexts\":[]}\n"));
+  EXPECT_THAT(ErrorOf("{\"id\":7,\"response\":\"r\",\"contexts\":[]}\n\n"
+                      "{\"id\":\"7\",\"response\":\"r\",\"contexts\":[]}\n")
+                  .message(),
+              HasSubstr("in.jsonl:3: response given twice: field=id value=7 limit=once, first on "
+                        "line 1"));
 }
 
 TEST_F(GroundReaderTest, GoesOnAfterABadLine) {

@@ -26,8 +26,9 @@ struct GroundRecord {
   size_t line = 0;               ///< counted from 1
 };
 
-/// Reads records front to back. `id` may be a string or an integer; unknown fields are ignored,
-/// blank lines skipped, a byte order mark and CRLF accepted. Externally synchronised.
+/// Reads records front to back. `id` may be a string or an integer, 7 and "7" being the same;
+/// unknown fields are ignored, blank lines skipped, a byte order mark and CRLF accepted. Keeps all
+/// ids in memory, to find repeated ones. Externally synchronised.
 class GroundReader {
  public:
   /// `fs` must outlive the reader. Errors: those of FileSystem::NewSequentialFile.
@@ -41,8 +42,9 @@ class GroundReader {
   ///
   /// Errors: kInvalidArgument "path:line: ..." for a line that is no JSON object, lacks a field,
   /// has
-  ///         one of another type or passes a cap of ground.h or kMaxGroundLineBytes. Reading may go
-  ///         on with the next line after any of these but the last. Or an error of the file.
+  ///         one twice or of another type, has the id of a line before, or passes a cap of ground.h
+  ///         or kMaxGroundLineBytes. Reading may go on with the next line after any of these but
+  ///         the last. Or an error of the file.
   Result<std::optional<GroundRecord>> Next();
 
   /// Number of the line read last; 0 before the first.
