@@ -27,7 +27,7 @@ int OppositionKind(const FactCheck& facts) {
 }
 
 void PrintMeasures(const GroundRecord& record) {
-  const AnalysedText response = Analyse(record.input.response);
+  const AnalysedText response = Analyse(record.input.response, CitationMarks::kAreLeftOut);
   const EvidenceIndex index(record.input.contexts);
   CoverageMeter meter(index);
   for (const Sentence& sentence : response.sentences) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "citation_marks.h"
 #include "common_words.h"
 #include "leadline/text/sentences.h"
 #include "leadline/text/utf8.h"
@@ -48,6 +49,18 @@ std::string_view FirstRunes(std::string_view word, size_t count) {
     at += text::DecodeRune(word, at).size;
   }
   return word.substr(0, at);
+}
+
+// Takes out the words of citation marks: they are no claims.
+void LeaveOutMarks(std::string_view text, std::vector<text::WordSpan>* words) {
+  const std::vector<CitationMark> marks = FindCitationMarks(text);
+  size_t next = 0;
+  std::erase_if(*words, [&](const text::WordSpan& word) {
+    while (next < marks.size() && marks[next].end <= word.begin) {
+      ++next;
+    }
+    return next < marks.size() && marks[next].begin <= word.begin;
+  });
 }
 
 // Tells whether the text is written without capitals, as tokenised corpora and many chats are.
@@ -104,10 +117,13 @@ Term MakeTerm(std::string_view folded, text::WordKind kind) {
   return term;
 }
 
-AnalysedText Analyse(std::string_view text) {
+AnalysedText Analyse(std::string_view text, CitationMarks marks) {
   AnalysedText out;
   out.text = text;
   out.words = text::SplitWords(text);
+  if (marks == CitationMarks::kAreLeftOut) {
+    LeaveOutMarks(text, &out.words);
+  }
   out.terms.reserve(out.words.size());
   for (const text::WordSpan& word : out.words) {
     out.terms.push_back(MakeTerm(word.folded, word.kind));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,8 +59,14 @@ struct AnalysedText {
   }
 };
 
+/// What becomes of `[1]` and other marks that refer to sources.
+enum class CitationMarks : uint8_t {
+  kAreWords,
+  kAreLeftOut,  ///< their numbers are not among `words`
+};
+
 /// Cuts a text. Sentences without a word are dropped. Cost: about 5 MB/s.
-AnalysedText Analyse(std::string_view text);
+AnalysedText Analyse(std::string_view text, CitationMarks marks);
 
 /// Key and weight of one folded word.
 Term MakeTerm(std::string_view folded, text::WordKind kind);

@@ -17,7 +17,7 @@ EvidenceIndex::EvidenceIndex(std::span<const std::string> contexts) {
   // Keys are borrowed from texts_, so it is complete before the first look-up.
   texts_.reserve(contexts.size());
   for (const std::string& context : contexts) {
-    texts_.push_back(Analyse(context));
+    texts_.push_back(Analyse(context, CitationMarks::kAreWords));
   }
   uint32_t position = 0;
   words_.resize(texts_.size());

@@ -62,7 +62,7 @@ class ResponseJudge {
  public:
   ResponseJudge(int tier, const GroundInput& input)
       : tier_(tier),
-        response_(judge::Analyse(input.response)),
+        response_(judge::Analyse(input.response, judge::CitationMarks::kAreLeftOut)),
         index_(input.contexts),
         meter_(index_) {}
 

@@ -211,6 +211,32 @@ TEST(GroundJudge, SplitsUncasedAndTokenisedText) {
   EXPECT_EQ(Judge("mr. bradfield drew it, e.g. the arch.", kBridge).sentences.size(), 1U);
 }
 
+TEST(GroundJudge, CitationMarksAreNoClaims) {
+  const std::vector<std::string> contexts = {"The tower is in Paris. It has 3 floors."};
+  const std::string plain = "The tower is in Paris.";
+  const double score = *Judge(plain, contexts).score.value;
+  for (const char* mark : {"[1]", "[2, 3]", "[1-3]", "[1\u20133]", "[1 \u2014 3, 17]", "[ 12 ]",
+                           "[^1]", "[1][2]", "[4] [5]"}) {
+    const GroundReport report = Judge("The tower is in Paris " + std::string(mark) + ".", contexts);
+    ASSERT_EQ(report.sentences.size(), 1U) << mark;
+    EXPECT_EQ(*report.score.value, score) << mark;
+    EXPECT_THAT(report.sentences[0].evidence.missing, IsEmpty()) << mark;
+    EXPECT_THAT(report.sentences[0].evidence.missing_numbers, IsEmpty()) << mark;
+    EXPECT_EQ(report.sentences[0].text, "The tower is in Paris " + std::string(mark) + ".");
+    EXPECT_EQ(*Judge("[9] The tower" + std::string(mark) + " is in Paris.", contexts).score.value,
+              score)
+        << mark;
+  }
+  // A number keeps its claim beside a mark, and so do brackets that hold anything else.
+  for (const char* claim : {"4 [1]", "[4", "4]", "[4.5]", "[4 floors]", "(4)", "[-4]", "[^]4"}) {
+    const GroundReport report = Judge("It has " + std::string(claim) + " floors.", contexts);
+    ASSERT_FALSE(report.sentences.empty()) << claim;
+    EXPECT_THAT(report.sentences[0].evidence.missing_numbers, Not(IsEmpty())) << claim;
+  }
+  // Marks alone say nothing.
+  EXPECT_FALSE(Judge("[1], [2]", contexts).score.defined());
+}
+
 TEST(GroundJudge, NeverScoresLowerWhenAContextIsTheResponseItself) {
   const std::string claim = "Penguins feed their young with krill from 3 bays.";
   std::vector<std::string> contexts = kBridge;

@@ -14,7 +14,7 @@ namespace {
 struct Found {
   explicit Found(const std::string& written)
       : text(written),
-        analysed(Analyse(text)),
+        analysed(Analyse(text, CitationMarks::kAreWords)),
         quantities(FindQuantities(analysed, 0, analysed.words.size())) {}
 
   Found(const Found&) = delete;
