@@ -1,7 +1,6 @@
 #include "analysed_text.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
@@ -63,26 +62,10 @@ void LeaveOutMarks(std::string_view text, std::vector<text::WordSpan>* words) {
   });
 }
 
-// Tells whether the text is written without capitals, as tokenised corpora and many chats are.
-// Sentence rules then see a lower-case letter after each full stop and take it for an abbreviation.
-bool IsUncased(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-}
-
-bool IsAbbreviation(std::string_view word) {
-  static constexpr std::array<std::string_view, 17> kWords = {
-      "mr", "mrs", "ms",  "dr", "st",  "no", "vs", "prof", "jr",
-      "sr", "inc", "ltd", "co", "fig", "al", "cf", "etc"};
-  return word.size() < 2 || word.find('.') != std::string_view::npos ||
-         std::find(kWords.begin(), kWords.end(), word) != kWords.end();
-}
-
-// Tells whether a sentence ends after word `at`: a full stop of its own between spaces ("family .
-// the woman"), or in uncased text one before a space.
-bool EndsAfter(const AnalysedText& text, size_t at, bool uncased) {
-  const std::string_view gap = text.Gap(at);
-  return gap.starts_with(" . ") ||
-         (uncased && gap.starts_with(". ") && !IsAbbreviation(text.words[at].folded));
+// Tells whether a sentence ends after word `at`, with a full stop of its own between spaces:
+// "family . the woman", as tokenised corpora write, with and without capitals.
+bool EndsAfter(const AnalysedText& text, size_t at) {
+  return text.Gap(at).starts_with(" . ");
 }
 
 // Adds the sentence, cut after each kMaxSentenceWords words.
@@ -128,14 +111,13 @@ AnalysedText Analyse(std::string_view text, CitationMarks marks) {
   for (const text::WordSpan& word : out.words) {
     out.terms.push_back(MakeTerm(word.folded, word.kind));
   }
-  const bool uncased = IsUncased(text);
   size_t next = 0;
   for (const text::SentenceSpan& span : text::SplitSentences(text)) {
     Sentence sentence{span.begin, span.end, next, next};
     while (next < out.words.size() && out.words[next].begin < span.end) {
       ++next;
       const bool more = next < out.words.size() && out.words[next].begin < span.end;
-      if (more && EndsAfter(out, next - 1, uncased)) {
+      if (more && EndsAfter(out, next - 1)) {
         sentence.last_word = next;
         sentence.end = out.text.find('.', out.words[next - 1].end) + 1;
         AddSentence(sentence, &out);

@@ -66,6 +66,35 @@ TEST(SplitSentences, KeepsListNumbersWithTheirItem) {
               ElementsAre("1. First item", "2. Second item"));
 }
 
+TEST(SplitSentences, SplitsTextWithoutCapitals) {
+  EXPECT_THAT(Sentences("the tower is in paris. bananas are yellow fruits. cats sleep."),
+              ElementsAre("the tower is in paris.", "bananas are yellow fruits.", "cats sleep."));
+  EXPECT_THAT(Sentences("it opened in 1889. 7 million people came [1]. it is tall . é is a vowel."),
+              ElementsAre("it opened in 1889.", "7 million people came [1].", "it is tall .",
+                          "é is a vowel."));
+  EXPECT_THAT(Sentences("he said `` no '' . she left (early) . it rained."),
+              ElementsAre("he said `` no '' .", "she left (early) .", "it rained."));
+  EXPECT_THAT(Sentences("1. eggs and ham. 12. milk"), ElementsAre("1. eggs and ham.", "12. milk"));
+  EXPECT_THAT(Sentences("they sell tea, coffee, etc. the shop is small."),
+              ElementsAre("they sell tea, coffee, etc.", "the shop is small."));
+  for (const char* text : {
+           "dr. smith met j. r. r. tolkien and prof. jones in st. louis.",
+           "the growth, e.g. figure 2, was fast (lee et al. found), see fig. 3 and no. 4 for more.",
+           "the u.s. army left at 5 p.m. eastern time, approx. five km off.",
+           "it fell by 3.5 percent to 1,000.25 at p < .05, read www.example.org for more.",
+           "he waited . . . and waited ... and left",
+           "в г. москве и т. д. было тепло",
+       }) {
+    EXPECT_THAT(Sentences(text), ElementsAre(text));
+  }
+}
+
+TEST(SplitSentences, KeepsLowerCaseAfterAFullStopWhereThereAreCapitals) {
+  EXPECT_THAT(Sentences("The max. speed is known. The rest is not."),
+              ElementsAre("The max. speed is known.", "The rest is not."));
+  EXPECT_THAT(Sentences("Макс. скорость известна."), ElementsAre("Макс. скорость известна."));
+}
+
 TEST(SplitSentences, EndsAtLineBreaks) {
   EXPECT_THAT(Sentences("A heading\nSome text\n\nDr.\nSmith"),
               ElementsAre("A heading", "Some text", "Dr.", "Smith"));

@@ -93,8 +93,8 @@ bool ReadsAsInitial(std::string_view text, size_t sentence_begin, size_t letter)
   return begin < end && text[begin] >= 'A' && text[begin] <= 'Z';
 }
 
-// Tells whether the sentence that ICU closed at `left.end` in fact goes on at `next`.
-bool GoesOn(std::string_view text, const SentenceSpan& left, size_t next) {
+// Tells whether the sentence that was closed at `left.end` in fact goes on at `next`.
+bool GoesOn(std::string_view text, const SentenceSpan& left, size_t next, bool uncased) {
   if (text[left.end - 1] != '.' || next >= text.size()) {
     return false;
   }
@@ -118,6 +118,9 @@ bool GoesOn(std::string_view text, const SentenceSpan& left, size_t next) {
     case AbbreviationKind::kNone:
       break;
   }
+  if (word.size() == 1 && uncased) {
+    return !opener_follows;
+  }
   if (word.size() == 1) {
     const std::string_view after = WordAfter(text, next);
     const bool initial_follows = after.size() == 1 && text.substr(next + 1, 1) == ".";
@@ -138,6 +141,68 @@ bool IsListNumber(std::string_view piece) {
     return true;
   }
   return piece.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool HasCapitals(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const DecodedRune next = DecodeRune(text, at);
+    if (u_isUUppercase(static_cast<UChar32>(next.rune)) != 0) {
+      return true;
+    }
+    at += next.size;
+  }
+  return false;
+}
+
+// Tells whether one letter beyond ASCII stands alone before `end`: an initial or part of an
+// abbreviation that no table here knows.
+bool IsLoneLetter(std::string_view text, size_t end) {
+  const DecodedRune letter = DecodeRuneBefore(text, end);
+  if (letter.rune < 0x80 || u_isalpha(static_cast<UChar32>(letter.rune)) == 0) {
+    return false;
+  }
+  const size_t begin = end - letter.size;
+  return begin == 0 || u_isalnum(static_cast<UChar32>(DecodeRuneBefore(text, begin).rune)) == 0;
+}
+
+// Appends `piece`, cut behind each full stop before a blank. Unicode's rules take a full stop
+// before a small letter for an abbreviation's; in a text without capitals that proves nothing.
+void AppendSplittingUncased(std::string_view text, SentenceSpan piece,
+                            std::vector<SentenceSpan>* out) {
+  for (size_t dot = text.find('.', piece.begin); dot < piece.end; dot = text.find('.', dot + 1)) {
+    const SentenceSpan rest = Trim(text, {dot + 1, piece.end});
+    const size_t before = Trim(text, {piece.begin, dot}).end;
+    const bool starts = before == piece.begin;
+    const bool ellipsis = !starts && text[before - 1] == '.';
+    if (rest.begin == dot + 1 || rest.begin == rest.end || starts || ellipsis ||
+        IsLoneLetter(text, dot)) {
+      continue;
+    }
+    if (u_isalnum(static_cast<UChar32>(DecodeRune(text, rest.begin).rune)) != 0) {
+      out->push_back({piece.begin, dot + 1});
+      piece.begin = rest.begin;
+    }
+  }
+  out->push_back(piece);
+}
+
+// Sentences as Unicode's rules have them, trimmed, none empty; finer in a text without capitals.
+std::vector<SentenceSpan> FindPieces(std::string_view text, bool uncased) {
+  std::vector<SentenceSpan> pieces;
+  size_t begin = 0;
+  for (const Boundary& boundary : FindBoundaries(text, BreakKind::kSentence)) {
+    const SentenceSpan piece = Trim(text, {begin, boundary.end});
+    begin = boundary.end;
+    if (piece.begin == piece.end) {
+      continue;
+    }
+    if (uncased) {
+      AppendSplittingUncased(text, piece, &pieces);
+    } else {
+      pieces.push_back(piece);
+    }
+  }
+  return pieces;
 }
 
 bool IsThai(char32_t rune) {
@@ -167,20 +232,15 @@ void AppendSplittingThai(std::string_view text, SentenceSpan span, std::vector<S
 std::vector<SentenceSpan> SplitSentences(std::string_view utf8) {
   std::vector<SentenceSpan> out;
   SentenceSpan open;  // the sentence under construction, empty when none
-  size_t begin = 0;
-  for (const Boundary& boundary : FindBoundaries(utf8, BreakKind::kSentence)) {
-    const SentenceSpan piece = Trim(utf8, {begin, boundary.end});
-    begin = boundary.end;
-    if (piece.begin == piece.end) {
-      continue;
-    }
+  const bool uncased = !HasCapitals(utf8);
+  for (const SentenceSpan& piece : FindPieces(utf8, uncased)) {
     if (open.begin == open.end) {
       open = piece;
       continue;
     }
     const std::string_view gap = utf8.substr(open.end, piece.begin - open.end);
     const bool joins =
-        !HasLineBreak(gap) && (GoesOn(utf8, open, piece.begin) ||
+        !HasLineBreak(gap) && (GoesOn(utf8, open, piece.begin, uncased) ||
                                IsListNumber(utf8.substr(open.begin, open.end - open.begin)));
     if (joins) {
       open.end = piece.end;
