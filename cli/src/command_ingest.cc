@@ -170,8 +170,9 @@ of the input are there, whole, after a crash or power cut (--durability sync). A
 exit code 2; rows before it stay. --on-error skip leaves bad rows out, counts and lists them.
 
 --chunk writes a record per piece, with id DOC#0, DOC#1, ... and the payload keys "doc_id" and
-"chunk", which the input must not have; chunks left over from an earlier import of a document are
-deleted in the same batch. Tokens are words. Ctrl-C finishes the batch in flight and exits with 130.)",
+"chunk", which the input must not have, nor a vector of its own; chunks left over from an earlier
+import of a document are deleted in the same batch. Tokens are words. Ctrl-C finishes the batch in
+flight and exits with 130.)",
       DeclareIngest};
 }
 

@@ -90,6 +90,10 @@ Result<std::vector<Record>> RecordPreparer::PrepareRow(eval::InputRecord row) co
   std::vector<Record> records;
   if (NeedsEmbedding(row)) {
     LEADLINE_ASSIGN_OR_RETURN(records, EmbedRow(row));
+  } else if (chunking_.unit != Chunking::Unit::kNone) {
+    return InvalidFieldError("a record with a vector of its own cannot be cut into chunks",
+                             row.vector.empty() ? "vectors" : "vector", "given",
+                             "none with --chunk");
   } else {
     Record& record = records.emplace_back();
     record.id = std::move(row.id);

@@ -303,6 +303,23 @@ TEST_F(Ingest, EmbedsTextFieldsAndChunks) {
   EXPECT_EQ(taken.exit_code, 2);
   EXPECT_THAT(taken.err, HasSubstr("field=chunk value=\"mine\""));
 
+  WriteFile(
+      dir_.file("vector.jsonl"),
+      "{\"_id\":\"x\",\"text\":\"A cat.\"}\n{\"_id\":\"y\",\"text\":\"A cat.\",\"vector\":[1,2]}\n"
+      "{\"_id\":\"z\",\"text\":\"A cat.\",\"vectors\":{\"default\":[1]}}\n");
+  const ProgramOutput whole =
+      Leadline({"ingest", db_, "chunks", dir_.file("vector.jsonl"), "--chunk", "sentences:2"});
+  EXPECT_EQ(whole.exit_code, 2);
+  EXPECT_THAT(whole.err, HasSubstr("vector.jsonl line 2: a record with a vector of its own"));
+  EXPECT_THAT(whole.err, HasSubstr("field=vector value=given limit=none with --chunk"));
+  const ProgramOutput left_out =
+      Leadline({"ingest", db_, "chunks", dir_.file("vector.jsonl"), "--chunk", "sentences:2",
+                "--on-error", "skip", "--json"});
+  EXPECT_EQ(left_out.exit_code, 0) << left_out.err;
+  EXPECT_EQ(left_out.JsonLines().back()["skipped"], 2);
+  EXPECT_THAT(left_out.JsonLines().back()["errors"][1].get<std::string>(),
+              HasSubstr("line 3: a record with a vector of its own"));
+
   ASSERT_EQ(Leadline({"create", db_, "tokens", "--embedder", "static"}).exit_code, 0);
   ASSERT_EQ(Leadline({"ingest", db_, "tokens", dir_.file("corpus.jsonl"), "--chunk", "tokens:6,2"})
                 .exit_code,
