@@ -31,8 +31,10 @@ namespace {
 thread_local size_t fail_from = std::numeric_limits<size_t>::max();
 /// Allocations of this thread until it starves: each from then on fails; never at 0.
 thread_local int64_t starve_after = 0;
-/// Allocations of all threads until one fails; nothing fails at 0.
+/// Allocations of all threads until one fails; nothing fails at 0, nor at kLooking, while the
+/// chosen one looks whose code it is in.
 std::atomic<int64_t> fail_after{0};
+constexpr int64_t kLooking = -1;
 std::atomic<int> failures{0};
 /// The chosen allocation was in code of others, and perhaps none failed in its place.
 std::atomic<bool> spared{false};
@@ -83,15 +85,21 @@ bool ThisOneFails(size_t size) {
   } else if (starve_after == 1) {
     return !InForeignCode();
   }
-  if (fail_after.load(std::memory_order_relaxed) == 0 || fail_after.fetch_sub(1) != 1) {
+  int64_t left = fail_after.load(std::memory_order_relaxed);
+  do {
+    if (left <= 0) {
+      return false;
+    }
+  } while (!fail_after.compare_exchange_weak(left, left == 1 ? kLooking : left - 1));
+  if (left != 1) {
     return false;
   }
-  if (InForeignCode()) {
-    spared = true;
-    fail_after = 32;  // looking at the stack takes long: one of the next, then
-    return false;
-  }
-  return true;
+  const bool foreign = InForeignCode();
+  spared = spared || foreign;
+  // Looking at the stack takes long: one of the next, then. Unless the call under test has ended.
+  int64_t looking = kLooking;
+  fail_after.compare_exchange_strong(looking, foreign ? 32 : 0);
+  return !foreign;
 }
 
 }  // namespace
