@@ -45,6 +45,19 @@ struct ProgramOutput {
   }
 };
 
+/// In a forked child, after its standard streams were set: becomes the program.
+[[noreturn]] inline void BecomeLeadline(const std::vector<std::string>& words) {
+  // What a caller left open would count against a limit on descriptors.
+  ::close_range(STDERR_FILENO + 1, ~0U, 0);
+  std::vector<char*> argv = {const_cast<char*>(LEADLINE_PROGRAM)};
+  for (const std::string& word : words) {
+    argv.push_back(const_cast<char*>(word.c_str()));
+  }
+  argv.push_back(nullptr);
+  ::execv(LEADLINE_PROGRAM, argv.data());
+  ::_exit(127);
+}
+
 /// A started program; reads its output as it comes.
 class RunningProgram {
  public:
@@ -61,15 +74,7 @@ class RunningProgram {
     if (pid_ == 0) {
       ::dup2(out[1], STDOUT_FILENO);
       ::dup2(err[1], STDERR_FILENO);
-      // What a caller left open would count against a limit on descriptors.
-      ::close_range(STDERR_FILENO + 1, ~0U, 0);
-      std::vector<char*> argv = {const_cast<char*>(LEADLINE_PROGRAM)};
-      for (const std::string& word : words) {
-        argv.push_back(const_cast<char*>(word.c_str()));
-      }
-      argv.push_back(nullptr);
-      ::execv(LEADLINE_PROGRAM, argv.data());
-      ::_exit(127);
+      BecomeLeadline(words);
     }
     ::close(out[1]);
     ::close(err[1]);

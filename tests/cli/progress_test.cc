@@ -36,13 +36,7 @@ std::string OnTerminal(const std::vector<std::string>& words, int input = -1) {
     }
     ::dup2(nowhere, STDOUT_FILENO);
     ::dup2(side, STDERR_FILENO);
-    std::vector<char*> argv = {const_cast<char*>(LEADLINE_PROGRAM)};
-    for (const std::string& word : words) {
-      argv.push_back(const_cast<char*>(word.c_str()));
-    }
-    argv.push_back(nullptr);
-    ::execv(LEADLINE_PROGRAM, argv.data());
-    ::_exit(127);
+    BecomeLeadline(words);
   }
   ::close(side);
   std::string shown;
