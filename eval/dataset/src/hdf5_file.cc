@@ -4,11 +4,6 @@
 #include <cstring>
 #include <optional>
 
-#include <hdf5.h>
-
-#include "hdf5_chunks.h"
-#include "input_file.h"
-#include "leadline/core/mutex.h"
 #include "leadline/core/types.h"
 #include "leadline/eval/judgments.h"
 #include "row_problem.h"
@@ -16,71 +11,9 @@
 namespace leadline::eval {
 namespace {
 
-constexpr size_t kBlockBytes = size_t{1} << 20;
 constexpr uint64_t kMaxChunkBytes = uint64_t{256} << 20;
 // Deflate cannot shrink data by more than this.
 constexpr uint64_t kMaxInflation = 1100;
-
-/// Debian's HDF5 is built without thread support.
-Mutex* LibraryMutex() {
-  static Mutex* const kMutex = new Mutex();
-  return kMutex;
-}
-
-/// Holds the library and keeps it from printing its error stack.
-class LibraryLock {
- public:
-  LibraryLock() : lock_(LibraryMutex()) {
-    H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  }
-
-  ~LibraryLock() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
-
-  LibraryLock(const LibraryLock&) = delete;
-  LibraryLock& operator=(const LibraryLock&) = delete;
-
- private:
-  MutexLock lock_;
-  H5E_auto2_t print_ = nullptr;
-  void* data_ = nullptr;
-};
-
-/// Owns an HDF5 identifier. Destroyed under LibraryLock.
-class Handle {
- public:
-  Handle() = default;
-
-  Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-
-  Handle(Handle&& other) noexcept
-      : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
-
-  Handle& operator=(Handle&& other) noexcept {
-    std::swap(id_, other.id_);
-    std::swap(close_, other.close_);
-    return *this;
-  }
-
-  ~Handle() { Close(); }
-
-  void Close() {
-    if (id_ >= 0) {
-      close_(std::exchange(id_, H5I_INVALID_HID));
-    }
-  }
-
-  [[nodiscard]] bool ok() const { return id_ >= 0; }
-
-  [[nodiscard]] hid_t get() const { return id_; }
-
- private:
-  hid_t id_ = H5I_INVALID_HID;
-  herr_t (*close_)(hid_t) = nullptr;
-};
 
 Status Bad(std::string_view what, const std::string& path, std::string_view field,
            std::string_view value, std::string_view limit) {
@@ -111,11 +44,11 @@ std::string LibraryReason() {
   return reason.empty() ? "unknown" : Shorten(reason);
 }
 
-Result<Handle> OpenFile(const std::string& path) {
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+Result<Hdf5Handle> OpenFile(const std::string& path) {
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   // Read-only file systems know no locks.
   H5Pset_file_locking(access.get(), false, true);
-  Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
+  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
   if (!file.ok()) {
     const std::string reason = LibraryReason();
     return Bad("not a readable HDF5 file", path, "reason", reason, LibraryName());
@@ -123,13 +56,20 @@ Result<Handle> OpenFile(const std::string& path) {
   return file;
 }
 
-bool HasEntry(const Handle& file, const std::string& name) {
-  return H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) > 0;
+Result<bool> HasEntry(const Hdf5Handle& file, const std::string& path, const std::string& name) {
+  const htri_t found = H5Lexists(file.get(), name.c_str(), H5P_DEFAULT);
+  if (found < 0) {
+    const std::string reason = LibraryReason();
+    return Bad("names of the root group cannot be read", path, "reason", reason, LibraryName());
+  }
+  return found > 0;
 }
 
 /// Opens a dataset that is stored in the file itself.
-Result<Handle> OpenDataset(const Handle& file, const std::string& path, const std::string& name) {
-  if (!HasEntry(file, name)) {
+Result<Hdf5Handle> OpenDataset(const Hdf5Handle& file, const std::string& path,
+                               const std::string& name) {
+  LEADLINE_ASSIGN_OR_RETURN(const bool found, HasEntry(file, path, name));
+  if (!found) {
     return Bad("dataset missing", path, "dataset", name, "a dataset of the root group");
   }
   H5L_info_t info;
@@ -138,7 +78,7 @@ Result<Handle> OpenDataset(const Handle& file, const std::string& path, const st
     return Bad("dataset is a link, and links are not followed", path, "dataset", name,
                "a dataset of the root group");
   }
-  Handle dataset(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  Hdf5Handle dataset(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!dataset.ok()) {
     const std::string reason = LibraryReason();
     return Bad("dataset is there and cannot be read", path, "dataset", name + " reason=" + reason,
@@ -153,7 +93,7 @@ struct Element {
 };
 
 /// What to read a file type as; the library converts byte order and width.
-std::optional<Element> ElementFor(const Handle& type) {
+std::optional<Element> ElementFor(const Hdf5Handle& type) {
   const size_t size = H5Tget_size(type.get());
   if (size == 0) {
     return std::nullopt;
@@ -185,7 +125,7 @@ struct StoredShape {
 
 /// Refuses a dataset that says it stores another number of bytes than it has elements: the library
 /// trusts both.
-Status CheckStoredBytes(const Handle& dataset, const std::string& path, H5D_layout_t layout,
+Status CheckStoredBytes(const Hdf5Handle& dataset, const std::string& path, H5D_layout_t layout,
                         const StoredShape& shape) {
   const uint64_t wanted = shape.rows * shape.columns * shape.element_bytes;
   const hsize_t stored = H5Dget_storage_size(dataset.get());
@@ -195,7 +135,7 @@ Status CheckStoredBytes(const Handle& dataset, const std::string& path, H5D_layo
                                              std::to_string(stored), std::to_string(wanted));
 }
 
-Status CheckChunkSize(const Handle& plist, const std::string& path, uint64_t element_bytes) {
+Status CheckChunkSize(const Hdf5Handle& plist, const std::string& path, uint64_t element_bytes) {
   hsize_t chunk[2] = {0, 0};
   if (H5Pget_chunk(plist.get(), 2, chunk) != 2 || chunk[0] == 0 || chunk[1] == 0 ||
       chunk[1] > kMaxChunkBytes / element_bytes ||
@@ -206,7 +146,7 @@ Status CheckChunkSize(const Handle& plist, const std::string& path, uint64_t ele
   return {};
 }
 
-Status CheckFilters(const Handle& plist, const std::string& path) {
+Status CheckFilters(const Hdf5Handle& plist, const std::string& path) {
   const int filters = H5Pget_nfilters(plist.get());
   for (int i = 0; i < filters; ++i) {
     unsigned flags = 0;
@@ -226,9 +166,9 @@ Status CheckFilters(const Handle& plist, const std::string& path) {
 
 /// Refuses storage that reads other files, runs plug-ins, asks for more memory than data or does
 /// not hold what the shape says. Returns what remains to be checked while reading.
-Result<Hdf5Chunks> CheckStorage(const Handle& dataset, const std::string& path,
+Result<Hdf5Chunks> CheckStorage(const Hdf5Handle& dataset, const std::string& path,
                                 const StoredShape& shape) {
-  const Handle plist(H5Dget_create_plist(dataset.get()), H5Pclose);
+  const Hdf5Handle plist(H5Dget_create_plist(dataset.get()), H5Pclose);
   const H5D_layout_t layout = H5Pget_layout(plist.get());
   if (H5Pget_external_count(plist.get()) != 0 ||
       (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)) {
@@ -245,126 +185,60 @@ Result<Hdf5Chunks> CheckStorage(const Handle& dataset, const std::string& path,
                             shape.file_bytes);
 }
 
-class Hdf5Rows final : public VectorSource {
- public:
-  explicit Hdf5Rows(std::string path) : path_(std::move(path)) {}
-
-  Hdf5Rows(const Hdf5Rows&) = delete;
-  Hdf5Rows& operator=(const Hdf5Rows&) = delete;
-
-  ~Hdf5Rows() override {
-    const LibraryLock lock;
-    space_.Close();
-    dataset_.Close();
-    file_.Close();
-  }
-
-  Status Open(const std::string& name, uint64_t file_size) {
-    const LibraryLock lock;
-    LEADLINE_ASSIGN_OR_RETURN(file_, OpenFile(path_));
-    LEADLINE_ASSIGN_OR_RETURN(dataset_, OpenDataset(file_, path_, name));
-    space_ = Handle(H5Dget_space(dataset_.get()), H5Sclose);
-    hsize_t shape[2] = {0, 0};
-    const int dimensions = H5Sget_simple_extent_ndims(space_.get());
-    if (dimensions != 2 || H5Sget_simple_extent_dims(space_.get(), shape, nullptr) != 2) {
-      return Bad("wrong number of dimensions", path_, "dimensions of " + name,
-                 std::to_string(dimensions), "2");
-    }
-    if (shape[1] < 1 || shape[1] > kMaxDim) {
-      return Bad("dimension out of range", path_, "dim", std::to_string(shape[1]),
-                 "1 to " + std::to_string(kMaxDim));
-    }
-    const Handle type(H5Dget_type(dataset_.get()), H5Tclose);
-    const auto element = ElementFor(type);
-    if (!element) {
-      return Bad("wrong element type", path_, "dataset", name, "integers or floats");
-    }
-    element_ = *element;
-    rows_ = shape[0];
-    dim_ = shape[1];
-    row_bytes_ = dim_ * ElementBytes(element_.type);
-    const uint64_t stored_row_bytes = dim_ * H5Tget_size(type.get());
-    if (rows_ > file_size * kMaxInflation / stored_row_bytes) {
-      return Bad("row count does not fit the file's size", path_, "rows", std::to_string(rows_),
-                 std::to_string(file_size) + " bytes of file");
-    }
-    LEADLINE_ASSIGN_OR_RETURN(
-        chunks_, CheckStorage(dataset_, path_, {rows_, dim_, H5Tget_size(type.get()), file_size}));
-    return {};
-  }
-
-  Result<bool> Next(RawRow* row) override {
-    if (number_ == rows_) {
-      return false;
-    }
-    if (number_ == block_end_) {
-      LEADLINE_RETURN_IF_ERROR(ReadBlock());
-    }
-    const size_t at = static_cast<size_t>(number_ - block_begin_) * row_bytes_;
-    ++number_;
-    *row = {element_.type, dim_, block_.data() + at, number_};
-    return true;
-  }
-
-  [[nodiscard]] const std::string& path() const override { return path_; }
-
-  [[nodiscard]] uint64_t bytes_read() const override { return number_ * row_bytes_; }
-
-  [[nodiscard]] uint64_t bytes_total() const override { return rows_ * row_bytes_; }
-
- private:
-  Status ReadBlock() {
-    const LibraryLock lock;
-    const hsize_t count[2] = {
-        std::min<uint64_t>(std::max<size_t>(1, kBlockBytes / row_bytes_), rows_ - number_), dim_};
-    const hsize_t start[2] = {number_, 0};
-    LEADLINE_RETURN_IF_ERROR(chunks_.CheckRowsBelow(number_ + count[0]));
-    block_.resize(static_cast<size_t>(count[0]) * row_bytes_);
-    const Handle memory(H5Screate_simple(2, count, nullptr), H5Sclose);
-    if (!memory.ok() ||
-        H5Sselect_hyperslab(space_.get(), H5S_SELECT_SET, start, nullptr, count, nullptr) < 0 ||
-        H5Dread(dataset_.get(), element_.memory, memory.get(), space_.get(), H5P_DEFAULT,
-                block_.data()) < 0) {
-      return RowError({"HDF5 library cannot read the rows", "rows",
-                       std::to_string(count[0]) + " reason=" + LibraryReason(), ""},
-                      path_, "row", number_ + 1);
-    }
-    block_begin_ = number_;
-    block_end_ = number_ + count[0];
-    return {};
-  }
-
-  const std::string path_;
-  Handle file_;
-  Handle dataset_;
-  Handle space_;
-  Hdf5Chunks chunks_;
-  Element element_{ElementType::kF32, H5I_INVALID_HID};
-  uint64_t rows_ = 0;
-  size_t dim_ = 0;
-  size_t row_bytes_ = 0;
-  std::vector<char> block_;  // rows [block_begin_, block_end_)
-  uint64_t block_begin_ = 0;
-  uint64_t block_end_ = 0;
-  uint64_t number_ = 0;
-};
-
 }  // namespace
 
-Result<std::unique_ptr<VectorSource>> OpenHdf5(FileSystem* fs, const std::string& path,
-                                               const std::string& dataset) {
-  LEADLINE_RETURN_IF_ERROR(ExpectRegularFile(fs, path));
-  LEADLINE_ASSIGN_OR_RETURN(const uint64_t size, fs->FileSize(path));
-  auto rows = std::make_unique<Hdf5Rows>(path);
-  LEADLINE_RETURN_IF_ERROR(rows->Open(dataset, size));
-  return std::unique_ptr<VectorSource>(std::move(rows));
+Status Hdf5Dataset::Open(const std::string& name, uint64_t file_size) {
+  LEADLINE_ASSIGN_OR_RETURN(file_, OpenFile(path_));
+  LEADLINE_ASSIGN_OR_RETURN(dataset_, OpenDataset(file_, path_, name));
+  space_ = Hdf5Handle(H5Dget_space(dataset_.get()), H5Sclose);
+  hsize_t shape[2] = {0, 0};
+  const int dimensions = H5Sget_simple_extent_ndims(space_.get());
+  if (dimensions != 2 || H5Sget_simple_extent_dims(space_.get(), shape, nullptr) != 2) {
+    return Bad("wrong number of dimensions", path_, "dimensions of " + name,
+               std::to_string(dimensions), "2");
+  }
+  if (shape[1] < 1 || shape[1] > kMaxDim) {
+    return Bad("dimension out of range", path_, "dim", std::to_string(shape[1]),
+               "1 to " + std::to_string(kMaxDim));
+  }
+  const Hdf5Handle type(H5Dget_type(dataset_.get()), H5Tclose);
+  const auto element = ElementFor(type);
+  if (!element) {
+    return Bad("wrong element type", path_, "dataset", name, "integers or floats");
+  }
+  memory_type_ = element->memory;
+  shape_ = {element->type, shape[0], shape[1]};
+  const uint64_t stored_bytes = H5Tget_size(type.get());
+  if (shape_.rows > file_size * kMaxInflation / (shape_.dim * stored_bytes)) {
+    return Bad("row count does not fit the file's size", path_, "rows", std::to_string(shape_.rows),
+               std::to_string(file_size) + " bytes of file");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(
+      chunks_, CheckStorage(dataset_, path_, {shape_.rows, shape_.dim, stored_bytes, file_size}));
+  return {};
 }
 
-Result<bool> HasHdf5Dataset(FileSystem* fs, const std::string& path, const std::string& dataset) {
-  LEADLINE_RETURN_IF_ERROR(ExpectRegularFile(fs, path));
-  const LibraryLock lock;
-  LEADLINE_ASSIGN_OR_RETURN(const Handle file, OpenFile(path));
-  return HasEntry(file, dataset);
+Result<std::string_view> Hdf5Dataset::ReadBlock() {
+  const hsize_t count[2] = {shape_.BlockRows(rows_read_), shape_.dim};
+  const hsize_t start[2] = {rows_read_, 0};
+  LEADLINE_RETURN_IF_ERROR(chunks_.CheckRowsBelow(rows_read_ + count[0]));
+  block_.resize(static_cast<size_t>(count[0]) * shape_.row_bytes());
+  const Hdf5Handle memory(H5Screate_simple(2, count, nullptr), H5Sclose);
+  if (!memory.ok() ||
+      H5Sselect_hyperslab(space_.get(), H5S_SELECT_SET, start, nullptr, count, nullptr) < 0 ||
+      H5Dread(dataset_.get(), memory_type_, memory.get(), space_.get(), H5P_DEFAULT,
+              block_.data()) < 0) {
+    return RowError({"HDF5 library cannot read the rows", "rows",
+                     std::to_string(count[0]) + " reason=" + LibraryReason(), ""},
+                    path_, "row", rows_read_ + 1);
+  }
+  rows_read_ += count[0];
+  return std::string_view(block_.data(), block_.size());
+}
+
+Result<bool> Hdf5FileHas(const std::string& path, const std::string& dataset) {
+  LEADLINE_ASSIGN_OR_RETURN(const Hdf5Handle file, OpenFile(path));
+  return HasEntry(file, path, dataset);
 }
 
 }  // namespace leadline::eval

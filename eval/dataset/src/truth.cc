@@ -1,6 +1,6 @@
 #include <limits>
 
-#include "hdf5_file.h"
+#include "hdf5_source.h"
 #include "kept_input.h"
 #include "leadline/eval/judgments.h"
 #include "row_problem.h"

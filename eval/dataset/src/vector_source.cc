@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "hdf5_file.h"
+#include "hdf5_source.h"
 #include "row_problem.h"
 #include "vector_file.h"
 
