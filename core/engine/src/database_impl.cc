@@ -126,10 +126,13 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
   const DatabaseCore::UnreadableMap unreadable = core->UnreadableCollections();
   const auto damaged = unreadable.find(name);
   std::shared_ptr<CollectionState> state;
-  if (damaged == unreadable.end()) {
+  uint32_t id = 0;
+  if (damaged != unreadable.end()) {
+    id = damaged->second.id;
+  } else {
     LEADLINE_ASSIGN_OR_RETURN(state, core->FindCollection(name));
+    id = state->id();
   }
-  const uint32_t id = state != nullptr ? state->id() : damaged->second.id;
   kv::WriteBatch batch;
   const std::string begin = CollectionPrefix(id);
   const std::string end = CollectionPrefix(id + 1);
