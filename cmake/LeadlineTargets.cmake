@@ -14,7 +14,7 @@ if(LEADLINE_WERROR)
   list(APPEND LEADLINE_WARNINGS -Werror)
 endif()
 
-# leadline_add_library(NAME core_base LAYER 0 [LIBRARY leadline|leadline_eval|none]
+# leadline_add_library(NAME core_base LAYER 0 [LIBRARY leadline|leadline_eval|leadline_rpc|none]
 #   [API public headers...] [HEADERS internal headers...] SOURCES ... [DEPS ...] [PRIVATE_DEPS ...])
 #
 # Declares object library leadline_NAME with alias leadline::NAME and folds its objects into the
@@ -183,23 +183,25 @@ function(leadline_use_internal target)
   if(LEADLINE_DEBUG_CHECKS)
     target_compile_definitions(${target} PRIVATE LEADLINE_DEBUG_CHECKS)
   endif()
-  set(uses_eval FALSE)
+  set(libraries "")
   foreach(dep IN LISTS ARGN)
     if(dep MATCHES "^leadline::")
       target_include_directories(${target} PRIVATE
         $<TARGET_PROPERTY:${dep},INTERFACE_INCLUDE_DIRECTORIES>)
       get_target_property(library ${dep} LEADLINE_LIBRARY)
-      if(library STREQUAL "leadline_eval")
-        set(uses_eval TRUE)
+      if(TARGET ${library})
+        list(APPEND libraries ${library})
       endif()
     else()
       target_link_libraries(${target} PRIVATE ${dep})
     endif()
   endforeach()
-  if(uses_eval)
-    target_link_libraries(${target} PRIVATE leadline_eval)
-  endif()
-  target_link_libraries(${target} PRIVATE leadline)
+  # A library before those it uses.
+  foreach(library leadline_rpc leadline_eval leadline)
+    if(library IN_LIST libraries OR library STREQUAL "leadline")
+      target_link_libraries(${target} PRIVATE ${library})
+    endif()
+  endforeach()
 endfunction()
 
 # A *_test.cc that no leadline_add_test names would never run: stop instead.

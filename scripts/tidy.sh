@@ -10,11 +10,12 @@ jobs=${LEADLINE_JOBS:-$(nproc)}
 unity=OFF
 [ $# -gt 0 ] || unity=ON
 cmake --preset tidy -DLEADLINE_UNITY=$unity >/dev/null
+ninja -C build/tidy leadline_rpc_generated >/dev/null
 compiled() { sed -n 's/^ *"file": "\(.*\.c[cx]*\)",\{0,1\}$/\1/p' build/tidy/compile_commands.json; }
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if [ $# -eq 0 ]; then
-  compiled | grep -v "^$PWD/tests/"
+  compiled | grep -v -e "^$PWD/tests/" -e '\.pb\.cc$'
 else
   # Only what this configuration compiles: other architectures' files have no command.
   for file in "$@"; do compiled | grep -F "/$file" || true; done

@@ -4,11 +4,12 @@ namespace leadline::cli {
 
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = {
-      CreateCommand(),   IngestCommand(),    SearchCommand(),   GetCommand(),
-      DeleteCommand(),   CountCommand(),     ScrollCommand(),   ListCommand(),
-      StatsCommand(),    DropCommand(),      OptimizeCommand(), CheckCommand(),
-      RepairCommand(),   BackupCommand(),    RestoreCommand(),  InfoCommand(),
-      EvalRunCommand(),  EvalScoreCommand(), EvalAnnCommand(),  EvalGroundCommand(),
+      CreateCommand(),   IngestCommand(),      SearchCommand(),    GetCommand(),
+      DeleteCommand(),   CountCommand(),       ScrollCommand(),    ListCommand(),
+      StatsCommand(),    DropCommand(),        OptimizeCommand(),  CheckCommand(),
+      RepairCommand(),   BackupCommand(),      RestoreCommand(),   InfoCommand(),
+      ServeCommand(),    TokenCreateCommand(), TokenListCommand(), TokenRevokeCommand(),
+      EvalRunCommand(),  EvalScoreCommand(),   EvalAnnCommand(),   EvalGroundCommand(),
       BenchAnnCommand(),
   };
   return commands;
@@ -16,7 +17,10 @@ const std::vector<Command>& AllCommands() {
 
 const std::vector<std::string_view>& MissingCommands() {
   static const std::vector<std::string_view> paths = {
-      "serve", "token", "eval compare", "eval gate", "eval attribute", "tune",
+      "eval compare",
+      "eval gate",
+      "eval attribute",
+      "tune",
   };
   return paths;
 }

@@ -1,0 +1,40 @@
+#pragma once
+
+/// A database behind `leadline serve`, with the interface of one in this process:
+///
+///   Result<std::unique_ptr<Database>> database = Client::Connect("127.0.0.1:7701");
+///   // instead of Database::Open("db"): everything below stays as it is
+///
+/// Link leadline::client.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "leadline/core/database.h"
+#include "leadline/core/status.h"
+
+namespace leadline {
+
+struct ClientOptions {
+  /// Sent with every call; empty where the server asks for none. Never logged.
+  std::string token;
+  /// How long Connect waits for the server; [1, 3600000] ms.
+  int64_t connect_timeout_ms = 10'000;
+  /// Of every call that names none, long ones (Optimize, Check, Backup) excepted; [1, 3600000] ms.
+  int64_t call_timeout_ms = 60'000;
+};
+
+/// Thread-safe, as are the databases it makes.
+class Client {
+ public:
+  /// Connects to "HOST:PORT" or "unix:PATH". The handle differs from one of this process only where
+  /// a network does: any call may fail with kUnavailable, and a write that did may or may not have
+  /// happened. Backup names a folder of the server's own directory instead of a path. Snapshots
+  /// are leases that a thread of the handle renews. Errors: kUnavailable (nobody answers),
+  /// kUnauthenticated, kInvalidArgument (options).
+  static Result<std::unique_ptr<Database>> Connect(const std::string& address,
+                                                   const ClientOptions& options = {});
+};
+
+}  // namespace leadline

@@ -1,0 +1,123 @@
+#include "channel.h"
+
+#include <grpc/support/time.h>
+#include <grpcpp/support/proto_buffer_reader.h>
+#include <grpcpp/support/proto_buffer_writer.h>
+
+#include "leadline/rpc/error_wire.h"
+
+namespace leadline::rpc {
+namespace {
+
+constexpr char kErrorTrailer[] = "leadline-error-bin";
+constexpr int kMaxMessageBytes = 16 << 20;  // the server's
+constexpr int kKeepaliveMs = 60'000;
+/// How often a call with a cancel token looks at it.
+constexpr int64_t kCancelCheckMs = 10;
+
+gpr_timespec In(int64_t ms) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
+}
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // Handles of one process share nothing, so that closing one is seen by no other.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+grpc::ByteBuffer Serialize(const google::protobuf::Message& message) {
+  grpc::ByteBuffer bytes;
+  grpc::ProtoBufferWriter writer(&bytes, grpc::kProtoBufferWriterMaxBufferLength,
+                                 static_cast<int>(message.ByteSizeLong()));
+  message.SerializeToZeroCopyStream(&writer);
+  return bytes;
+}
+
+/// What the server said, from the trailer where it is ours, else from the transport.
+Status ErrorOf(const grpc::Status& status, const grpc::ClientContext& context) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto found = trailers.find(kErrorTrailer);
+  v1::Error error;
+  if (found != trailers.end() &&
+      error.ParseFromArray(found->second.data(), static_cast<int>(found->second.size()))) {
+    return ReadError(error);
+  }
+  if (status.error_code() == grpc::StatusCode::CANCELLED) {
+    return UnavailableError("the server ended the call");
+  }
+  return {static_cast<StatusCode>(status.error_code()), status.error_message()};
+}
+
+/// Waits for the one event of `queue`, or for the token.
+void WaitForEnd(grpc::CompletionQueue* queue, grpc::ClientContext* context,
+                const CancelToken* cancel) {
+  void* tag = nullptr;
+  bool ok = false;
+  if (cancel == nullptr) {
+    queue->Next(&tag, &ok);
+    return;
+  }
+  while (queue->AsyncNext(&tag, &ok, In(kCancelCheckMs)) == grpc::CompletionQueue::TIMEOUT) {
+    if (cancel->cancelled()) {
+      context->TryCancel();
+      queue->Next(&tag, &ok);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+Channel::Channel(const std::string& address, std::string token, int64_t call_timeout_ms)
+    : authorization_(token.empty() ? "" : "Bearer " + std::move(token)),
+      call_timeout_ms_(call_timeout_ms),
+      channel_(rpc::Connect(address)),
+      stub_(channel_) {}
+
+Status Channel::WaitForServer(int64_t timeout_ms) {
+  return channel_->WaitForConnected(In(timeout_ms))
+             ? OkStatus()
+             : UnavailableError("no server answers: waited " + std::to_string(timeout_ms) + " ms");
+}
+
+Status Channel::Call(const std::string& path, const google::protobuf::Message& request,
+                     google::protobuf::Message* response, const Limits& limits) {
+  if (request.ByteSizeLong() > kMaxMessageBytes) {
+    return InvalidFieldError("request too large for one call", "request bytes",
+                             std::to_string(request.ByteSizeLong()),
+                             std::to_string(kMaxMessageBytes));
+  }
+  if (limits.cancel != nullptr && limits.cancel->cancelled()) {
+    return CancelledError("cancelled before the call");
+  }
+  grpc::ClientContext context;
+  if (!authorization_.empty()) {
+    context.AddMetadata("authorization", authorization_);
+  }
+  if (limits.timeout_ms > 0 || !limits.unlimited) {
+    context.set_deadline(In(limits.timeout_ms > 0 ? limits.timeout_ms : call_timeout_ms_));
+  }
+  grpc::CompletionQueue queue;
+  const auto call = stub_.PrepareUnaryCall(&context, path, Serialize(request), &queue);
+  call->StartCall();
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->Finish(&answer, &status, nullptr);
+  WaitForEnd(&queue, &context, limits.cancel);
+  if (!status.ok() && limits.cancel != nullptr && limits.cancel->cancelled()) {
+    return CancelledError("cancelled by the caller");
+  }
+  if (!status.ok()) {
+    return ErrorOf(status, context);
+  }
+  grpc::ProtoBufferReader reader(&answer);
+  return response->ParseFromZeroCopyStream(&reader)
+             ? OkStatus()
+             : DataLossError("the server's answer cannot be parsed: method=" + path);
+}
+
+}  // namespace leadline::rpc

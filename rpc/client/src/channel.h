@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <google/protobuf/message.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include "leadline/core/status.h"
+#include "leadline/core/types.h"
+
+namespace leadline::rpc {
+
+/// One connection and what is sent with every call. Thread-safe.
+class Channel {
+ public:
+  Channel(const std::string& address, std::string token, int64_t call_timeout_ms);
+
+  /// kUnavailable where nobody answers in time.
+  Status WaitForServer(int64_t timeout_ms);
+
+  /// When a call has to end. `timeout_ms` 0 means the channel's own.
+  struct Limits {
+    int64_t timeout_ms = 0;
+    bool unlimited = false;  ///< no deadline where `timeout_ms` is 0
+    const CancelToken* cancel = nullptr;
+  };
+
+  /// One request of the method `path`, one response.
+  Status Call(const std::string& path, const google::protobuf::Message& request,
+              google::protobuf::Message* response, const Limits& limits);
+
+ private:
+  const std::string authorization_;
+  const int64_t call_timeout_ms_;
+  std::shared_ptr<grpc::Channel> channel_;
+  grpc::GenericStub stub_;
+};
+
+}  // namespace leadline::rpc

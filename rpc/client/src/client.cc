@@ -1,0 +1,35 @@
+#include "leadline/client.h"
+
+#include "leadline/v1/maintenance.pb.h"
+#include "remote_database.h"
+
+namespace leadline {
+namespace {
+
+constexpr int64_t kMaxTimeoutMs = 3'600'000;
+
+Status CheckRange(const char* field, int64_t value) {
+  return value >= 1 && value <= kMaxTimeoutMs
+             ? OkStatus()
+             : InvalidFieldError("time out of range", field, std::to_string(value),
+                                 "1 to " + std::to_string(kMaxTimeoutMs));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> Client::Connect(const std::string& address,
+                                                  const ClientOptions& options) {
+  LEADLINE_RETURN_IF_ERROR(CheckRange("connect_timeout_ms", options.connect_timeout_ms));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("call_timeout_ms", options.call_timeout_ms));
+  auto state = std::make_shared<rpc::RemoteState>();
+  state->channel = std::make_shared<rpc::Channel>(address, options.token, options.call_timeout_ms);
+  state->leases = std::make_shared<rpc::LeaseKeeper>(state->channel);
+  LEADLINE_RETURN_IF_ERROR(
+      state->channel->WaitForServer(options.connect_timeout_ms).WithContext(address));
+  v1::InfoResponse info;
+  LEADLINE_RETURN_IF_ERROR(
+      state->channel->Call("/leadline.v1.Maintenance/Info", v1::InfoRequest(), &info, {}));
+  return std::unique_ptr<Database>(std::make_unique<rpc::RemoteDatabase>(std::move(state)));
+}
+
+}  // namespace leadline

@@ -1,0 +1,261 @@
+#include "grpc_call.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include <grpc/support/time.h>
+#include <grpcpp/support/proto_buffer_reader.h>
+#include <grpcpp/support/proto_buffer_writer.h>
+
+#include "leadline/core/clock.h"
+#include "leadline/rpc/error_wire.h"
+#include "leadline/rpc/limits.h"
+
+namespace leadline::rpc {
+namespace {
+
+constexpr char kErrorTrailer[] = "leadline-error-bin";
+constexpr int64_t kRetryAfterMs = 100;
+
+void* AsTag(const GrpcCall::Tag& tag) {
+  return const_cast<GrpcCall::Tag*>(&tag);
+}
+
+std::string_view View(const grpc::string_ref& text) {
+  return {text.data(), text.size()};
+}
+
+/// Clock::MonotonicNanos value at which `deadline` is; 0 where there is none.
+int64_t MonotonicDeadline(gpr_timespec deadline) {
+  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
+    return 0;
+  }
+  const int64_t left_ms = gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type)));
+  return std::max<int64_t>(1, Clock::System()->MonotonicNanos() + left_ms * 1'000'000);
+}
+
+/// Fails only where memory does.
+bool Serialize(const google::protobuf::Message& message, grpc::ByteBuffer* bytes) {
+  const size_t size = message.ByteSizeLong();
+  grpc::ProtoBufferWriter writer(bytes, grpc::kProtoBufferWriterMaxBufferLength,
+                                 static_cast<int>(size));
+  return message.SerializeToZeroCopyStream(&writer);
+}
+
+}  // namespace
+
+void CallCount::Add() {
+  MutexLock lock(&mutex_);
+  ++count_;
+}
+
+void CallCount::Remove() {
+  MutexLock lock(&mutex_);
+  if (--count_ == 0) {
+    none_.NotifyAll();
+  }
+}
+
+void CallCount::WaitForNone() {
+  MutexLock lock(&mutex_);
+  while (count_ > 0) {
+    none_.Wait(&mutex_);
+  }
+}
+
+void GrpcCall::Await(const CallSource& source) {
+  auto* call = new GrpcCall(source);  // frees itself in LetGo
+  source.count->Add();
+  call->Hold();
+  call->context_.AsyncNotifyWhenDone(AsTag(call->over_));
+  source.generic->RequestCall(&call->context_, &call->stream_, source.queue, source.queue,
+                              AsTag(call->arrived_));
+}
+
+void GrpcCall::LetGo() {
+  if (held_.fetch_sub(1) == 1) {
+    CallCount* const count = source_.count;
+    delete this;
+    count->Remove();
+  }
+}
+
+void GrpcCall::Handle(Event event, bool ok) {
+  switch (event) {
+    case Event::kArrived:
+      if (ok) {
+        Hold();  // until kOver, which comes for calls that arrived only
+        Await(source_);
+        Arrived();
+      }
+      break;
+    case Event::kRead:
+      ReadDone(ok);
+      break;
+    case Event::kWritten:
+      WrittenDone(ok);
+      break;
+    case Event::kOver:
+      if (context_.IsCancelled()) {
+        cancel_.Cancel();
+      }
+      break;
+    case Event::kFinished:
+      break;
+  }
+  LetGo();
+}
+
+void GrpcCall::Arrived() {
+  const Status admitted = Admit();
+  if (!admitted.ok()) {
+    Finish(admitted);
+    return;
+  }
+  deadline_nanos_ = MonotonicDeadline(context_.raw_deadline());
+  const bool long_lived =
+      method_->shape != CallShape::kUnary || method_->rule.work() == v1::WORK_LONG;
+  if (deadline_nanos_ == 0 && !long_lived) {
+    deadline_nanos_ = Clock::System()->MonotonicNanos() + kDefaultTimeoutMs * 1'000'000;
+  }
+  Read();
+}
+
+Status GrpcCall::Admit() {
+  method_ = FindMethod(context_.method());
+  if (method_ == nullptr) {
+    return UnimplementedError("no such method: " + context_.method().substr(0, 256));
+  }
+  std::string_view authorization;
+  const auto found = context_.client_metadata().find("authorization");
+  if (found != context_.client_metadata().end()) {
+    authorization = View(found->second);
+  }
+  LEADLINE_ASSIGN_OR_RETURN(caller_, source_.service->Authenticate(authorization));
+  return CheckRole(*method_, caller_);
+}
+
+void GrpcCall::Read() {
+  Hold();
+  stream_.Read(&request_bytes_, AsTag(read_));
+}
+
+void GrpcCall::ReadDone(bool ok) {
+  if (ok) {
+    Submit(method_->shape == CallShape::kPages ? &GrpcCall::StartPages : &GrpcCall::AnswerRequest);
+  } else if (method_->shape == CallShape::kAnswers) {
+    Finish(OkStatus());
+  } else {
+    Finish(InvalidArgumentError("the call ended without a request"));
+  }
+}
+
+void GrpcCall::Submit(void (GrpcCall::*step)()) {
+  Hold();
+  const Status submitted = source_.service->Submit(*method_, [this, step] {
+    (this->*step)();
+    LetGo();
+  });
+  if (!submitted.ok()) {
+    Finish(submitted);
+    LetGo();
+  }
+}
+
+Result<google::protobuf::Message*> GrpcCall::ParseRequest() {
+  arena_.Reset();
+  google::protobuf::Message* request = method_->request->New(&arena_);
+  grpc::ProtoBufferReader reader(&request_bytes_);
+  const bool parsed = reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
+  request_bytes_.Clear();
+  if (!parsed) {
+    return InvalidFieldError("message cannot be parsed", "request", "damaged",
+                             method_->request->GetDescriptor()->full_name());
+  }
+  return request;
+}
+
+void GrpcCall::AnswerRequest() {
+  const Result<google::protobuf::Message*> request = ParseRequest();
+  google::protobuf::Message* response = method_->response->New(&arena_);
+  const Status status = request.ok()
+                            ? source_.service->Answer(*method_, Context(), **request, response)
+                            : request.status();
+  Respond(status, *response);
+}
+
+void GrpcCall::StartPages() {
+  const Result<google::protobuf::Message*> request = ParseRequest();
+  if (!request.ok()) {
+    Finish(request.status());
+    return;
+  }
+  Result<std::unique_ptr<PageSource>> pages =
+      source_.service->StartPages(*method_, Context(), **request);
+  if (!pages.ok()) {
+    Finish(pages.status());
+    return;
+  }
+  pages_ = *std::move(pages);
+  NextPage();
+}
+
+void GrpcCall::NextPage() {
+  arena_.Reset();
+  google::protobuf::Message* response = method_->response->New(&arena_);
+  const Result<bool> more = source_.service->NextPage(pages_.get(), Context(), response);
+  more_pages_ = more.ok() && *more;
+  Respond(more.status(), *response);
+}
+
+void GrpcCall::Respond(const Status& status, const google::protobuf::Message& response) {
+  if (!status.ok()) {
+    Finish(status);
+    return;
+  }
+  const size_t size = response.ByteSizeLong();
+  if (size > kMaxMessageBytes) {
+    Finish(InvalidFieldError("answer too large; ask for less at a time", "response bytes",
+                             std::to_string(size), std::to_string(kMaxMessageBytes)));
+    return;
+  }
+  grpc::ByteBuffer bytes;
+  if (!Serialize(response, &bytes)) {
+    Finish(OutOfMemoryError());
+    return;
+  }
+  Hold();
+  if (method_->shape == CallShape::kUnary) {
+    stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, AsTag(finished_));
+  } else {
+    stream_.Write(bytes, AsTag(written_));
+  }
+}
+
+void GrpcCall::WrittenDone(bool ok) {
+  if (!ok) {
+    Finish(CancelledError("the caller went away"));
+  } else if (method_->shape == CallShape::kAnswers) {
+    Read();
+  } else if (more_pages_) {
+    Submit(&GrpcCall::NextPage);
+  } else {
+    Finish(OkStatus());
+  }
+}
+
+void GrpcCall::Finish(const Status& status) {
+  Hold();
+  if (status.ok()) {
+    stream_.Finish(grpc::Status::OK, AsTag(finished_));
+    return;
+  }
+  const bool busy = status.code() == StatusCode::kResourceExhausted;
+  const v1::Error error = WriteError(status, busy ? kRetryAfterMs : 0);
+  context_.AddTrailingMetadata(kErrorTrailer, error.SerializeAsString());
+  stream_.Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), status.message()),
+                 AsTag(finished_));
+}
+
+}  // namespace leadline::rpc

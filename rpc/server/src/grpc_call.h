@@ -1,0 +1,108 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include <google/protobuf/arena.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/grpcpp.h>
+
+#include "leadline/core/mutex.h"
+#include "leadline/rpc/method_table.h"
+#include "leadline/rpc/page_source.h"
+#include "leadline/rpc/service.h"
+
+namespace leadline::rpc {
+
+/// How many calls a server has, waiting ones included, so that it can end when none is left.
+/// Thread-safe.
+class CallCount {
+ public:
+  void Add();
+  void Remove();
+  void WaitForNone();
+
+ private:
+  Mutex mutex_;
+  CondVar none_;
+  size_t count_ LEADLINE_GUARDED_BY(mutex_) = 0;
+};
+
+/// Where calls come from. Borrowed; outlives them.
+struct CallSource {
+  Service* service = nullptr;
+  grpc::AsyncGenericService* generic = nullptr;
+  grpc::ServerCompletionQueue* queue = nullptr;
+  CallCount* count = nullptr;
+};
+
+/// One gRPC call from its wait to its end; owns itself. Every step is started by a polling thread
+/// that got the event of the one before (OnEvent), or by the work of the call: never two at a time,
+/// but for the news that the call is over, which only fires the cancel token.
+class GrpcCall {
+ public:
+  /// Waits for the next call of any method.
+  static void Await(const CallSource& source);
+
+  enum class Event { kArrived, kRead, kWritten, kFinished, kOver };
+
+  /// What the queue gives back.
+  struct Tag {
+    GrpcCall* call;
+    Event event;
+  };
+
+  /// `ok` as the queue says.
+  static void OnEvent(const Tag& tag, bool ok) { tag.call->Handle(tag.event, ok); }
+
+ private:
+  explicit GrpcCall(const CallSource& source) : source_(source), stream_(&context_) {}
+
+  ~GrpcCall() = default;
+
+  void Handle(Event event, bool ok);
+  void Arrived();
+  /// kUnimplemented, kUnauthenticated, kPermissionDenied: all that needs no body.
+  Status Admit();
+  void Read();
+  void ReadDone(bool ok);
+  /// Puts `step` where calls of this method run.
+  void Submit(void (GrpcCall::*step)());
+  /// Steps of the call's work.
+  void AnswerRequest();
+  void StartPages();
+  void NextPage();
+  void Respond(const Status& status, const google::protobuf::Message& response);
+  void WrittenDone(bool ok);
+  void Finish(const Status& status);
+
+  /// One step that the queue will report has begun, or one has ended: the last one frees the call.
+  void Hold() { held_.fetch_add(1); }
+
+  void LetGo();
+
+  [[nodiscard]] Result<google::protobuf::Message*> ParseRequest();
+
+  [[nodiscard]] CallContext Context() const { return {&caller_, &cancel_, deadline_nanos_}; }
+
+  const CallSource source_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter stream_;
+  const Tag arrived_{this, Event::kArrived};
+  const Tag read_{this, Event::kRead};
+  const Tag written_{this, Event::kWritten};
+  const Tag finished_{this, Event::kFinished};
+  const Tag over_{this, Event::kOver};
+  std::atomic<int> held_{0};
+
+  const Method* method_ = nullptr;
+  Caller caller_;
+  CancelToken cancel_;
+  int64_t deadline_nanos_ = 0;
+  grpc::ByteBuffer request_bytes_;
+  google::protobuf::Arena arena_;  // of one request and its response
+  std::unique_ptr<PageSource> pages_;
+  bool more_pages_ = false;
+};
+
+}  // namespace leadline::rpc

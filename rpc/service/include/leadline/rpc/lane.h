@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace leadline::rpc {
+
+/// Runs work of one kind: so much at a time, so much waiting, and no more. Thread-safe. Work must
+/// not throw. The destructor finishes what was submitted.
+class Lane {
+ public:
+  virtual ~Lane() = default;
+
+  /// False, and the work is dropped, where as much waits as may.
+  virtual bool Submit(std::function<void()> work) = 0;
+};
+
+/// Runs work on `threads` threads of its own: for work that waits for a disk or takes long.
+std::unique_ptr<Lane> NewThreadLane(size_t threads, size_t max_waiting);
+
+/// Runs work on the thread that submits it while one of `slots` is free, so that a short search
+/// changes no thread. What has to wait runs on the thread that frees a slot.
+std::unique_ptr<Lane> NewCallerLane(size_t slots, size_t max_waiting);
+
+}  // namespace leadline::rpc

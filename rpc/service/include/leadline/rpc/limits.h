@@ -1,0 +1,20 @@
+#pragma once
+
+/// Limits of the service beside those of single fields (rpc/proto) and of the data model
+/// (leadline/core/types.h).
+
+#include <cstddef>
+#include <cstdint>
+
+namespace leadline::rpc {
+
+/// Of one message, either way.
+inline constexpr uint32_t kMaxMessageBytes = uint32_t{16} << 20;
+/// Of the metadata or headers of one call.
+inline constexpr uint32_t kMaxHeaderBytes = 8 << 10;
+/// Calls at a time over one connection.
+inline constexpr uint32_t kMaxStreamsPerConnection = 128;
+/// A call without a deadline gets this one.
+inline constexpr int64_t kDefaultTimeoutMs = 60'000;
+
+}  // namespace leadline::rpc

@@ -1,0 +1,83 @@
+#pragma once
+
+/// What answers each method. A file handlers_<service>.cc for every service of rpc/proto.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <google/protobuf/message.h>
+
+#include "leadline/core/database.h"
+#include "leadline/core/status.h"
+#include "leadline/rpc/call_context.h"
+#include "leadline/rpc/method_table.h"
+#include "leadline/rpc/page_source.h"
+#include "lease_table.h"
+
+namespace leadline::rpc {
+
+/// What handlers work on. Borrowed; outlives them.
+struct ServiceParts {
+  Database* database = nullptr;
+  LeaseTable* leases = nullptr;
+  std::string backup_directory;  ///< empty: no backups
+};
+
+/// Handlers by method. Filled once, then only read.
+class HandlerTable {
+ public:
+  using Answer = std::function<Status(const CallContext&, const google::protobuf::Message&,
+                                      google::protobuf::Message*)>;
+  using StartPages = std::function<Result<std::unique_ptr<PageSource>>(
+      const CallContext&, const google::protobuf::Message&)>;
+
+  /// `answer` answers each request of `path`.
+  template <typename Request, typename Response>
+  void AddAnswer(std::string_view path, const ServiceParts& parts,
+                 Status (*answer)(const ServiceParts&, const CallContext&, const Request&,
+                                  Response*)) {
+    answers_[FindMethod(path)] = [parts, answer](const CallContext& context,
+                                                 const google::protobuf::Message& request,
+                                                 google::protobuf::Message* response) {
+      return answer(parts, context, static_cast<const Request&>(request),
+                    static_cast<Response*>(response));
+    };
+  }
+
+  /// `start` gives the pages of `path`.
+  template <typename Request>
+  void AddPages(std::string_view path, const ServiceParts& parts,
+                Result<std::unique_ptr<PageSource>> (*start)(const ServiceParts&,
+                                                             const CallContext&, const Request&)) {
+    pages_[FindMethod(path)] = [parts, start](const CallContext& context,
+                                              const google::protobuf::Message& request) {
+      return start(parts, context, static_cast<const Request&>(request));
+    };
+  }
+
+  /// Null where there is none.
+  [[nodiscard]] const Answer* FindAnswer(const Method& method) const {
+    const auto found = answers_.find(&method);
+    return found != answers_.end() ? &found->second : nullptr;
+  }
+
+  [[nodiscard]] const StartPages* FindPages(const Method& method) const {
+    const auto found = pages_.find(&method);
+    return found != pages_.end() ? &found->second : nullptr;
+  }
+
+ private:
+  std::map<const Method*, Answer> answers_;
+  std::map<const Method*, StartPages> pages_;
+};
+
+void AddCollectionHandlers(const ServiceParts& parts, HandlerTable* table);
+void AddRecordHandlers(const ServiceParts& parts, HandlerTable* table);
+void AddSearchHandlers(const ServiceParts& parts, HandlerTable* table);
+void AddSnapshotHandlers(const ServiceParts& parts, HandlerTable* table);
+void AddMaintenanceHandlers(const ServiceParts& parts, HandlerTable* table);
+
+}  // namespace leadline::rpc

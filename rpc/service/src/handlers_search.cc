@@ -1,0 +1,128 @@
+#include <cstring>
+
+#include "handlers.h"
+#include "leadline/rpc/record_wire.h"
+#include "leadline/rpc/search_wire.h"
+#include "leadline/text/embedder.h"
+#include "leadline/v1/search.pb.h"
+
+namespace leadline::rpc {
+namespace {
+
+Result<SearchOptions> OptionsOf(const ServiceParts& parts, const CallContext& context,
+                                const v1::SearchOptions& in) {
+  LEADLINE_ASSIGN_OR_RETURN(SearchOptions options, ReadSearchOptions(in));
+  LEADLINE_ASSIGN_OR_RETURN(options.snapshot, parts.leases->Find(in.snapshot()));
+  LEADLINE_ASSIGN_OR_RETURN(options.timeout_ms, context.TimeoutMs());
+  options.cancel = context.cancel;
+  return options;
+}
+
+Result<SearchResponse> Find(Collection& collection, const v1::SearchRequest& request,
+                            const SearchOptions& options) {
+  std::vector<float> vector;
+  LEADLINE_RETURN_IF_ERROR(ReadVector(
+      {request.vector(), request.vector_f32(), request.vector_bf16()}, "vector", &vector));
+  const int given =
+      (vector.empty() ? 0 : 1) + (request.has_text() ? 1 : 0) + (request.has_id() ? 1 : 0);
+  if (given != 1) {
+    return InvalidFieldError("nothing to look for, or several things", "vector, text, id",
+                             std::to_string(given) + " of them", "exactly one");
+  }
+  if (request.has_text()) {
+    return collection.SearchText(request.text(), options);
+  }
+  return request.has_id() ? collection.SearchId(request.id(), options)
+                          : collection.Search(vector, options);
+}
+
+Status Search(const ServiceParts& parts, const CallContext& context,
+              const v1::SearchRequest& request, v1::SearchResponse* response) {
+  LEADLINE_ASSIGN_OR_RETURN(const auto collection,
+                            parts.database->OpenCollection(request.collection()));
+  LEADLINE_ASSIGN_OR_RETURN(const SearchOptions options,
+                            OptionsOf(parts, context, request.options()));
+  LEADLINE_ASSIGN_OR_RETURN(SearchResponse found, Find(*collection, request, options));
+  WriteSearchResponse(std::move(found), response);
+  return {};
+}
+
+/// The dimension of the field that is searched. kInvalidArgument for an unknown one.
+Result<size_t> DimOf(const Collection& collection, const std::string& field) {
+  for (const VectorField& known : collection.options().vectors) {
+    if (field.empty() || known.name == field) {
+      return size_t{known.dim};
+    }
+  }
+  return InvalidFieldError("unknown vector field", "vector_field", field.substr(0, 64),
+                           "a field of the collection");
+}
+
+/// Rows of `dim` values, from whichever form the request has.
+Result<std::vector<float>> ReadMatrix(Collection& collection, const v1::SearchBatchRequest& request,
+                                      size_t dim) {
+  std::vector<float> matrix;
+  if (!request.matrix_f32().empty()) {
+    const std::string& bytes = request.matrix_f32();
+    if (bytes.size() % (dim * sizeof(float)) != 0) {
+      return InvalidFieldError("not a whole number of rows", "matrix_f32",
+                               std::to_string(bytes.size()) + " bytes",
+                               "a multiple of " + std::to_string(dim * sizeof(float)));
+    }
+    matrix.resize(bytes.size() / sizeof(float));
+    std::memcpy(matrix.data(), bytes.data(), bytes.size());
+    return matrix;
+  }
+  std::vector<float> row;
+  for (int i = 0; i < request.vectors_size(); ++i) {
+    const v1::Vector& vector = request.vectors(i);
+    const std::string name = "vectors[" + std::to_string(i) + "]";
+    LEADLINE_RETURN_IF_ERROR(
+        ReadVector({vector.values(), vector.f32(), vector.bf16()}, name, &row));
+    if (row.size() != dim) {
+      return InvalidFieldError("wrong vector size", name, std::to_string(row.size()),
+                               std::to_string(dim));
+    }
+    matrix.insert(matrix.end(), row.begin(), row.end());
+  }
+  if (!request.texts().empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(const auto embedder, collection.OpenEmbedder());
+    const std::vector<std::string_view> texts(request.texts().begin(), request.texts().end());
+    matrix.resize(texts.size() * embedder->dim());
+    LEADLINE_RETURN_IF_ERROR(embedder->Embed(texts, matrix));
+  }
+  return matrix;
+}
+
+Status SearchBatch(const ServiceParts& parts, const CallContext& context,
+                   const v1::SearchBatchRequest& request, v1::SearchBatchResponse* response) {
+  const int given = (request.vectors().empty() ? 0 : 1) + (request.matrix_f32().empty() ? 0 : 1) +
+                    (request.texts().empty() ? 0 : 1);
+  if (given > 1) {
+    return InvalidFieldError("queries in several forms", "vectors, matrix_f32, texts",
+                             std::to_string(given) + " of them", "1");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const auto collection,
+                            parts.database->OpenCollection(request.collection()));
+  LEADLINE_ASSIGN_OR_RETURN(const SearchOptions options,
+                            OptionsOf(parts, context, request.options()));
+  LEADLINE_ASSIGN_OR_RETURN(size_t dim, DimOf(*collection, options.vector_field));
+  dim = request.matrix_dim() != 0 ? request.matrix_dim() : dim;
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> matrix, ReadMatrix(*collection, request, dim));
+  LEADLINE_ASSIGN_OR_RETURN(
+      auto found, collection->SearchBatch({matrix.data(), matrix.size() / dim, dim}, options));
+  for (SearchResponse& one : found) {
+    WriteSearchResponse(std::move(one), response->add_responses());
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddSearchHandlers(const ServiceParts& parts, HandlerTable* table) {
+  table->AddAnswer("/leadline.v1.Search/Search", parts, Search);
+  table->AddAnswer("/leadline.v1.Search/SearchStream", parts, Search);
+  table->AddAnswer("/leadline.v1.Search/SearchBatch", parts, SearchBatch);
+}
+
+}  // namespace leadline::rpc

@@ -1,0 +1,191 @@
+#include "leadline/rpc/collection_wire.h"
+
+#include "leadline/text/embedder.h"
+
+namespace leadline::rpc {
+namespace {
+
+static_assert(static_cast<int>(v1::METRIC_COSINE) == static_cast<int>(Metric::kCosine));
+static_assert(static_cast<int>(v1::INDEX_KIND_IVF) == static_cast<int>(IndexKind::kIvf));
+static_assert(static_cast<int>(v1::CODE_TYPE_PQ4) == static_cast<int>(CodeType::kPq4));
+
+/// The field that a message with VectorField's members means; what is 0 stays at its default.
+template <typename Message>
+VectorField ReadField(const Message& in) {
+  VectorField field;
+  field.dim = in.dim();
+  field.metric = in.metric() != 0 ? static_cast<Metric>(in.metric()) : field.metric;
+  field.index = in.index() != 0 ? static_cast<IndexKind>(in.index()) : field.index;
+  field.codes = in.codes() != 0 ? static_cast<CodeType>(in.codes()) : field.codes;
+  field.m = in.m() != 0 ? in.m() : field.m;
+  field.ef_construction = in.ef_construction() != 0 ? in.ef_construction() : field.ef_construction;
+  field.nlist = in.nlist();
+  return field;
+}
+
+VectorField ReadNamedField(const v1::VectorField& in) {
+  VectorField field = ReadField(in);
+  field.name = in.name().empty() ? field.name : in.name();
+  return field;
+}
+
+void WriteField(const VectorField& field, v1::VectorField* out) {
+  out->set_name(field.name);
+  out->set_dim(field.dim);
+  out->set_metric(static_cast<v1::Metric>(field.metric));
+  out->set_index(static_cast<v1::IndexKind>(field.index));
+  out->set_codes(static_cast<v1::CodeType>(field.codes));
+  out->set_m(field.m);
+  out->set_ef_construction(field.ef_construction);
+  out->set_nlist(field.nlist);
+}
+
+/// Adds the default field of a request that gives it beside the name.
+Status AddDefaultField(const v1::CreateCollectionRequest& in, CollectionOptions* options) {
+  VectorField field = ReadField(in);
+  if (!in.embedder().empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(const auto embedder, OpenEmbedder(in.embedder()));
+    if (in.dim() != 0 && in.dim() != embedder->dim()) {
+      return InvalidFieldError("the embedder makes vectors of another size", "dim",
+                               std::to_string(in.dim()), std::to_string(embedder->dim()));
+    }
+    field.dim = static_cast<uint32_t>(embedder->dim());
+    if (options->text_fields.empty()) {
+      options->text_fields = {"title", "text"};
+    }
+  }
+  options->vectors.push_back(std::move(field));
+  return {};
+}
+
+}  // namespace
+
+Result<CollectionOptions> ReadCreateRequest(const v1::CreateCollectionRequest& in) {
+  CollectionOptions options;
+  options.text_fields.assign(in.text_fields().begin(), in.text_fields().end());
+  if (in.dim() != 0 || in.vectors().empty()) {
+    LEADLINE_RETURN_IF_ERROR(AddDefaultField(in, &options));
+  }
+  for (const v1::VectorField& field : in.vectors()) {
+    options.vectors.push_back(ReadNamedField(field));
+  }
+  options.embedder = in.embedder();
+  options.language = in.language();
+  return options;
+}
+
+void WriteCreateRequest(const std::string& name, const CollectionOptions& options,
+                        v1::CreateCollectionRequest* out) {
+  out->set_name(name);
+  for (const VectorField& field : options.vectors) {
+    WriteField(field, out->add_vectors());
+  }
+  for (const std::string& field : options.text_fields) {
+    out->add_text_fields(field);
+  }
+  out->set_embedder(options.embedder);
+  out->set_language(options.language);
+}
+
+void WriteDescription(const std::string& name, const CollectionOptions& options,
+                      v1::CollectionDescription* out) {
+  out->set_name(name);
+  for (const VectorField& field : options.vectors) {
+    WriteField(field, out->add_vectors());
+  }
+  for (const std::string& field : options.text_fields) {
+    out->add_text_fields(field);
+  }
+  out->set_embedder(options.embedder);
+  out->set_language(options.language);
+}
+
+CollectionOptions ReadDescription(const v1::CollectionDescription& in) {
+  CollectionOptions options;
+  for (const v1::VectorField& field : in.vectors()) {
+    options.vectors.push_back(ReadNamedField(field));
+  }
+  options.text_fields.assign(in.text_fields().begin(), in.text_fields().end());
+  options.embedder = in.embedder();
+  options.language = in.language();
+  return options;
+}
+
+void WriteStats(const CollectionStats& stats, v1::CollectionStatsResponse* out) {
+  out->set_rows(stats.rows);
+  out->set_tail_rows(stats.tail_rows);
+  out->set_segments(stats.segments);
+  out->set_segment_rows(stats.segment_rows);
+  out->set_dead_rows(stats.dead_rows);
+  out->set_damaged_segments(stats.damaged_segments);
+  out->set_segment_bytes(stats.segment_bytes);
+  out->set_resident_bytes(stats.resident_bytes);
+  out->set_min_self_recall(stats.min_self_recall);
+  out->set_degraded(stats.degraded);
+  out->set_last_build_error(stats.last_build_error);
+}
+
+CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
+  CollectionStats stats;
+  stats.rows = in.rows();
+  stats.tail_rows = in.tail_rows();
+  stats.segments = in.segments();
+  stats.segment_rows = in.segment_rows();
+  stats.dead_rows = in.dead_rows();
+  stats.damaged_segments = in.damaged_segments();
+  stats.segment_bytes = in.segment_bytes();
+  stats.resident_bytes = in.resident_bytes();
+  stats.min_self_recall = in.min_self_recall();
+  stats.degraded = in.degraded();
+  stats.last_build_error = in.last_build_error();
+  return stats;
+}
+
+void WriteStats(const DatabaseStats& stats, v1::DatabaseStatsResponse* out) {
+  out->set_sequence(stats.sequence);
+  out->set_collections(stats.collections);
+  out->set_store_bytes(stats.store_bytes);
+  out->set_segment_bytes(stats.segment_bytes);
+  out->set_log_syncs(stats.log_syncs);
+  out->set_degraded(stats.degraded);
+  out->set_store_error(stats.store_error);
+  for (const std::string& name : stats.damaged_collections) {
+    out->add_damaged_collections(name);
+  }
+}
+
+DatabaseStats ReadStats(const v1::DatabaseStatsResponse& in) {
+  DatabaseStats stats;
+  stats.sequence = in.sequence();
+  stats.collections = in.collections();
+  stats.store_bytes = in.store_bytes();
+  stats.segment_bytes = in.segment_bytes();
+  stats.log_syncs = in.log_syncs();
+  stats.degraded = in.degraded();
+  stats.store_error = in.store_error();
+  stats.damaged_collections.assign(in.damaged_collections().begin(),
+                                   in.damaged_collections().end());
+  return stats;
+}
+
+void WriteCheckReport(const CheckReport& report, v1::CheckResponse* out) {
+  out->set_ok(report.ok());
+  out->set_rows(report.rows);
+  for (const CheckProblem& problem : report.problems) {
+    v1::CheckProblem* written = out->add_problems();
+    written->set_invariant(problem.invariant);
+    written->set_where(problem.where);
+    written->set_detail(problem.detail);
+  }
+}
+
+CheckReport ReadCheckReport(const v1::CheckResponse& in) {
+  CheckReport report;
+  report.rows = in.rows();
+  for (const v1::CheckProblem& problem : in.problems()) {
+    report.problems.push_back({problem.invariant(), problem.where(), problem.detail()});
+  }
+  return report;
+}
+
+}  // namespace leadline::rpc
