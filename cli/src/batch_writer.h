@@ -34,6 +34,7 @@ class BatchWriter {
   [[nodiscard]] const std::vector<std::string>& listed() const { return listed_; }
 
  private:
+  Status WriteInOrder(std::span<PreparedRow> rows);
   Status WriteGood(std::span<PreparedRow> rows);
   Status DeleteLeftOverChunks(std::span<const PreparedRow> rows, WriteBatch* batch);
   Status BadRow(Status error);

@@ -6,6 +6,7 @@
 
 #include "program_runner.h"
 #include "temp_dir.h"
+#include "test_environment.h"
 
 namespace leadline::testing {
 namespace {
@@ -238,9 +239,12 @@ TEST_F(Ingest, LimitsOfTheSystemEndInAnErrorAndLoseNothingAcknowledged) {
     EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
     return result.exit_code;
   };
-  EXPECT_EQ(run_within(RLIMIT_NOFILE, 12), 4);
-  for (rlim_t files = 14; files < 32; files += 3) {
-    run_within(RLIMIT_NOFILE, files);
+  // UBSan takes every object for damaged when it gets no pipe to look at it.
+  if (!testing::kSanitized) {
+    EXPECT_EQ(run_within(RLIMIT_NOFILE, 12), 4);
+    for (rlim_t files = 14; files < 32; files += 3) {
+      run_within(RLIMIT_NOFILE, files);
+    }
   }
   EXPECT_EQ(run_within(RLIMIT_FSIZE, 100'000), 4);
   EXPECT_EQ(run_within(RLIMIT_NOFILE, 256), 0);

@@ -16,6 +16,19 @@ extern char** environ;
 
 namespace leadline::testing {
 
+/// True in builds with sanitizers, whose own work takes descriptors and memory.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// The number in environment variable `name`, or `fallback` where it is unset. Anything but a plain
 /// number ends the program: a typing mistake must not turn a long run into a short one.
 inline uint64_t FromEnvironment(const char* name, uint64_t fallback) {

@@ -366,19 +366,18 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::vector<std::string>> ListDirectory(const std::string& path) override {
-    DIR* dir = ::opendir(path.c_str());
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()), ::closedir);
     if (dir == nullptr) {
       return PosixError("list", path, errno);
     }
     std::vector<std::string> names;
     // One DIR per call, so readdir is safe here whatever other threads do.
-    while (const dirent* entry = ::readdir(dir)) {  // NOLINT(concurrency-mt-unsafe)
+    while (const dirent* entry = ::readdir(dir.get())) {  // NOLINT(concurrency-mt-unsafe)
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") {
         names.emplace_back(name);
       }
     }
-    ::closedir(dir);
     return names;
   }
 

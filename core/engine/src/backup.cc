@@ -172,10 +172,12 @@ Status CopySegment(const SealedSegment& segment, const std::string& to, CopyRun*
   }
   // A damaged file is rebuilt in the copy. One that cannot be read now would be missing there.
   const bool left_out = segment.damaged() || copied.code() == StatusCode::kDataLoss;
-  if (left_out) {
-    run->report.left_out.push_back(segment.path());
+  if (!left_out) {
+    return copied;
   }
-  return left_out ? OkStatus() : copied;
+  copied.IgnoreError();  // the report says which file it was
+  run->report.left_out.push_back(segment.path());
+  return OkStatus();
 }
 
 Status CopySegments(const std::string& to, CopyRun* run) {
