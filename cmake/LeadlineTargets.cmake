@@ -5,22 +5,21 @@ set(LEADLINE_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 at -O3 warns of overlapping copies inside std::string's own operator+ (GCC bug 105651).
   list(APPEND LEADLINE_WARNINGS -Wno-restrict)
-  if(LEADLINE_UNITY)
-    # Takes a source that is included with others for a header.
-    list(APPEND LEADLINE_WARNINGS -Wno-subobject-linkage)
-  endif()
+  # Takes a source that is included with others for a header.
+  set(LEADLINE_UNITY_WARNINGS -Wno-subobject-linkage)
 endif()
 if(LEADLINE_WERROR)
   list(APPEND LEADLINE_WARNINGS -Werror)
 endif()
 
-# leadline_add_library(NAME core_base LAYER 0 [LIBRARY leadline|leadline_eval|leadline_rpc|none]
+# leadline_add_library(NAME core_base LAYER 0 [UNITY] [LIBRARY leadline|leadline_eval|leadline_rpc|none]
 #   [API public headers...] [HEADERS internal headers...] SOURCES ... [DEPS ...] [PRIVATE_DEPS ...])
 #
 # Declares object library leadline_NAME with alias leadline::NAME and folds its objects into the
-# installed library LIBRARY (default: leadline). Only API headers are installed.
+# installed library LIBRARY (default: leadline). Only API headers are installed. UNITY is for modules of
+# small sources over large headers (LEADLINE_UNITY).
 function(leadline_add_library)
-  cmake_parse_arguments(A "" "NAME;LAYER;LIBRARY" "API;HEADERS;SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(A "UNITY" "NAME;LAYER;LIBRARY" "API;HEADERS;SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   if(A_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "leadline_add_library: unknown arguments: ${A_UNPARSED_ARGUMENTS}")
   endif()
@@ -31,8 +30,11 @@ function(leadline_add_library)
   add_library(${t} OBJECT ${A_SOURCES})
   add_library(leadline::${A_NAME} ALIAS ${t})
   set_target_properties(${t} PROPERTIES LEADLINE_LAYER ${A_LAYER} LEADLINE_LIBRARY ${A_LIBRARY}
-                                        POSITION_INDEPENDENT_CODE ON
-                                        UNITY_BUILD "${LEADLINE_UNITY}" UNITY_BUILD_BATCH_SIZE 6)
+                                        POSITION_INDEPENDENT_CODE ON)
+  if(LEADLINE_UNITY STREQUAL "ON" OR (LEADLINE_UNITY STREQUAL "SOME" AND A_UNITY))
+    set_target_properties(${t} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    target_compile_options(${t} PRIVATE ${LEADLINE_UNITY_WARNINGS})
+  endif()
   set(all_headers ${A_API} ${A_HEADERS})
   if(all_headers)
     target_sources(${t} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${all_headers})
