@@ -190,6 +190,8 @@ function(leadline_use_internal target)
     if(dep MATCHES "^leadline::")
       target_include_directories(${target} PRIVATE
         $<TARGET_PROPERTY:${dep},INTERFACE_INCLUDE_DIRECTORIES>)
+      target_include_directories(${target} SYSTEM PRIVATE
+        $<TARGET_PROPERTY:${dep},INTERFACE_SYSTEM_INCLUDE_DIRECTORIES>)
       get_target_property(library ${dep} LEADLINE_LIBRARY)
       if(TARGET ${library})
         list(APPEND libraries ${library})

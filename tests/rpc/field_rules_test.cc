@@ -25,7 +25,7 @@ using google::protobuf::Reflection;
 using testing::StatusIs;
 
 const v1::FieldRule& RuleOf(const FieldDescriptor& field) {
-  return field.options().GetExtension(v1::field);
+  return field.options().GetExtension(v1::bounds);
 }
 
 bool IsNumber(const FieldDescriptor& field) {

@@ -73,7 +73,8 @@ void WaitForEnd(grpc::CompletionQueue* queue, grpc::ClientContext* context,
 }  // namespace
 
 Channel::Channel(const std::string& address, std::string token, int64_t call_timeout_ms)
-    : authorization_(token.empty() ? "" : "Bearer " + std::move(token)),
+    : address_(address),
+      authorization_(token.empty() ? "" : "Bearer " + std::move(token)),
       call_timeout_ms_(call_timeout_ms),
       channel_(rpc::Connect(address)),
       stub_(channel_) {}
@@ -81,7 +82,8 @@ Channel::Channel(const std::string& address, std::string token, int64_t call_tim
 Status Channel::WaitForServer(int64_t timeout_ms) {
   return channel_->WaitForConnected(In(timeout_ms))
              ? OkStatus()
-             : UnavailableError("no server answers: waited " + std::to_string(timeout_ms) + " ms");
+             : UnavailableError("no server answers: address=" + address_ + " waited " +
+                                std::to_string(timeout_ms) + " ms");
 }
 
 Status Channel::Call(const std::string& path, const google::protobuf::Message& request,

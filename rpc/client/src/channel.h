@@ -33,6 +33,7 @@ class Channel {
               google::protobuf::Message* response, const Limits& limits);
 
  private:
+  const std::string address_;
   const std::string authorization_;
   const int64_t call_timeout_ms_;
   std::shared_ptr<grpc::Channel> channel_;

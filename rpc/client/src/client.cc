@@ -24,8 +24,7 @@ Result<std::unique_ptr<Database>> Client::Connect(const std::string& address,
   auto state = std::make_shared<rpc::RemoteState>();
   state->channel = std::make_shared<rpc::Channel>(address, options.token, options.call_timeout_ms);
   state->leases = std::make_shared<rpc::LeaseKeeper>(state->channel);
-  LEADLINE_RETURN_IF_ERROR(
-      state->channel->WaitForServer(options.connect_timeout_ms).WithContext(address));
+  LEADLINE_RETURN_IF_ERROR(state->channel->WaitForServer(options.connect_timeout_ms));
   v1::InfoResponse info;
   LEADLINE_RETURN_IF_ERROR(
       state->channel->Call("/leadline.v1.Maintenance/Info", v1::InfoRequest(), &info, {}));

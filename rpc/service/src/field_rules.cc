@@ -47,7 +47,7 @@ class FieldCheck {
   }
 
   Status Single(const FieldDescriptor* field) const {
-    const v1::FieldRule& rule = field->options().GetExtension(v1::field);
+    const v1::FieldRule& rule = field->options().GetExtension(v1::bounds);
     if (field->has_presence() && !reflection_.HasField(message_, field)) {
       return {};
     }
@@ -59,7 +59,7 @@ class FieldCheck {
   }
 
   Status Repeated(const FieldDescriptor* field) const {
-    const v1::FieldRule& rule = field->options().GetExtension(v1::field);
+    const v1::FieldRule& rule = field->options().GetExtension(v1::bounds);
     const int size = reflection_.FieldSize(message_, field);
     const auto items = static_cast<uint64_t>(size);
     if (items < rule.min_items() || (rule.has_max_items() && items > rule.max_items())) {
