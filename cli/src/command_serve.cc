@@ -19,12 +19,24 @@ constexpr int64_t kTickMs = 200;
 struct ServeArguments {
   DatabaseArguments where;
   std::string grpc = "127.0.0.1:7701";
+  std::optional<std::string> http;
+  std::optional<std::string> config;
   std::string durability = "sync";
   std::string backups;
   uint64_t threads = 1;
   uint64_t searches = 0;
   uint64_t drain_ms = 10'000;
 };
+
+/// kInvalidArgument for what the contract names and a later version has.
+Status CheckVersion(const ServeArguments& args) {
+  if (args.http) {
+    return InvalidFieldError("not in this version", "--http", *args.http, "no --http");
+  }
+  return args.config
+             ? InvalidFieldError("not in this version", "--config", *args.config, "no --config")
+             : OkStatus();
+}
 
 /// kInvalidArgument for an address that others than this machine reach.
 Status CheckLocal(const std::string& address) {
@@ -49,6 +61,7 @@ void WaitForSignal(const SignalStop& stop, rpc::Service* service) {
 }
 
 Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
+  LEADLINE_RETURN_IF_ERROR(CheckVersion(args));
   LEADLINE_RETURN_IF_ERROR(CheckLocal(args.grpc));
   const SignalStop stop;
   DatabaseOptions options;
@@ -84,6 +97,8 @@ CommandBody DeclareServe(Arguments& arguments) {
   auto args = std::make_shared<ServeArguments>();
   DeclareDatabase(arguments, &args->where);
   arguments.Text(&args->grpc, "--grpc", "ADDRESS", "where gRPC listens; port 0 picks a free one");
+  arguments.Text(&args->http, "--http", "ADDRESS", "not in this version");
+  arguments.Text(&args->config, "--config", "FILE", "not in this version");
   arguments.Text(&args->durability, "--durability", "MODE",
                  "what an acknowledgement means: sync, interval:MS or os");
   arguments.Text(&args->backups, "--backups", "DIR",
