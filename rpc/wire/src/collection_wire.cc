@@ -40,6 +40,20 @@ void WriteField(const VectorField& field, v1::VectorField* out) {
   out->set_nlist(field.nlist);
 }
 
+/// Writes what a request to create and a description have in common.
+template <typename Message>
+void WriteOptions(const std::string& name, const CollectionOptions& options, Message* out) {
+  out->set_name(name);
+  for (const VectorField& field : options.vectors) {
+    WriteField(field, out->add_vectors());
+  }
+  for (const std::string& field : options.text_fields) {
+    out->add_text_fields(field);
+  }
+  out->set_embedder(options.embedder);
+  out->set_language(options.language);
+}
+
 /// Adds the default field of a request that gives it beside the name.
 Status AddDefaultField(const v1::CreateCollectionRequest& in, CollectionOptions* options) {
   VectorField field = ReadField(in);
@@ -76,28 +90,12 @@ Result<CollectionOptions> ReadCreateRequest(const v1::CreateCollectionRequest& i
 
 void WriteCreateRequest(const std::string& name, const CollectionOptions& options,
                         v1::CreateCollectionRequest* out) {
-  out->set_name(name);
-  for (const VectorField& field : options.vectors) {
-    WriteField(field, out->add_vectors());
-  }
-  for (const std::string& field : options.text_fields) {
-    out->add_text_fields(field);
-  }
-  out->set_embedder(options.embedder);
-  out->set_language(options.language);
+  WriteOptions(name, options, out);
 }
 
 void WriteDescription(const std::string& name, const CollectionOptions& options,
                       v1::CollectionDescription* out) {
-  out->set_name(name);
-  for (const VectorField& field : options.vectors) {
-    WriteField(field, out->add_vectors());
-  }
-  for (const std::string& field : options.text_fields) {
-    out->add_text_fields(field);
-  }
-  out->set_embedder(options.embedder);
-  out->set_language(options.language);
+  WriteOptions(name, options, out);
 }
 
 CollectionOptions ReadDescription(const v1::CollectionDescription& in) {
