@@ -8,6 +8,7 @@
 #include "leadline/core/clock.h"
 #include "leadline/core/database.h"
 #include "leadline/rpc/grpc_server.h"
+#include "leadline/rpc/http_server.h"
 #include "leadline/rpc/service.h"
 #include "leadline/rpc/token_store.h"
 #include "status_matchers.h"
@@ -15,10 +16,10 @@
 
 namespace leadline::rpc {
 
-/// A database of this process behind a real server on a port of its own.
+/// A database of this process behind real servers, gRPC and HTTP, on ports of their own.
 class ServedDatabase {
  public:
-  explicit ServedDatabase(ServiceOptions options = {}) {
+  explicit ServedDatabase(ServiceOptions options = {}, HttpServerOptions http = {}) {
     DatabaseOptions opening;
     opening.create_if_missing = true;
     Result<std::unique_ptr<Database>> database = Database::Open(dir_.file("db"), opening);
@@ -32,12 +33,17 @@ class ServedDatabase {
     Result<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(service_.get(), listening);
     EXPECT_OK(server);
     server_ = *std::move(server);
+    http.address = "127.0.0.1:0";
+    Result<std::unique_ptr<HttpServer>> http_server = HttpServer::Start(service_.get(), http);
+    EXPECT_OK(http_server);
+    http_ = *std::move(http_server);
   }
 
   ServedDatabase(const ServedDatabase&) = delete;
   ServedDatabase& operator=(const ServedDatabase&) = delete;
 
   ~ServedDatabase() {
+    http_.reset();
     server_.reset();
     service_.reset();
   }
@@ -62,6 +68,8 @@ class ServedDatabase {
 
   [[nodiscard]] GrpcServer* server() const { return server_.get(); }
 
+  [[nodiscard]] HttpServer* http() const { return http_.get(); }
+
   [[nodiscard]] std::string path(const std::string& name) const { return dir_.file(name); }
 
  private:
@@ -70,6 +78,7 @@ class ServedDatabase {
   std::unique_ptr<TokenStore> tokens_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<HttpServer> http_;
 };
 
 }  // namespace leadline::rpc

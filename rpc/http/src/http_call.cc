@@ -1,0 +1,231 @@
+#include "http_call.h"
+
+#include <charconv>
+#include <new>
+#include <string_view>
+
+#include <google/protobuf/arena.h>
+
+#include "leadline/core/clock.h"
+#include "leadline/rpc/error_wire.h"
+#include "leadline/rpc/json_wire.h"
+#include "leadline/rpc/limits.h"
+#include "openapi.h"
+
+namespace leadline::rpc {
+namespace {
+
+constexpr int64_t kRetryAfterMs = 100;
+constexpr int64_t kMaxTimeoutMs = 3'600'000;
+constexpr unsigned kOk = 200;
+constexpr unsigned kUnavailable = 503;
+
+unsigned HttpStatusOf(StatusCode code) {
+  switch (code) {
+    case StatusCode::kOk:
+      return kOk;
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kFailedPrecondition:
+    case StatusCode::kOutOfRange:
+      return 400;
+    case StatusCode::kUnauthenticated:
+      return 401;
+    case StatusCode::kPermissionDenied:
+      return 403;
+    case StatusCode::kNotFound:
+      return 404;
+    case StatusCode::kAlreadyExists:
+    case StatusCode::kAborted:
+      return 409;
+    case StatusCode::kResourceExhausted:
+      return 429;
+    case StatusCode::kCancelled:
+      return 499;
+    case StatusCode::kUnimplemented:
+      return 501;
+    case StatusCode::kUnavailable:
+      return kUnavailable;
+    case StatusCode::kDeadlineExceeded:
+      return 504;
+    default:
+      return 500;
+  }
+}
+
+/// The host of "host", "host:port" and "[host]:port".
+std::string_view WithoutPort(std::string_view authority) {
+  const size_t end = authority.starts_with('[') ? authority.find(']') : authority.rfind(':');
+  if (authority.starts_with('[')) {
+    return authority.substr(0, end == std::string_view::npos ? end : end + 1);
+  }
+  return authority.substr(0, end);
+}
+
+/// A page of another site makes the browser of somebody on this machine send requests here: they
+/// name that site, or (once its name leads to this machine) a host that is not this one.
+Status CheckBrowser(const HttpHead& head, bool open_to_all) {
+  const size_t scheme = head.origin.find("://");
+  const bool same = scheme != std::string::npos && head.origin.substr(scheme + 3) == head.host;
+  if (!head.origin.empty() && !same) {
+    return PermissionDeniedError("the request comes from a page of another origin");
+  }
+  const std::string_view host = WithoutPort(head.host);
+  if (open_to_all && !host.empty() && host != "localhost" && host != "127.0.0.1" &&
+      host != "[::1]") {
+    return PermissionDeniedError("without tokens only requests to localhost are answered");
+  }
+  return {};
+}
+
+Result<int64_t> TimeoutOf(const std::string& header) {
+  if (header.empty()) {
+    return kDefaultTimeoutMs;
+  }
+  int64_t ms = 0;
+  const auto [end, error] = std::from_chars(header.data(), header.data() + header.size(), ms);
+  if (error != std::errc() || end != header.data() + header.size() || ms < 1 ||
+      ms > kMaxTimeoutMs) {
+    return InvalidFieldError("bad deadline", "leadline-timeout-ms", header.substr(0, 32),
+                             "1 to " + std::to_string(kMaxTimeoutMs));
+  }
+  return ms;
+}
+
+}  // namespace
+
+HttpReply ErrorReply(const Status& status) {
+  HttpReply reply;
+  reply.status = HttpStatusOf(status.code());
+  const bool busy = status.code() == StatusCode::kResourceExhausted;
+  reply.body = "{\"error\":";
+  WriteJson(WriteError(status, busy ? kRetryAfterMs : 0), &reply.body);
+  reply.body += "}";
+  if (busy) {
+    reply.headers.emplace_back("Retry-After", "1");
+  }
+  if (status.code() == StatusCode::kUnauthenticated) {
+    reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  }
+  return reply;
+}
+
+std::optional<HttpReply> HttpCall::Begin(const HttpHead& head) {
+  const Status admitted = Admit(head);
+  if (!admitted.ok()) {
+    HttpReply reply = ErrorReply(admitted);
+    if (!matched_.allowed.empty()) {
+      reply.status = 405;
+      reply.headers.emplace_back("Allow", matched_.allowed);
+    }
+    return reply;
+  }
+  return matched_.route->method == nullptr ? std::optional(AnswerPage()) : std::nullopt;
+}
+
+Status HttpCall::Admit(const HttpHead& head) {
+  const size_t query = head.target.find('?');
+  LEADLINE_ASSIGN_OR_RETURN(matched_, MatchRoute(head.verb, head.target.substr(0, query)));
+  if (matched_.route != nullptr && matched_.route->page != Page::kNone) {
+    return CheckBrowser(head, false);
+  }
+  // What there is, is nobody's business who may not call it.
+  MatchedRoute matched = std::exchange(matched_, {});
+  LEADLINE_ASSIGN_OR_RETURN(caller_, service_->Authenticate(head.authorization));
+  LEADLINE_RETURN_IF_ERROR(CheckBrowser(head, caller_.token_id.empty()));
+  if (matched.route == nullptr && caller_.role == v1::ROLE_PUBLIC) {
+    return {StatusCode::kUnauthenticated, "a token is required"};
+  }
+  if (matched.route == nullptr) {
+    matched_.allowed = matched.allowed;
+    return matched.allowed.empty()
+               ? NotFoundError("no such path: " + head.target.substr(0, 256))
+               : UnimplementedError("the path has no " + head.verb.substr(0, 32));
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckRole(*matched.route->method, caller_));
+  if (query != std::string::npos) {
+    return InvalidFieldError("a query in the address", "query", head.target.substr(query, 64),
+                             "fields in the body");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const int64_t timeout_ms, TimeoutOf(head.timeout_ms));
+  if (!head.timeout_ms.empty() || matched.route->method->rule.work() != v1::WORK_LONG) {
+    deadline_nanos_ = Clock::System()->MonotonicNanos() + timeout_ms * 1'000'000;
+  }
+  matched_ = std::move(matched);
+  return {};
+}
+
+HttpReply HttpCall::AnswerPage() const {
+  HttpReply reply;
+  const bool ready = service_->ready();
+  switch (matched_.route->page) {
+    case Page::kOpenApi:
+      reply.body = OpenApiDocument();
+      break;
+    case Page::kHealth:
+    case Page::kReady:
+      reply.status = ready ? kOk : kUnavailable;
+      reply.body = ready ? R"({"status":"serving"})" : R"({"status":"draining"})";
+      break;
+    case Page::kLive:
+    case Page::kNone:
+      reply.body = R"({"status":"alive"})";
+      break;
+  }
+  return reply;
+}
+
+void HttpCall::Run(std::string body, std::function<void(HttpReply)> done) {
+  body_ = std::move(body);
+  done_ = std::move(done);
+  const Status submitted = service_->Submit(*matched_.route->method, [self = shared_from_this()] {
+    HttpReply reply;
+    try {
+      reply = self->Answer();
+    } catch (const std::bad_alloc&) {
+      reply = ErrorReply(OutOfMemoryError());
+    }
+    std::exchange(self->done_, nullptr)(std::move(reply));
+  });
+  if (!submitted.ok()) {
+    std::exchange(done_, nullptr)(ErrorReply(submitted));
+  }
+}
+
+HttpReply HttpCall::Answer() {
+  google::protobuf::Arena arena;
+  const Method& method = *matched_.route->method;
+  google::protobuf::Message* request = method.request->New(&arena);
+  google::protobuf::Message* response = method.response->New(&arena);
+  Status status = ReadRequest(request);
+  if (status.ok()) {
+    status = service_->Answer(method, {&caller_, &cancel_, deadline_nanos_}, *request, response);
+  }
+  if (!status.ok()) {
+    return ErrorReply(status);
+  }
+  HttpReply reply;
+  WriteJson(*response, &reply.body);
+  if (reply.body.size() > kMaxMessageBytes) {
+    return ErrorReply(InvalidFieldError("answer too large; ask for less at a time",
+                                        "response bytes", std::to_string(reply.body.size()),
+                                        std::to_string(kMaxMessageBytes)));
+  }
+  return reply;
+}
+
+Status HttpCall::ReadRequest(google::protobuf::Message* request) {
+  LEADLINE_RETURN_IF_ERROR(ReadJson(body_, request));
+  std::string().swap(body_);
+  const auto& reflection = *request->GetReflection();
+  for (auto& [name, value] : matched_.fields) {
+    const auto* field = request->GetDescriptor()->FindFieldByName(name);
+    if (reflection.HasField(*request, field)) {
+      return InvalidFieldError("given in the path and in the body", name, value.substr(0, 128),
+                               "in the path only");
+    }
+    reflection.SetString(request, field, std::move(value));
+  }
+  return {};
+}
+
+}  // namespace leadline::rpc

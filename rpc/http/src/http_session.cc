@@ -1,0 +1,323 @@
+#include "http_session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <string>
+#include <sys/socket.h>
+#include <utility>
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+
+#include "http_call.h"
+#include "leadline/core/clock.h"
+#include "leadline/core/mutex.h"
+#include "leadline/rpc/limits.h"
+
+namespace leadline::rpc {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using ErrorCode = boost::system::error_code;
+using Socket = asio::generic::stream_protocol::socket;
+using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+using Parser = http::request_parser<http::string_body>;
+
+/// A transfer may take as long as this needs, and the scope's transfer_ms.
+constexpr size_t kMinBytesPerSecond = 64 << 10;
+/// Read and dropped after an answer that ends the connection, so that the caller gets to read it.
+constexpr size_t kMaxLingerBytes = 1 << 20;
+constexpr int64_t kLingerMs = 2'000;
+constexpr size_t kReadBytes = 16 << 10;
+
+std::string Text(beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+/// The answer to a request that cannot be parsed; nothing where the connection is just over.
+std::optional<HttpReply> ReplyToBroken(const ErrorCode& error) {
+  if (error == http::error::end_of_stream || error == http::error::partial_message ||
+      error.category() != make_error_code(http::error::bad_method).category()) {
+    return std::nullopt;
+  }
+  if (error == http::error::header_limit) {
+    HttpReply reply = ErrorReply(InvalidFieldError("head too large", "headers", "more bytes",
+                                                   std::to_string(kMaxHeaderBytes) + " bytes"));
+    reply.status = static_cast<unsigned>(http::status::request_header_fields_too_large);
+    return reply;
+  }
+  if (error == http::error::body_limit || error == http::error::buffer_overflow) {
+    HttpReply reply = ErrorReply(InvalidFieldError("body too large", "body", "more bytes",
+                                                   std::to_string(kMaxMessageBytes) + " bytes"));
+    reply.status = static_cast<unsigned>(http::status::payload_too_large);
+    return reply;
+  }
+  return ErrorReply(
+      InvalidFieldError("not a request: " + error.message(), "request", "damaged", "HTTP/1.1"));
+}
+
+/// One connection. Its steps run one after the other on the executor of its stream; each holds the
+/// session, and the last one lets it go.
+class HttpSession final : public Session, public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(Socket socket, SessionScope* scope)
+      : scope_(*scope), handle_(socket.native_handle()), stream_(std::move(socket)) {}
+
+  HttpSession(const HttpSession&) = delete;
+  HttpSession& operator=(const HttpSession&) = delete;
+
+  ~HttpSession() override {
+    GiveBodyBytes();
+    scope_.table->Remove(this);
+  }
+
+  void Start() {
+    if (scope_.table->Add(this, weak_from_this())) {
+      asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->ReadHead(); });
+    }
+  }
+
+  void EndIfIdle() override {
+    idle_since_.store(0);
+    asio::post(stream_.get_executor(), [self = shared_from_this()] {
+      if (self->call_ == nullptr && !self->writing_) {
+        self->Close();
+      }
+    });
+  }
+
+  void Cut() override {
+    if (const auto call = InFlight()) {
+      call->cancel()->Cancel();
+    }
+    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->Close(); });
+  }
+
+  void CheckCaller() override {
+    const auto call = InFlight();
+    char byte = 0;
+    if (call != nullptr && ::recv(handle_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+      call->cancel()->Cancel();
+    }
+  }
+
+  [[nodiscard]] int64_t idle_since() const override { return idle_since_.load(); }
+
+ private:
+  void ReadHead() {
+    parser_.emplace();
+    parser_->header_limit(kMaxHeaderBytes);
+    // Bodies are weighed once the caller is known (Beast takes no limit for a limit of nothing).
+    parser_->body_limit(std::numeric_limits<uint64_t>::max());
+    idle_since_.store(Clock::System()->MonotonicNanos());
+    ExpireAfter(scope_.options.idle_ms);
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        [self = shared_from_this()](ErrorCode error, size_t) { self->OnHead(error); });
+  }
+
+  void OnHead(const ErrorCode& error) {
+    idle_since_.store(0);
+    if (error) {
+      Break(error);
+      return;
+    }
+    call_ = std::make_shared<HttpCall>(scope_.service);
+    const auto& request = parser_->get();
+    HttpHead head{Text(request.method_string()),
+                  Text(request.target()),
+                  Text(request[http::field::authorization]),
+                  Text(request[http::field::host]),
+                  Text(request[http::field::origin]),
+                  Text(request["leadline-timeout-ms"])};
+    if (std::optional<HttpReply> reply = call_->Begin(head)) {
+      Respond(*std::move(reply), parser_->is_done());
+    } else if (parser_->is_done()) {
+      Work({});
+    } else {
+      WeighBody();
+    }
+  }
+
+  void WeighBody() {
+    const auto length = parser_->content_length();
+    if (length && *length > kMaxMessageBytes) {
+      Break(make_error_code(http::error::body_limit));
+      return;
+    }
+    body_bytes_ = length ? *length : kMaxMessageBytes;
+    if (!scope_.table->TakeBodyBytes(body_bytes_)) {
+      body_bytes_ = 0;
+      Respond(ErrorReply(ResourceExhaustedError("too many bodies at a time; try again later")),
+              false);
+      return;
+    }
+    parser_->body_limit(kMaxMessageBytes);
+    if (beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
+      SayContinue();
+    } else {
+      ReadBody();
+    }
+  }
+
+  void SayContinue() {
+    auto interim = std::make_shared<http::response<http::empty_body>>(http::status::continue_, 11);
+    ExpireAfter(scope_.options.transfer_ms);
+    http::async_write(stream_, *interim,
+                      [self = shared_from_this(), interim](ErrorCode error, size_t) {
+                        error ? self->Close() : self->ReadBody();
+                      });
+  }
+
+  void ReadBody() {
+    body_end_nanos_ = Clock::System()->MonotonicNanos() + TransferMs(body_bytes_) * 1'000'000;
+    ReadBodyPart();
+  }
+
+  /// Who sends nothing for transfer_ms is cut, and so is who is too slow on the whole.
+  void ReadBodyPart() {
+    const int64_t left_ms = (body_end_nanos_ - Clock::System()->MonotonicNanos()) / 1'000'000;
+    ExpireAfter(std::clamp<int64_t>(left_ms, 1, scope_.options.transfer_ms));
+    http::async_read_some(stream_, buffer_, *parser_,
+                          [self = shared_from_this()](ErrorCode error, size_t) {
+                            if (error) {
+                              self->Break(error);
+                            } else if (self->parser_->is_done()) {
+                              self->Work(std::move(self->parser_->get().body()));
+                            } else {
+                              self->ReadBodyPart();
+                            }
+                          });
+  }
+
+  /// From here to the answer only the call's own thread is busy with it.
+  void Work(std::string body) {
+    stream_.expires_never();
+    SetInFlight(call_);
+    call_->Run(std::move(body), [self = shared_from_this()](HttpReply reply) {
+      self->SetInFlight(nullptr);
+      asio::dispatch(self->stream_.get_executor(), [self, reply = std::move(reply)]() mutable {
+        self->Respond(std::move(reply), true);
+      });
+    });
+  }
+
+  /// `whole`: the request was read to its end, and another may follow.
+  void Respond(HttpReply reply, bool whole) {
+    const auto& request = parser_->get();
+    const bool keep = whole && request.keep_alive() && !scope_.draining.load();
+    response_ = http::response<http::string_body>(static_cast<http::status>(reply.status),
+                                                  request.version(), std::move(reply.body));
+    for (const auto& [name, value] : reply.headers) {
+      response_.set(name, value);
+    }
+    Send(keep);
+  }
+
+  /// Answers what is no request, and ends.
+  void Break(const ErrorCode& error) {
+    std::optional<HttpReply> reply = ReplyToBroken(error);
+    if (!reply) {
+      Close();
+      return;
+    }
+    response_ = http::response<http::string_body>(static_cast<http::status>(reply->status), 11,
+                                                  std::move(reply->body));
+    Send(false);
+  }
+
+  void Send(bool keep) {
+    response_.set(http::field::content_type, "application/json");
+    response_.set(http::field::cache_control, "no-store");
+    response_.set("X-Content-Type-Options", "nosniff");
+    response_.keep_alive(keep);
+    response_.prepare_payload();
+    writing_ = true;
+    ExpireAfter(TransferMs(response_.body().size()));
+    http::async_write(
+        stream_, response_,
+        [self = shared_from_this(), keep](ErrorCode error, size_t) { self->OnSent(error, keep); });
+  }
+
+  void OnSent(const ErrorCode& error, bool keep) {
+    writing_ = false;
+    call_.reset();
+    GiveBodyBytes();
+    response_ = {};
+    if (error) {
+      Close();
+    } else if (keep && !scope_.draining.load()) {
+      ReadHead();
+    } else {
+      ErrorCode ignored;
+      stream_.socket().shutdown(Socket::shutdown_send, ignored);
+      ExpireAfter(kLingerMs);
+      Linger(0);
+    }
+  }
+
+  void Linger(size_t dropped) {
+    buffer_.clear();
+    stream_.async_read_some(buffer_.prepare(kReadBytes),
+                            [self = shared_from_this(), dropped](ErrorCode error, size_t bytes) {
+                              if (error || dropped + bytes > kMaxLingerBytes) {
+                                self->Close();
+                              } else {
+                                self->Linger(dropped + bytes);
+                              }
+                            });
+  }
+
+  void Close() {
+    idle_since_.store(0);
+    stream_.cancel();
+    ErrorCode ignored;
+    stream_.socket().shutdown(Socket::shutdown_both, ignored);
+  }
+
+  void ExpireAfter(int64_t ms) { stream_.expires_after(std::chrono::milliseconds(ms)); }
+
+  [[nodiscard]] int64_t TransferMs(size_t bytes) const {
+    return scope_.options.transfer_ms + static_cast<int64_t>(bytes * 1000 / kMinBytesPerSecond);
+  }
+
+  void GiveBodyBytes() { scope_.table->GiveBodyBytes(std::exchange(body_bytes_, 0)); }
+
+  void SetInFlight(std::shared_ptr<HttpCall> call) {
+    MutexLock lock(&mutex_);
+    in_flight_ = std::move(call);
+  }
+
+  std::shared_ptr<HttpCall> InFlight() {
+    MutexLock lock(&mutex_);
+    return in_flight_;
+  }
+
+  SessionScope& scope_;
+  const int handle_;  // stays open as long as the session lives
+  Stream stream_;
+  beast::flat_buffer buffer_{kMaxHeaderBytes + kReadBytes};
+  std::optional<Parser> parser_;
+  http::response<http::string_body> response_;
+  std::shared_ptr<HttpCall> call_;
+  size_t body_bytes_ = 0;
+  int64_t body_end_nanos_ = 0;
+  bool writing_ = false;
+  std::atomic<int64_t> idle_since_{0};
+  Mutex mutex_;
+  std::shared_ptr<HttpCall> in_flight_ LEADLINE_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+void ServeConnection(Socket socket, SessionScope* scope) {
+  std::make_shared<HttpSession>(std::move(socket), scope)->Start();
+}
+
+}  // namespace leadline::rpc

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+
+#include "leadline/rpc/http_server.h"
+#include "leadline/rpc/service.h"
+#include "session_table.h"
+
+namespace leadline::rpc {
+
+/// What the connections of one server share. Outlives them.
+struct SessionScope {
+  Service* service = nullptr;
+  SessionTable* table = nullptr;
+  HttpServerOptions options;
+  std::atomic<bool> draining{false};  ///< answers end their connections
+};
+
+/// Serves the connection `socket`, which has an executor of its own, until it ends. Drops it where
+/// the table is full.
+void ServeConnection(boost::asio::generic::stream_protocol::socket socket, SessionScope* scope);
+
+}  // namespace leadline::rpc
