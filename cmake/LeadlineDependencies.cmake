@@ -20,6 +20,8 @@ if(LEADLINE_PROGRAM)
   find_package(OpenSSL REQUIRED)
   find_package(Protobuf REQUIRED)
   find_package(gRPC REQUIRED)
+  # Its CMake package wants the web server and client of the parts that are not used.
+  pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 endif()
 
 include(cmake/FindRoaringByHand.cmake)

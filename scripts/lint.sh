@@ -43,6 +43,7 @@ library_code=$(sources $library)
   ban faiss '#include <faiss/' 'FAISS is used in index adapters only' $all_code
   ban rocksdb '#include <rocksdb/' 'RocksDB is used in storage/kv only' $all_code
   ban rpc '#include <(grpc|grpcpp|google/protobuf|absl)/' 'gRPC and Protobuf are not part of the library' $all_code
+  ban prometheus '#include <prometheus/' 'metrics are made in rpc/service only' $all_code
   ban json '#include <nlohmann/' 'JSON library in an API header' $(echo "$library_code" | grep '/include/' || true)
   ban using-namespace 'using namespace ' 'name what you use' $all_code
   ban std-mutex 'std::(mutex|shared_mutex|recursive_mutex|lock_guard|unique_lock|scoped_lock|shared_lock|condition_variable)' 'use leadline/core/mutex.h' $all_code

@@ -16,7 +16,7 @@ namespace leadline::rpc {
 namespace {
 
 constexpr char kErrorTrailer[] = "leadline-error-bin";
-constexpr int64_t kRetryAfterMs = 100;
+constexpr char kRequestIdKey[] = "x-request-id";
 
 void* AsTag(const GrpcCall::Tag& tag) {
   return const_cast<GrpcCall::Tag*>(&tag);
@@ -26,6 +26,12 @@ std::string_view View(const grpc::string_ref& text) {
   return {text.data(), text.size()};
 }
 
+/// Empty where there is none.
+std::string_view MetadataOf(const grpc::ServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  return found != context.client_metadata().end() ? View(found->second) : std::string_view();
+}
+
 /// Clock::MonotonicNanos value at which `deadline` is; 0 where there is none.
 int64_t MonotonicDeadline(gpr_timespec deadline) {
   if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
@@ -33,6 +39,10 @@ int64_t MonotonicDeadline(gpr_timespec deadline) {
   }
   const int64_t left_ms = gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type)));
   return std::max<int64_t>(1, Clock::System()->MonotonicNanos() + left_ms * 1'000'000);
+}
+
+Status CallerLeft() {
+  return CancelledError("the caller went away");
 }
 
 /// Fails only where memory does.
@@ -124,16 +134,15 @@ void GrpcCall::Arrived() {
 
 Status GrpcCall::Admit() {
   method_ = FindMethod(context_.method());
-  if (method_ == nullptr) {
-    return UnimplementedError("no such method: " + context_.method().substr(0, 256));
-  }
-  std::string_view authorization;
-  const auto found = context_.client_metadata().find("authorization");
-  if (found != context_.client_metadata().end()) {
-    authorization = View(found->second);
-  }
-  LEADLINE_ASSIGN_OR_RETURN(caller_, source_.service->Authenticate(authorization));
-  return CheckRole(*method_, caller_);
+  LEADLINE_ASSIGN_OR_RETURN(
+      caller_, source_.service->Admit({.method = method_,
+                                       .path = context_.method(),
+                                       .transport = Transport::kGrpc,
+                                       .authorization = MetadataOf(context_, "authorization"),
+                                       .traceparent = MetadataOf(context_, "traceparent"),
+                                       .request_id = MetadataOf(context_, kRequestIdKey)},
+                                      &record_));
+  return {};
 }
 
 void GrpcCall::Read() {
@@ -143,7 +152,10 @@ void GrpcCall::Read() {
 
 void GrpcCall::ReadDone(bool ok) {
   if (ok) {
+    record_.request_bytes += request_bytes_.Length();
     Submit(method_->shape == CallShape::kPages ? &GrpcCall::StartPages : &GrpcCall::AnswerRequest);
+  } else if (cancel_.cancelled()) {
+    Finish(CallerLeft());
   } else if (method_->shape == CallShape::kAnswers) {
     Finish(OkStatus());
   } else {
@@ -153,7 +165,7 @@ void GrpcCall::ReadDone(bool ok) {
 
 void GrpcCall::Submit(void (GrpcCall::*step)()) {
   Hold();
-  const Status submitted = source_.service->Submit(*method_, [this, step] {
+  const Status submitted = source_.service->Submit(*method_, &record_, [this, step] {
     (this->*step)();
     LetGo();
   });
@@ -225,8 +237,10 @@ void GrpcCall::Respond(const Status& status, const google::protobuf::Message& re
     Finish(OutOfMemoryError());
     return;
   }
+  record_.response_bytes += size;
   Hold();
   if (method_->shape == CallShape::kUnary) {
+    End(OkStatus());
     stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, AsTag(finished_));
   } else {
     stream_.Write(bytes, AsTag(written_));
@@ -235,7 +249,7 @@ void GrpcCall::Respond(const Status& status, const google::protobuf::Message& re
 
 void GrpcCall::WrittenDone(bool ok) {
   if (!ok) {
-    Finish(CancelledError("the caller went away"));
+    Finish(CallerLeft());
   } else if (method_->shape == CallShape::kAnswers) {
     Read();
   } else if (more_pages_) {
@@ -247,15 +261,20 @@ void GrpcCall::WrittenDone(bool ok) {
 
 void GrpcCall::Finish(const Status& status) {
   Hold();
+  End(status);
   if (status.ok()) {
     stream_.Finish(grpc::Status::OK, AsTag(finished_));
     return;
   }
-  const bool busy = status.code() == StatusCode::kResourceExhausted;
-  const v1::Error error = WriteError(status, busy ? kRetryAfterMs : 0);
+  const v1::Error error = WriteError(status, record_.retry_after_ms);
   context_.AddTrailingMetadata(kErrorTrailer, error.SerializeAsString());
   stream_.Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), status.message()),
                  AsTag(finished_));
+}
+
+void GrpcCall::End(const Status& status) {
+  context_.AddTrailingMetadata(kRequestIdKey, std::string(record_.request_id.view()));
+  source_.service->Ended(record_, status);
 }
 
 }  // namespace leadline::rpc

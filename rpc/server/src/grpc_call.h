@@ -8,6 +8,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "leadline/core/mutex.h"
+#include "leadline/rpc/call_record.h"
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
 #include "leadline/rpc/service.h"
@@ -62,7 +63,7 @@ class GrpcCall {
 
   void Handle(Event event, bool ok);
   void Arrived();
-  /// kUnimplemented, kUnauthenticated, kPermissionDenied: all that needs no body.
+  /// Service::Admit: all that needs no body.
   Status Admit();
   void Read();
   void ReadDone(bool ok);
@@ -75,6 +76,8 @@ class GrpcCall {
   void Respond(const Status& status, const google::protobuf::Message& response);
   void WrittenDone(bool ok);
   void Finish(const Status& status);
+  /// Notes the end, before the caller can see it.
+  void End(const Status& status);
 
   /// One step that the queue will report has begun, or one has ended: the last one frees the call.
   void Hold() { held_.fetch_add(1); }
@@ -83,7 +86,7 @@ class GrpcCall {
 
   [[nodiscard]] Result<google::protobuf::Message*> ParseRequest();
 
-  [[nodiscard]] CallContext Context() const { return {&caller_, &cancel_, deadline_nanos_}; }
+  [[nodiscard]] CallContext Context() { return {&caller_, &cancel_, deadline_nanos_, &record_}; }
 
   const CallSource source_;
   grpc::GenericServerContext context_;
@@ -97,6 +100,7 @@ class GrpcCall {
 
   const Method* method_ = nullptr;
   Caller caller_;
+  CallRecord record_;
   CancelToken cancel_;
   int64_t deadline_nanos_ = 0;
   grpc::ByteBuffer request_bytes_;

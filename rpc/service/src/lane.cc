@@ -13,7 +13,9 @@ namespace {
 class ThreadLane final : public Lane {
  public:
   ThreadLane(size_t threads, size_t max_waiting)
-      : max_admitted_(threads + max_waiting), threads_(NewThreadPool(threads)) {}
+      : max_running_(threads),
+        max_admitted_(threads + max_waiting),
+        threads_(NewThreadPool(threads)) {}
 
   bool Submit(std::function<void()> work) override {
     if (admitted_.fetch_add(1) >= max_admitted_) {
@@ -27,7 +29,13 @@ class ThreadLane final : public Lane {
     return true;
   }
 
+  [[nodiscard]] size_t waiting() override {
+    const size_t admitted = admitted_.load();
+    return admitted > max_running_ ? admitted - max_running_ : 0;
+  }
+
  private:
+  const size_t max_running_;
   const size_t max_admitted_;
   std::atomic<size_t> admitted_{0};  // running and waiting
   const std::unique_ptr<Executor> threads_;
@@ -64,6 +72,11 @@ class CallerLane final : public Lane {
       work = NextOrFree();
     }
     return true;
+  }
+
+  [[nodiscard]] size_t waiting() override {
+    MutexLock lock(&mutex_);
+    return waiting_.size();
   }
 
  private:

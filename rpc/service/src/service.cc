@@ -1,23 +1,78 @@
 #include "leadline/rpc/service.h"
 
 #include <exception>
+#include <sstream>
 #include <thread>
 #include <utility>
 
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "call_book.h"
 #include "handlers.h"
+#include "lane_names.h"
+#include "leadline/core/version.h"
 #include "leadline/rpc/field_rules.h"
+#include "leadline/simd/distance.h"
 #include "leadline/v1/health.pb.h"
+#include "leadline/v1/records.pb.h"
+#include "metric_families.h"
 
 namespace leadline::rpc {
 namespace {
 
 constexpr std::string_view kBearer = "Bearer ";
 constexpr std::string_view kHealthPath = "/grpc.health.v1.Health/Check";
+/// Advice to whoever met a limit of which nobody knows when it lets go.
+constexpr int64_t kRetryAfterMs = 100;
 
 size_t SlotsOf(const ServiceOptions& options) {
   const size_t processors = std::thread::hardware_concurrency();
   return options.search_slots != 0 ? options.search_slots : std::max<size_t>(1, processors);
 }
+
+/// Notes why a call is turned away.
+void NoteRefusal(const Status& status, CallRecord* record) {
+  if (status.code() == StatusCode::kUnauthenticated) {
+    record->refusal = Refusal::kUnauthenticated;
+  } else if (status.code() == StatusCode::kPermissionDenied) {
+    record->refusal = Refusal::kPermission;
+  }
+}
+
+/// Advice beside an error of the library. `record` may be null.
+void NoteOutcome(const Status& status, CallRecord* record) {
+  if (record != nullptr && status.code() == StatusCode::kResourceExhausted &&
+      record->retry_after_ms == 0) {
+    record->retry_after_ms = kRetryAfterMs;
+  }
+}
+
+/// Adds to the record's work what passes since the call began or, after that, since the last of
+/// these ended.
+class WorkTime {
+ public:
+  WorkTime(Clock* clock, CallRecord* record) : clock_(clock), record_(record) {
+    if (record_ != nullptr && record_->began_nanos == 0) {
+      record_->began_nanos = clock_->MonotonicNanos();
+    }
+  }
+
+  WorkTime(const WorkTime&) = delete;
+  WorkTime& operator=(const WorkTime&) = delete;
+
+  ~WorkTime() {
+    if (record_ != nullptr) {
+      const int64_t now = clock_->MonotonicNanos();
+      record_->work_nanos += now - record_->began_nanos;
+      record_->began_nanos = now;
+    }
+  }
+
+ private:
+  Clock* const clock_;
+  CallRecord* const record_;
+};
 
 /// Runs `work`; whatever it throws becomes an error, so that one call cannot end the others.
 template <typename Work>
@@ -34,14 +89,19 @@ auto Contained(const Work& work) -> decltype(work()) {
 }  // namespace
 
 struct Service::Parts {
-  explicit Parts(Clock* clock) : leases(clock) {}
+  Parts(Database* served, const ServiceOptions& options, Clock* clock)
+      : database(served), book(options, clock), leases(clock) {}
 
+  Database* const database;
+  CallBook book;
   LeaseTable leases;
   HandlerTable handlers;
 };
 
 Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& options)
-    : tokens_(tokens), parts_(std::make_unique<Parts>(Clock::System())) {
+    : tokens_(tokens),
+      clock_(options.clock != nullptr ? options.clock : Clock::System()),
+      parts_(std::make_unique<Parts>(database, options, clock_)) {
   const ServiceParts parts{database, &parts_->leases, options.backup_directory};
   AddCollectionHandlers(parts, &parts_->handlers);
   AddRecordHandlers(parts, &parts_->handlers);
@@ -72,18 +132,56 @@ Result<Caller> Service::Authenticate(std::string_view authorization) {
   return tokens_->Authenticate(authorization.substr(kBearer.size()));
 }
 
-Status Service::Submit(const Method& method, std::function<void()> work) {
+Result<Caller> Service::Admit(const Arrival& arrival, CallRecord* record) {
+  parts_->book.Arrived(arrival, record);
+  if (arrival.method == nullptr) {
+    return UnimplementedError("no such method: " + std::string(arrival.path.substr(0, 256)));
+  }
+  Result<Caller> caller = Authenticate(arrival.authorization);
+  if (!caller.ok()) {
+    NoteRefusal(caller.status(), record);
+    return caller;
+  }
+  record->token_id = caller->token_id;
+  const Status role = CheckRole(*arrival.method, *caller);
+  if (!role.ok()) {
+    NoteRefusal(role, record);
+    return role;
+  }
+  if (arrival.method->rule.role() > v1::ROLE_PUBLIC) {
+    LEADLINE_RETURN_IF_ERROR(parts_->book.TakeOne(*caller, record));
+  }
+  return caller;
+}
+
+void Service::Ended(const CallRecord& record, const Status& status) {
+  parts_->book.Ended(record, status);
+}
+
+Status Service::Submit(const Method& method, CallRecord* record, std::function<void()> work) {
   if (!ready() && method.path != kHealthPath) {
+    record->refusal = Refusal::kStopping;
     return UnavailableError("the server is stopping");
   }
   Lane* lane = lanes_[static_cast<size_t>(method.rule.work())].get();
+  record->submitted_nanos = clock_->MonotonicNanos();
   if (lane == nullptr) {
+    record->began_nanos = record->submitted_nanos;
     work();
     return {};
   }
-  return lane->Submit(std::move(work))
-             ? OkStatus()
-             : ResourceExhaustedError("too many calls wait; try again later");
+  // Once it was taken the call may end before this thread goes on.
+  const bool taken = lane->Submit([this, record, work = std::move(work)] {
+    record->began_nanos = clock_->MonotonicNanos();
+    record->queue_nanos += record->began_nanos - record->submitted_nanos;
+    work();
+  });
+  if (taken) {
+    return {};
+  }
+  record->refusal = Refusal::kQueue;
+  record->retry_after_ms = kRetryAfterMs;
+  return ResourceExhaustedError("too many calls wait; try again later");
 }
 
 Status Service::CheckRequest(const Method& method, const CallContext& context,
@@ -93,48 +191,103 @@ Status Service::CheckRequest(const Method& method, const CallContext& context,
     return {};
   }
   const std::string collection = request.GetReflection()->GetString(request, method.collection);
-  return context.caller->MayTouch(collection)
-             ? OkStatus()
-             : PermissionDeniedError("the token is for other collections: collection=" +
-                                     collection);
+  if (context.record != nullptr) {
+    context.record->collection = collection;
+  }
+  if (context.caller->MayTouch(collection)) {
+    return {};
+  }
+  const Status refused =
+      PermissionDeniedError("the token is for other collections: collection=" + collection);
+  if (context.record != nullptr) {
+    NoteRefusal(refused, context.record);
+  }
+  return refused;
+}
+
+Status Service::Handle(const Method& method, const CallContext& context,
+                       const google::protobuf::Message& request,
+                       google::protobuf::Message* response) {
+  if (method.path == kHealthPath) {
+    static_cast<v1::HealthResponse*>(response)->set_status(
+        ready() ? v1::HealthResponse::SERVING : v1::HealthResponse::NOT_SERVING);
+    return {};
+  }
+  if (method.shape == CallShape::kAnswers && context.record != nullptr) {
+    LEADLINE_RETURN_IF_ERROR(parts_->book.TakeOne(*context.caller, context.record));
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckRequest(method, context, request));
+  const HandlerTable::Answer* answer = parts_->handlers.FindAnswer(method);
+  return answer != nullptr ? (*answer)(context, request, response)
+                           : InternalError("no handler for " + method.path);
 }
 
 Status Service::Answer(const Method& method, const CallContext& context,
                        const google::protobuf::Message& request,
                        google::protobuf::Message* response) {
-  return Contained([&]() -> Status {
-    if (method.path == kHealthPath) {
-      static_cast<v1::HealthResponse*>(response)->set_status(
-          ready() ? v1::HealthResponse::SERVING : v1::HealthResponse::NOT_SERVING);
-      return {};
-    }
-    LEADLINE_RETURN_IF_ERROR(CheckRequest(method, context, request));
-    const HandlerTable::Answer* answer = parts_->handlers.FindAnswer(method);
-    return answer != nullptr ? (*answer)(context, request, response)
-                             : InternalError("no handler for " + method.path);
-  });
+  const WorkTime time(clock_, context.record);
+  const Status status = Contained([&] { return Handle(method, context, request, response); });
+  NoteOutcome(status, context.record);
+  if (status.ok() && context.record != nullptr &&
+      response->GetDescriptor() == v1::WriteResponse::descriptor()) {
+    const auto* written = static_cast<const v1::WriteResponse*>(response);
+    context.record->sequence = written->sequence();
+    context.record->count += written->count();
+  }
+  return status;
 }
 
 Result<std::unique_ptr<PageSource>> Service::StartPages(const Method& method,
                                                         const CallContext& context,
                                                         const google::protobuf::Message& request) {
-  return Contained([&]() -> Result<std::unique_ptr<PageSource>> {
-    LEADLINE_RETURN_IF_ERROR(CheckRequest(method, context, request));
-    const HandlerTable::StartPages* start = parts_->handlers.FindPages(method);
-    if (start == nullptr) {
-      return InternalError("no handler for " + method.path);
-    }
-    return (*start)(context, request);
-  });
+  const WorkTime time(clock_, context.record);
+  Result<std::unique_ptr<PageSource>> pages =
+      Contained([&]() -> Result<std::unique_ptr<PageSource>> {
+        LEADLINE_RETURN_IF_ERROR(CheckRequest(method, context, request));
+        const HandlerTable::StartPages* start = parts_->handlers.FindPages(method);
+        if (start == nullptr) {
+          return InternalError("no handler for " + method.path);
+        }
+        return (*start)(context, request);
+      });
+  NoteOutcome(pages.status(), context.record);
+  return pages;
 }
 
 Result<bool> Service::NextPage(PageSource* pages, const CallContext& context,
                                google::protobuf::Message* response) {
-  return Contained([&]() { return pages->Next(context, response); });
+  const WorkTime time(clock_, context.record);
+  Result<bool> more = Contained([&]() { return pages->Next(context, response); });
+  NoteOutcome(more.status(), context.record);
+  return more;
 }
 
 void Service::Tick() {
   parts_->leases.DropExpired();
+  parts_->book.Tick(tokens_);
+}
+
+std::string Service::MetricsText() {
+  MetricFamilies families = parts_->book.metrics().registry().Collect();
+  for (size_t lane = 1; lane < lanes_.size(); ++lane) {
+    AddMetric("leadline_queue_waiting", "Calls that wait for a slot or a worker.",
+              {{"lane", kLaneNames[lane]}}, static_cast<double>(lanes_[lane]->waiting()),
+              &families);
+  }
+  if (const AuditLog* audit = parts_->book.audit()) {
+    AddMetric("leadline_audit_failures_total", "Lines of the audit log that were not written.", {},
+              static_cast<double>(audit->failures()), &families);
+    AddMetric("leadline_audit_left_out_total", "Refused calls without a line in the audit log.", {},
+              static_cast<double>(audit->left_out()), &families);
+  }
+  AddMetric("leadline_ready", "0 while the server stops.", {}, ready() ? 1 : 0, &families);
+  AddMetric("leadline_build_info", "Of this program.",
+            {{"version", Version()}, {"simd", simd::Kernels().name}}, 1, &families);
+  AddEngineMetrics(parts_->database, &families);
+  AddProcessMetrics(FileSystem::Posix(), &families);
+  std::ostringstream text;
+  prometheus::TextSerializer().Serialize(text, families);
+  return std::move(text).str();
 }
 
 }  // namespace leadline::rpc

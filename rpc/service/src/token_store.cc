@@ -58,7 +58,21 @@ Json ToJson(const TokenRecord& record) {
   if (record.expires_at_ms) {
     json["expires_at_ms"] = *record.expires_at_ms;
   }
+  if (record.rate) {
+    json["rate"] = record.rate->per_second;
+    json["burst"] = record.rate->burst;
+  }
   return json;
+}
+
+/// A number of calls. Throws as FromJson does.
+Result<uint32_t> ParseCalls(const std::string& field, const Json& json) {
+  const auto calls = json.get<int64_t>();
+  if (calls < 0 || calls > CallRate::kMax) {
+    return InvalidFieldError("number out of range", field, std::to_string(calls),
+                             "[0, " + std::to_string(CallRate::kMax) + "]");
+  }
+  return static_cast<uint32_t>(calls);
 }
 
 /// Throws nlohmann's exception where a member is missing or of another type.
@@ -75,6 +89,14 @@ Result<TokenRecord> FromJson(const Json& json) {
   }
   if (json.contains("expires_at_ms")) {
     record.expires_at_ms = json.at("expires_at_ms").get<int64_t>();
+  }
+  if (json.contains("rate")) {
+    CallRate rate;
+    LEADLINE_ASSIGN_OR_RETURN(rate.per_second, ParseCalls("rate", json.at("rate")));
+    if (json.contains("burst")) {
+      LEADLINE_ASSIGN_OR_RETURN(rate.burst, ParseCalls("burst", json.at("burst")));
+    }
+    record.rate = rate;
   }
   return record;
 }
@@ -101,6 +123,12 @@ Status CheckRequest(const TokenRequest& request, size_t tokens) {
   if (request.label.size() > kMaxTokenLabelBytes) {
     return InvalidFieldError("label too long", "label", std::to_string(request.label.size()),
                              std::to_string(kMaxTokenLabelBytes) + " bytes");
+  }
+  if (request.rate && std::max(request.rate->per_second, request.rate->burst) > CallRate::kMax) {
+    return InvalidFieldError(
+        "number out of range", "rate, burst",
+        std::to_string(request.rate->per_second) + ", " + std::to_string(request.rate->burst),
+        std::to_string(CallRate::kMax));
   }
   if (tokens >= kMaxTokens) {
     return InvalidFieldError("too many tokens", "tokens", std::to_string(tokens),
@@ -167,6 +195,7 @@ Result<std::string> TokenStore::Create(const TokenRequest& request) {
   record.label = request.label;
   record.created_ms = clock_->UnixMillis();
   record.expires_at_ms = request.expires_at_ms;
+  record.rate = request.rate;
   contents.tokens.push_back(std::move(record));
   LEADLINE_RETURN_IF_ERROR(Save(contents.tokens));
   return token;
@@ -210,7 +239,7 @@ Result<Caller> TokenStore::Authenticate(std::string_view token) {
   if (!same || (found->expires_at_ms && clock_->UnixMillis() >= *found->expires_at_ms)) {
     return Refused();
   }
-  return Caller{found->id, found->role, found->all_collections, found->collections};
+  return Caller{found->id, found->role, found->all_collections, found->collections, found->rate};
 }
 
 }  // namespace leadline::rpc

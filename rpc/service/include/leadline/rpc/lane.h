@@ -14,6 +14,9 @@ class Lane {
 
   /// False, and the work is dropped, where as much waits as may.
   virtual bool Submit(std::function<void()> work) = 0;
+
+  /// How much waits at this moment.
+  [[nodiscard]] virtual size_t waiting() = 0;
 };
 
 /// Runs work on `threads` threads of its own: for work that waits for a disk or takes long.

@@ -9,14 +9,18 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <google/protobuf/message.h>
 
 #include "leadline/core/clock.h"
 #include "leadline/core/database.h"
 #include "leadline/core/status.h"
+#include "leadline/rpc/audit_log.h"
 #include "leadline/rpc/call_context.h"
+#include "leadline/rpc/call_record.h"
 #include "leadline/rpc/lane.h"
+#include "leadline/rpc/logger.h"
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
 #include "leadline/rpc/token_store.h"
@@ -31,9 +35,21 @@ struct ServiceOptions {
   size_t long_threads = 2;  ///< checks, backups, optimisations at a time
   size_t long_queue = 8;
   std::string backup_directory;  ///< of Maintenance.Backup; empty refuses it
+  /// Of every token without a rate of its own, and of all callers without a token together.
+  CallRate rate;
+  /// Told of internal errors and of calls slower than `slow_ms`; null tells nobody. Streams and
+  /// work of minutes are never slow.
+  Logger* logger = nullptr;
+  int64_t slow_ms = 1000;
+  AuditLog* audit = nullptr;             ///< null keeps none
+  std::vector<CallObserver*> observers;  ///< told of every call after metrics and logs
+  Clock* clock = nullptr;                ///< null is the system's
 };
 
-/// Thread-safe. Borrows the database and the token store; work that was submitted ends before it.
+inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Thread-safe. Borrows the database, the token store and what the options point to; work that was
+/// submitted ends before it.
 class Service {
  public:
   Service(Database* database, TokenStore* tokens, const ServiceOptions& options);
@@ -46,12 +62,23 @@ class Service {
   /// the store everybody may do everything. kUnauthenticated.
   Result<Caller> Authenticate(std::string_view authorization);
 
+  /// The one way in: who calls, whether the role reaches the method, and one call from the
+  /// caller's rate (methods without a role cost none). Fills `record` first, refused or not.
+  /// kUnimplemented for an unknown method, kUnauthenticated, kPermissionDenied, kResourceExhausted.
+  Result<Caller> Admit(const Arrival& arrival, CallRecord* record);
+
+  /// The one way out, once for every call that was given to Admit: counts, logs and audits it.
+  /// Called before the last of the answer is sent, so that who got it finds it noted.
+  void Ended(const CallRecord& record, const Status& status);
+
   /// Runs `work` where calls of `method` run, on this thread or another. kResourceExhausted, and
-  /// the work is dropped, where too much waits; kUnavailable while draining.
-  Status Submit(const Method& method, std::function<void()> work);
+  /// the work is dropped, where too much waits; kUnavailable while draining. After OK the work may
+  /// have ended, and the call with it.
+  Status Submit(const Method& method, CallRecord* record, std::function<void()> work);
 
   /// Answers one request of a kUnary or kAnswers method. The errors of fields, scope, handler and
-  /// library, always kInternal where something throws.
+  /// library, always kInternal where something throws. Where `context` has a record, each request
+  /// of a kAnswers method costs one call of the caller's rate, beside the one of its arrival.
   Status Answer(const Method& method, const CallContext& context,
                 const google::protobuf::Message& request, google::protobuf::Message* response);
   /// The same for a kPages method.
@@ -66,8 +93,13 @@ class Service {
 
   [[nodiscard]] bool ready() const { return !draining_.load(); }
 
-  /// Lets go of snapshots whose leases ran out; to be called every second or so.
+  /// Lets go of snapshots whose leases ran out and of rates nobody uses; to be called every second
+  /// or so.
   void Tick();
+
+  /// All counters and the state of the database, in the Prometheus text format 0.0.4
+  /// (kMetricsContentType). Names collections: for whoever may read all of them.
+  std::string MetricsText();
 
  private:
   struct Parts;
@@ -75,8 +107,12 @@ class Service {
   /// kInvalidArgument and kPermissionDenied that only the body can tell.
   static Status CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request);
+  /// Handler and checks of Answer.
+  Status Handle(const Method& method, const CallContext& context,
+                const google::protobuf::Message& request, google::protobuf::Message* response);
 
   TokenStore* const tokens_;
+  Clock* const clock_;
   const std::unique_ptr<Parts> parts_;
   std::atomic<bool> draining_{false};
   std::array<std::unique_ptr<Lane>, 4> lanes_;  // by v1::Work; the first is null

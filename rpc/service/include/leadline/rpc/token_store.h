@@ -31,6 +31,7 @@ struct TokenRecord {
   std::string label;                     ///< for people
   int64_t created_ms = 0;
   std::optional<int64_t> expires_at_ms;
+  std::optional<CallRate> rate = std::nullopt;  ///< else the server's
 };
 
 /// What a new token may do.
@@ -39,6 +40,7 @@ struct TokenRequest {
   std::vector<std::string> collections;  ///< empty means all
   std::string label;
   std::optional<int64_t> expires_at_ms;
+  std::optional<CallRate> rate = std::nullopt;  ///< at most CallRate::kMax each
 };
 
 /// The file `tokens.json` in the database's directory. Other processes may change it at any time:
