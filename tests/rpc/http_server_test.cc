@@ -247,6 +247,29 @@ TEST_F(Http, TheDocumentDescribesEveryRoute) {
   }
 }
 
+TEST_F(Http, MetricsAreTextAndCountEveryCall) {
+  Create();
+  EXPECT_EQ(Post("search", R"({"vector":[1]})").status, 400);
+  EXPECT_EQ(client_.Ask("GET", "/v1/nothing").status, 404);
+  const HttpAnswer answer = client_.Ask("GET", "/metrics");
+  EXPECT_EQ(RawHttp::Header(answer.head, "content-type"),
+            "text/plain; version=0.0.4; charset=utf-8");
+  for (
+      const char* line :
+      {R"(leadline_calls_total{code="OK",method="leadline.v1.Collections/Create",transport="http"} 1)",
+       R"(leadline_calls_total{code="INVALID_ARGUMENT",method="leadline.v1.Search/Search",transport="http"} 1)",
+       R"(leadline_calls_total{code="NOT_FOUND",method="unknown",transport="http"} 1)"}) {
+    EXPECT_NE(answer.body.find(line), std::string::npos) << line << "\n" << answer.body;
+  }
+}
+
+TEST_F(Http, EveryAnswerNamesItsRequest) {
+  const HttpAnswer given = client_.Ask("GET", "/v1/info", "", "", "X-Request-Id: mine-7\r\n");
+  EXPECT_EQ(RawHttp::Header(given.head, "x-request-id"), "mine-7");
+  const HttpAnswer made = client_.Ask("GET", "/v1/nothing", "", "", "X-Request-Id: a b\r\n");
+  EXPECT_EQ(RawHttp::Header(made.head, "x-request-id").size(), 16U);
+}
+
 TEST_F(Http, AnswersInOrderOverOneConnection) {
   const std::string request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
   client_.Send(request + "GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + request);

@@ -10,14 +10,17 @@
 #include "leadline/rpc/error_wire.h"
 #include "leadline/rpc/json_wire.h"
 #include "leadline/rpc/limits.h"
+#include "leadline/v1/maintenance.pb.h"
 #include "openapi.h"
 
 namespace leadline::rpc {
 namespace {
 
-constexpr int64_t kRetryAfterMs = 100;
 constexpr int64_t kMaxTimeoutMs = 3'600'000;
+constexpr int64_t kMsPerSecond = 1000;
+constexpr std::string_view kMetricsPath = "/leadline.v1.Maintenance/Metrics";
 constexpr unsigned kOk = 200;
+constexpr unsigned kMethodNotAllowed = 405;
 constexpr unsigned kUnavailable = 503;
 
 unsigned HttpStatusOf(StatusCode code) {
@@ -93,15 +96,15 @@ Result<int64_t> TimeoutOf(const std::string& header) {
 
 }  // namespace
 
-HttpReply ErrorReply(const Status& status) {
+HttpReply ErrorReply(const Status& status, int64_t retry_after_ms) {
   HttpReply reply;
   reply.status = HttpStatusOf(status.code());
-  const bool busy = status.code() == StatusCode::kResourceExhausted;
   reply.body = "{\"error\":";
-  WriteJson(WriteError(status, busy ? kRetryAfterMs : 0), &reply.body);
+  WriteJson(WriteError(status, retry_after_ms), &reply.body);
   reply.body += "}";
-  if (busy) {
-    reply.headers.emplace_back("Retry-After", "1");
+  if (retry_after_ms > 0) {
+    const int64_t seconds = (retry_after_ms + kMsPerSecond - 1) / kMsPerSecond;
+    reply.headers.emplace_back("Retry-After", std::to_string(seconds));
   }
   if (status.code() == StatusCode::kUnauthenticated) {
     reply.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -109,12 +112,18 @@ HttpReply ErrorReply(const Status& status) {
   return reply;
 }
 
+HttpCall::~HttpCall() {
+  if (open_) {
+    service_->Ended(record_, CancelledError("the caller went away"));
+  }
+}
+
 std::optional<HttpReply> HttpCall::Begin(const HttpHead& head) {
   const Status admitted = Admit(head);
   if (!admitted.ok()) {
-    HttpReply reply = ErrorReply(admitted);
+    HttpReply reply = End(ErrorReply(admitted, record_.retry_after_ms), admitted);
     if (!matched_.allowed.empty()) {
-      reply.status = 405;
+      reply.status = kMethodNotAllowed;
       reply.headers.emplace_back("Allow", matched_.allowed);
     }
     return reply;
@@ -124,25 +133,27 @@ std::optional<HttpReply> HttpCall::Begin(const HttpHead& head) {
 
 Status HttpCall::Admit(const HttpHead& head) {
   const size_t query = head.target.find('?');
-  LEADLINE_ASSIGN_OR_RETURN(matched_, MatchRoute(head.verb, head.target.substr(0, query)));
-  if (matched_.route != nullptr && matched_.route->page != Page::kNone) {
+  MatchedRoute matched;
+  LEADLINE_ASSIGN_OR_RETURN(matched, MatchRoute(head.verb, head.target.substr(0, query)));
+  if (matched.route != nullptr && matched.route->method == nullptr) {
+    matched_ = std::move(matched);
     return CheckBrowser(head, false);
   }
-  // What there is, is nobody's business who may not call it.
-  MatchedRoute matched = std::exchange(matched_, {});
-  LEADLINE_ASSIGN_OR_RETURN(caller_, service_->Authenticate(head.authorization));
+  open_ = true;
+  Result<Caller> caller =
+      service_->Admit({.method = matched.route != nullptr ? matched.route->method : nullptr,
+                       .path = head.target,
+                       .transport = Transport::kHttp,
+                       .authorization = head.authorization,
+                       .traceparent = head.traceparent,
+                       .request_id = head.request_id},
+                      &record_);
+  if (!caller.ok() && matched.route == nullptr) {
+    return RefuseUnknown(head, std::move(matched.allowed));
+  }
+  LEADLINE_ASSIGN_OR_RETURN(caller_, std::move(caller));
   LEADLINE_RETURN_IF_ERROR(CheckBrowser(head, caller_.token_id.empty()));
-  if (matched.route == nullptr && caller_.role == v1::ROLE_PUBLIC) {
-    return {StatusCode::kUnauthenticated, "a token is required"};
-  }
-  if (matched.route == nullptr) {
-    matched_.allowed = matched.allowed;
-    return matched.allowed.empty()
-               ? NotFoundError("no such path: " + head.target.substr(0, 256))
-               : UnimplementedError("the path has no " + head.verb.substr(0, 32));
-  }
-  LEADLINE_RETURN_IF_ERROR(CheckRole(*matched.route->method, caller_));
-  if (query != std::string::npos) {
+  if (query != std::string::npos && matched.route->method->path != kMetricsPath) {
     return InvalidFieldError("a query in the address", "query", head.target.substr(query, 64),
                              "fields in the body");
   }
@@ -152,6 +163,31 @@ Status HttpCall::Admit(const HttpHead& head) {
   }
   matched_ = std::move(matched);
   return {};
+}
+
+Status HttpCall::RefuseUnknown(const HttpHead& head, std::string allowed) {
+  LEADLINE_ASSIGN_OR_RETURN(const Caller caller, service_->Authenticate(head.authorization));
+  LEADLINE_RETURN_IF_ERROR(CheckBrowser(head, caller.token_id.empty()));
+  if (caller.role == v1::ROLE_PUBLIC) {
+    return {StatusCode::kUnauthenticated, "a token is required"};
+  }
+  matched_.allowed = std::move(allowed);
+  return matched_.allowed.empty()
+             ? NotFoundError("no such path: " + head.target.substr(0, 256))
+             : UnimplementedError("the path has no " + head.verb.substr(0, 32));
+}
+
+HttpReply HttpCall::End(HttpReply reply, const Status& status) {
+  if (std::exchange(open_, false)) {
+    record_.response_bytes += reply.body.size();
+    reply.headers.emplace_back("X-Request-Id", record_.request_id.view());
+    service_->Ended(record_, status);
+  }
+  return reply;
+}
+
+HttpReply HttpCall::Refuse(const Status& status) {
+  return End(ErrorReply(status, record_.retry_after_ms), status);
 }
 
 HttpReply HttpCall::AnswerPage() const {
@@ -177,40 +213,45 @@ HttpReply HttpCall::AnswerPage() const {
 void HttpCall::Run(std::string body, std::function<void(HttpReply)> done) {
   body_ = std::move(body);
   done_ = std::move(done);
-  const Status submitted = service_->Submit(*matched_.route->method, [self = shared_from_this()] {
-    HttpReply reply;
-    try {
-      reply = self->Answer();
-    } catch (const std::bad_alloc&) {
-      reply = ErrorReply(OutOfMemoryError());
-    }
-    std::exchange(self->done_, nullptr)(std::move(reply));
-  });
+  record_.request_bytes += body_.size();
+  const Status submitted = service_->Submit(
+      *matched_.route->method, &record_,
+      [self = shared_from_this()] { std::exchange(self->done_, nullptr)(self->Answer()); });
   if (!submitted.ok()) {
-    std::exchange(done_, nullptr)(ErrorReply(submitted));
+    std::exchange(done_, nullptr)(Refuse(submitted));
   }
 }
 
 HttpReply HttpCall::Answer() {
-  google::protobuf::Arena arena;
-  const Method& method = *matched_.route->method;
-  google::protobuf::Message* request = method.request->New(&arena);
-  google::protobuf::Message* response = method.response->New(&arena);
-  Status status = ReadRequest(request);
-  if (status.ok()) {
-    status = service_->Answer(method, {&caller_, &cancel_, deadline_nanos_}, *request, response);
-  }
-  if (!status.ok()) {
-    return ErrorReply(status);
-  }
   HttpReply reply;
-  WriteJson(*response, &reply.body);
-  if (reply.body.size() > kMaxMessageBytes) {
-    return ErrorReply(InvalidFieldError("answer too large; ask for less at a time",
-                                        "response bytes", std::to_string(reply.body.size()),
-                                        std::to_string(kMaxMessageBytes)));
+  Status status;
+  try {
+    google::protobuf::Arena arena;
+    const Method& method = *matched_.route->method;
+    status = AnswerTo(method.request->New(&arena), method.response->New(&arena), &reply);
+  } catch (const std::bad_alloc&) {
+    status = OutOfMemoryError();
   }
-  return reply;
+  return status.ok() ? End(std::move(reply), status) : Refuse(status);
+}
+
+Status HttpCall::AnswerTo(google::protobuf::Message* request, google::protobuf::Message* response,
+                          HttpReply* reply) {
+  LEADLINE_RETURN_IF_ERROR(ReadRequest(request));
+  LEADLINE_RETURN_IF_ERROR(service_->Answer(*matched_.route->method,
+                                            {&caller_, &cancel_, deadline_nanos_, &record_},
+                                            *request, response));
+  if (response->GetDescriptor() == v1::MetricsResponse::descriptor()) {
+    reply->body = std::move(*static_cast<v1::MetricsResponse*>(response)->mutable_text());
+    reply->content_type = kMetricsContentType;
+    return {};
+  }
+  WriteJson(*response, &reply->body);
+  return reply->body.size() <= kMaxMessageBytes
+             ? OkStatus()
+             : InvalidFieldError("answer too large; ask for less at a time", "response bytes",
+                                 std::to_string(reply->body.size()),
+                                 std::to_string(kMaxMessageBytes));
 }
 
 Status HttpCall::ReadRequest(google::protobuf::Message* request) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,21 +23,31 @@ struct HttpHead {
   std::string host;
   std::string origin;
   std::string timeout_ms;  ///< Leadline-Timeout-Ms
+  std::string traceparent;
+  std::string request_id;  ///< X-Request-Id
 };
 
 struct HttpReply {
   unsigned status = 200;
-  std::string body;  ///< JSON
+  std::string body;
+  std::string_view content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-HttpReply ErrorReply(const Status& status);
+/// `retry_after_ms` 0 gives no advice.
+HttpReply ErrorReply(const Status& status, int64_t retry_after_ms = 0);
 
-/// One request without its transport: decided by its head, then answered with its body. Externally
-/// synchronised; only `cancel` may be fired from elsewhere.
+/// One request without its transport: decided by its head, then answered with its body, or noted as
+/// cancelled where it goes without either. Externally synchronised; only `cancel` may be fired from
+/// elsewhere.
 class HttpCall : public std::enable_shared_from_this<HttpCall> {
  public:
   explicit HttpCall(Service* service) : service_(service) {}
+
+  HttpCall(const HttpCall&) = delete;
+  HttpCall& operator=(const HttpCall&) = delete;
+
+  ~HttpCall();
 
   /// The answer, where the head alone decides it; else the body may be read.
   std::optional<HttpReply> Begin(const HttpHead& head);
@@ -44,18 +55,29 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   /// After Begin without an answer: calls `done` once, on this thread or another.
   void Run(std::string body, std::function<void(HttpReply)> done);
 
+  /// The answer where the transport cannot go on: a body too large, or too many at a time.
+  HttpReply Refuse(const Status& status);
+
   CancelToken* cancel() { return &cancel_; }
 
  private:
-  /// All that needs no body. Nothing where it goes on.
+  /// All that needs no body. OK where it goes on.
   Status Admit(const HttpHead& head);
+  /// For a path that nothing answers, or not by this verb; strangers are not told which.
+  Status RefuseUnknown(const HttpHead& head, std::string allowed);
   [[nodiscard]] HttpReply AnswerPage() const;
+  /// Notes the end of the call, and says it.
+  HttpReply End(HttpReply reply, const Status& status);
   HttpReply Answer();
+  Status AnswerTo(google::protobuf::Message* request, google::protobuf::Message* response,
+                  HttpReply* reply);
   Status ReadRequest(google::protobuf::Message* request);
 
   Service* const service_;
   MatchedRoute matched_;
   Caller caller_;
+  CallRecord record_;
+  bool open_ = false;  // arrived, and not ended yet
   CancelToken cancel_;
   int64_t deadline_nanos_ = 0;
   std::string body_;

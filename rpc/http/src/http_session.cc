@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/socket.h>
 #include <utility>
 
@@ -40,23 +41,30 @@ std::string Text(beast::string_view text) {
   return {text.data(), text.size()};
 }
 
-/// The answer to a request that cannot be parsed; nothing where the connection is just over.
+Status BodyTooLarge() {
+  return InvalidFieldError("body too large", "body", "more bytes",
+                           std::to_string(kMaxMessageBytes) + " bytes");
+}
+
+HttpReply TooLarge(HttpReply reply) {
+  reply.status = static_cast<unsigned>(http::status::payload_too_large);
+  return reply;
+}
+
+/// The answer to what is no request; nothing where the connection is just over.
 std::optional<HttpReply> ReplyToBroken(const ErrorCode& error) {
   if (error == http::error::end_of_stream || error == http::error::partial_message ||
       error.category() != make_error_code(http::error::bad_method).category()) {
     return std::nullopt;
   }
-  if (error == http::error::header_limit) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     HttpReply reply = ErrorReply(InvalidFieldError("head too large", "headers", "more bytes",
                                                    std::to_string(kMaxHeaderBytes) + " bytes"));
     reply.status = static_cast<unsigned>(http::status::request_header_fields_too_large);
     return reply;
   }
-  if (error == http::error::body_limit || error == http::error::buffer_overflow) {
-    HttpReply reply = ErrorReply(InvalidFieldError("body too large", "body", "more bytes",
-                                                   std::to_string(kMaxMessageBytes) + " bytes"));
-    reply.status = static_cast<unsigned>(http::status::payload_too_large);
-    return reply;
+  if (error == http::error::body_limit) {
+    return TooLarge(ErrorReply(BodyTooLarge()));
   }
   return ErrorReply(
       InvalidFieldError("not a request: " + error.message(), "request", "damaged", "HTTP/1.1"));
@@ -135,7 +143,9 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
                   Text(request[http::field::authorization]),
                   Text(request[http::field::host]),
                   Text(request[http::field::origin]),
-                  Text(request["leadline-timeout-ms"])};
+                  Text(request["leadline-timeout-ms"]),
+                  Text(request["traceparent"]),
+                  Text(request["x-request-id"])};
     if (std::optional<HttpReply> reply = call_->Begin(head)) {
       Respond(*std::move(reply), parser_->is_done());
     } else if (parser_->is_done()) {
@@ -148,13 +158,13 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   void WeighBody() {
     const auto length = parser_->content_length();
     if (length && *length > kMaxMessageBytes) {
-      Break(make_error_code(http::error::body_limit));
+      Respond(TooLarge(call_->Refuse(BodyTooLarge())), false);
       return;
     }
     body_bytes_ = length ? *length : kMaxMessageBytes;
     if (!scope_.table->TakeBodyBytes(body_bytes_)) {
       body_bytes_ = 0;
-      Respond(ErrorReply(ResourceExhaustedError("too many bodies at a time; try again later")),
+      Respond(call_->Refuse(ResourceExhaustedError("too many bodies at a time; try again later")),
               false);
       return;
     }
@@ -217,7 +227,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     for (const auto& [name, value] : reply.headers) {
       response_.set(name, value);
     }
-    Send(keep);
+    Send(keep, reply.content_type);
   }
 
   /// Answers what is no request, and ends.
@@ -229,11 +239,12 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     }
     response_ = http::response<http::string_body>(static_cast<http::status>(reply->status), 11,
                                                   std::move(reply->body));
-    Send(false);
+    Send(false, reply->content_type);
   }
 
-  void Send(bool keep) {
-    response_.set(http::field::content_type, "application/json");
+  void Send(bool keep, std::string_view content_type) {
+    response_.set(http::field::content_type,
+                  beast::string_view(content_type.data(), content_type.size()));
     response_.set(http::field::cache_control, "no-store");
     response_.set("X-Content-Type-Options", "nosniff");
     response_.keep_alive(keep);

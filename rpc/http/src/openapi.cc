@@ -10,6 +10,7 @@
 #include "leadline/core/version.h"
 #include "leadline/rpc/json_wire.h"
 #include "leadline/v1/common.pb.h"
+#include "leadline/v1/maintenance.pb.h"
 #include "leadline/v1/options.pb.h"
 
 namespace leadline::rpc {
@@ -157,6 +158,14 @@ Json Content(Json schema) {
   return {{"application/json", {{"schema", std::move(schema)}}}};
 }
 
+Json AnswerContent(const Method& method, Schemas* schemas) {
+  const Descriptor& type = *method.response->GetDescriptor();
+  if (&type == v1::MetricsResponse::descriptor()) {
+    return {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+  }
+  return Content(schemas->Of(type));
+}
+
 Json ErrorAnswer(Schemas* schemas) {
   const Json error = {{"type", "object"},
                       {"properties", {{"error", schemas->Of(*v1::Error::descriptor())}}},
@@ -196,9 +205,7 @@ Json MethodOperation(const Route& route, Schemas* schemas) {
                                 {"content", Content(schemas->OfRequest(request, in_path))}};
   }
   operation["responses"] = {
-      {"200",
-       {{"description", "Done."},
-        {"content", Content(schemas->Of(*method.response->GetDescriptor()))}}},
+      {"200", {{"description", "Done."}, {"content", AnswerContent(method, schemas)}}},
       {"default", ErrorAnswer(schemas)}};
   return operation;
 }

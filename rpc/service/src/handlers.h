@@ -24,6 +24,7 @@ struct ServiceParts {
   Database* database = nullptr;
   LeaseTable* leases = nullptr;
   std::string backup_directory;  ///< empty: no backups
+  std::function<std::string()> metrics;
 };
 
 /// Handlers by method. Filled once, then only read.

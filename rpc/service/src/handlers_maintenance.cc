@@ -81,6 +81,12 @@ Status Backup(const ServiceParts& parts, const CallContext& context,
   return {};
 }
 
+Status Metrics(const ServiceParts& parts, const CallContext& /*context*/,
+               const v1::MetricsRequest& /*request*/, v1::MetricsResponse* response) {
+  response->set_text(parts.metrics());
+  return {};
+}
+
 }  // namespace
 
 void AddMaintenanceHandlers(const ServiceParts& parts, HandlerTable* table) {
@@ -91,6 +97,7 @@ void AddMaintenanceHandlers(const ServiceParts& parts, HandlerTable* table) {
   table->AddAnswer("/leadline.v1.Maintenance/Optimize", parts, Optimize);
   table->AddAnswer("/leadline.v1.Maintenance/Check", parts, Check);
   table->AddAnswer("/leadline.v1.Maintenance/Backup", parts, Backup);
+  table->AddAnswer("/leadline.v1.Maintenance/Metrics", parts, Metrics);
 }
 
 }  // namespace leadline::rpc

@@ -102,7 +102,8 @@ Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& o
     : tokens_(tokens),
       clock_(options.clock != nullptr ? options.clock : Clock::System()),
       parts_(std::make_unique<Parts>(database, options, clock_)) {
-  const ServiceParts parts{database, &parts_->leases, options.backup_directory};
+  const ServiceParts parts{database, &parts_->leases, options.backup_directory,
+                           [this] { return MetricsText(); }};
   AddCollectionHandlers(parts, &parts_->handlers);
   AddRecordHandlers(parts, &parts_->handlers);
   AddSearchHandlers(parts, &parts_->handlers);
