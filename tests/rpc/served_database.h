@@ -27,6 +27,7 @@ class ServedDatabase {
     database_ = *std::move(database);
     tokens_ = std::make_unique<TokenStore>(FileSystem::Posix(), Clock::System(), dir_.file("db"));
     options.backup_directory = dir_.path();
+    options.reflection = true;
     service_ = std::make_unique<Service>(database_.get(), tokens_.get(), options);
     GrpcServerOptions listening;
     listening.address = "127.0.0.1:0";

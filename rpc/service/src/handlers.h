@@ -80,5 +80,6 @@ void AddRecordHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddSearchHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddSnapshotHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddMaintenanceHandlers(const ServiceParts& parts, HandlerTable* table);
+void AddReflectionHandlers(const ServiceParts& parts, HandlerTable* table);
 
 }  // namespace leadline::rpc

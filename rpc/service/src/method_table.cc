@@ -6,6 +6,7 @@
 #include "leadline/v1/health.pb.h"
 #include "leadline/v1/maintenance.pb.h"
 #include "leadline/v1/records.pb.h"
+#include "leadline/v1/reflection.pb.h"
 #include "leadline/v1/search.pb.h"
 #include "leadline/v1/snapshots.pb.h"
 
@@ -50,8 +51,23 @@ Method HealthCheck() {
   return method;
 }
 
+/// Gives away nothing that the published protos do not say, but not to strangers either.
+Method Reflection(std::string_view path) {
+  Method method;
+  method.path = path;
+  method.rule.set_role(v1::ROLE_READ);
+  method.rule.set_any_scope(true);
+  method.shape = CallShape::kAnswers;
+  method.request = &v1::ReflectionRequest::default_instance();
+  method.response = &v1::ReflectionResponse::default_instance();
+  return method;
+}
+
 std::vector<Method> MakeTable() {
   std::vector<Method> methods = {HealthCheck()};
+  for (const std::string_view path : kReflectionPaths) {
+    methods.push_back(Reflection(path));
+  }
   const google::protobuf::FileDescriptor* const files[] = {
       v1::CreateCollectionRequest::descriptor()->file(), v1::UpsertRequest::descriptor()->file(),
       v1::SearchRequest::descriptor()->file(), v1::OpenSnapshotRequest::descriptor()->file(),

@@ -15,6 +15,7 @@
 #include "leadline/rpc/field_rules.h"
 #include "leadline/simd/distance.h"
 #include "leadline/v1/health.pb.h"
+#include "leadline/v1/reflection.pb.h"
 #include "leadline/v1/records.pb.h"
 #include "metric_families.h"
 
@@ -109,6 +110,9 @@ Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& o
   AddSearchHandlers(parts, &parts_->handlers);
   AddSnapshotHandlers(parts, &parts_->handlers);
   AddMaintenanceHandlers(parts, &parts_->handlers);
+  if (options.reflection) {
+    AddReflectionHandlers(parts, &parts_->handlers);
+  }
   const auto lane = [this](v1::Work work) -> std::unique_ptr<Lane>& {
     return lanes_[static_cast<size_t>(work)];
   };
@@ -135,7 +139,7 @@ Result<Caller> Service::Authenticate(std::string_view authorization) {
 
 Result<Caller> Service::Admit(const Arrival& arrival, CallRecord* record) {
   parts_->book.Arrived(arrival, record);
-  if (arrival.method == nullptr) {
+  if (arrival.method == nullptr || !Offers(*arrival.method)) {
     return UnimplementedError("no such method: " + std::string(arrival.path.substr(0, 256)));
   }
   Result<Caller> caller = Authenticate(arrival.authorization);
@@ -153,6 +157,11 @@ Result<Caller> Service::Admit(const Arrival& arrival, CallRecord* record) {
     LEADLINE_RETURN_IF_ERROR(parts_->book.TakeOne(*caller, record));
   }
   return caller;
+}
+
+bool Service::Offers(const Method& method) const {
+  const bool reflects = method.request->GetDescriptor() == v1::ReflectionRequest::descriptor();
+  return !reflects || parts_->handlers.FindAnswer(method) != nullptr;
 }
 
 void Service::Ended(const CallRecord& record, const Status& status) {

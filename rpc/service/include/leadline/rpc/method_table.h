@@ -3,6 +3,7 @@
 /// The methods of the service, read from the descriptors of rpc/proto: what a transport needs to
 /// know of a call before it looks at the body.
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +33,12 @@ struct Method {
   const google::protobuf::FieldDescriptor* collection = nullptr;
 };
 
-/// All of them, grpc.health.v1 included, ordered by path.
+/// Reflection, by the two names that tools know. Offered where ServiceOptions::reflection says so.
+inline constexpr std::array<std::string_view, 2> kReflectionPaths = {
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
+
+/// All of them, those of grpc.health.v1 and of reflection included, ordered by path.
 const std::vector<Method>& Methods();
 
 /// Null where there is none.

@@ -35,6 +35,7 @@ struct ServiceOptions {
   size_t long_threads = 2;  ///< checks, backups, optimisations at a time
   size_t long_queue = 8;
   std::string backup_directory;  ///< of Maintenance.Backup; empty refuses it
+  bool reflection = false;       ///< answer tools that ask what there is (kReflectionPaths)
   /// Of every token without a rate of its own, and of all callers without a token together.
   CallRate rate;
   /// Told of internal errors and of calls slower than `slow_ms`; null tells nobody. Streams and
@@ -104,6 +105,8 @@ class Service {
  private:
   struct Parts;
 
+  /// False for a method that is switched off.
+  [[nodiscard]] bool Offers(const Method& method) const;
   /// kInvalidArgument and kPermissionDenied that only the body can tell.
   static Status CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request);
