@@ -442,14 +442,16 @@ class HttpBusy : public ::testing::Test {
     options.vectors = {{.dim = 2}};
     EXPECT_OK(served_.database()->CreateCollection("c", options));
     holder_ = std::thread([this] {
-      EXPECT_OK(served_.service()->Submit(*FindMethod("/leadline.v1.Search/Search"), [this] {
-        MutexLock lock(&mutex_);
-        held_ = true;
-        changed_.NotifyAll();
-        while (!let_go_) {
-          changed_.Wait(&mutex_);
-        }
-      }));
+      CallRecord record;
+      EXPECT_OK(
+          served_.service()->Submit(*FindMethod("/leadline.v1.Search/Search"), &record, [this] {
+            MutexLock lock(&mutex_);
+            held_ = true;
+            changed_.NotifyAll();
+            while (!let_go_) {
+              changed_.Wait(&mutex_);
+            }
+          }));
     });
     MutexLock lock(&mutex_);
     while (!held_) {
@@ -495,6 +497,30 @@ TEST_F(HttpBusy, SearchesThatCannotWaitAreRefusedAndOthersAnswered) {
   EXPECT_GT(refused.Json()["error"]["retry_after_ms"], 0);
   RawHttp other(served_.http()->port());
   EXPECT_EQ(other.Ask("GET", "/v1/collections").status, 200);
+}
+
+TEST_F(HttpBusy, ACallEndsWhenItsCallerGoesAway) {
+  {
+    RawHttp leaving(served_.http()->port());
+    leaving.Send("POST " + std::string(kSearch) +
+                 " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16\r\n\r\n{\"vector\":[1,2]}");
+    // Read by now: the same poll loop serves both.
+    RawHttp other(served_.http()->port());
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_EQ(other.Ask("GET", "/livez").status, 200);
+    }
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // it is looked for every 50 ms
+  LetGo();
+  constexpr char kCancelled[] =
+      R"(leadline_calls_total{code="CANCELLED",method="leadline.v1.Search/Search",transport="http"} 1)";
+  RawHttp client(served_.http()->port());
+  bool seen = false;
+  for (int i = 0; i < 200 && !seen; ++i) {
+    seen = client.Ask("GET", "/metrics").body.find(kCancelled) != std::string::npos;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(seen);
 }
 
 TEST_F(HttpBusy, DrainingLetsCallsInFlightEnd) {

@@ -44,12 +44,12 @@ class RegisterChecker {
     std::string text;
     for (const RegisterOperation& operation : operations_) {
       static constexpr const char* kNames[] = {"write", "delete", "read"};
-      text += std::string(kNames[static_cast<size_t>(operation.kind)]) + " " +
-              (operation.value ? std::to_string(*operation.value) : "none") + " [" +
-              std::to_string(operation.began) + ", " +
-              (operation.ended == RegisterOperation::kUnknown ? "?"
-                                                              : std::to_string(operation.ended)) +
-              "]\n";
+      text +=
+          std::string(kNames[static_cast<size_t>(operation.kind)]) + " " +
+          (operation.value ? std::to_string(*operation.value) : "none") + " [" +
+          std::to_string(operation.began) + ", " +
+          (operation.ended == RegisterOperation::kUnknown ? "?" : std::to_string(operation.ended)) +
+          "]\n";
     }
     return text;
   }
