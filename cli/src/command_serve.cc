@@ -6,9 +6,11 @@
 #include "leadline/core/clock.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/mutex.h"
+#include "leadline/core/version.h"
 #include "leadline/rpc/grpc_server.h"
 #include "leadline/rpc/service.h"
 #include "leadline/rpc/token_store.h"
+#include "serve_logs.h"
 #include "signal_stop.h"
 
 namespace leadline::cli {
@@ -26,6 +28,8 @@ struct ServeArguments {
   uint64_t threads = 1;
   uint64_t searches = 0;
   uint64_t drain_ms = 10'000;
+  uint64_t rate = 0;
+  ServeLogArguments logs;
 };
 
 /// kInvalidArgument for what the contract names and a later version has.
@@ -50,20 +54,34 @@ Status CheckLocal(const std::string& address) {
 }
 
 /// Serves until a signal comes.
-void WaitForSignal(const SignalStop& stop, rpc::Service* service) {
+void WaitForSignal(const SignalStop& stop, rpc::Service* service, ServeLogs* logs) {
   Mutex mutex;
   CondVar never;
   MutexLock lock(&mutex);
   while (!stop.requested()) {
     never.WaitFor(&mutex, kTickMs);
     service->Tick();
+    logs->Tick();
   }
+}
+
+rpc::ServiceOptions ServiceOptionsOf(const ServeArguments& args, const ServeLogs& logs) {
+  rpc::ServiceOptions options;
+  options.search_slots = args.searches;
+  options.backup_directory = args.backups;
+  options.rate.per_second = static_cast<uint32_t>(args.rate);
+  options.logger = logs.logger();
+  options.slow_ms = static_cast<int64_t>(args.logs.slow_ms);
+  options.audit = logs.audit();
+  return options;
 }
 
 Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
   LEADLINE_RETURN_IF_ERROR(CheckVersion(args));
   LEADLINE_RETURN_IF_ERROR(CheckLocal(args.grpc));
   const SignalStop stop;
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<ServeLogs> logs,
+                            ServeLogs::Open(args.logs, console.quiet()));
   DatabaseOptions options;
   options.create_if_missing = true;
   options.background_threads = static_cast<uint32_t>(args.threads);
@@ -71,10 +89,7 @@ Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                             Database::Open(args.where.database, options));
   rpc::TokenStore tokens(FileSystem::Posix(), Clock::System(), args.where.database);
-  rpc::ServiceOptions service_options;
-  service_options.search_slots = args.searches;
-  service_options.backup_directory = args.backups;
-  rpc::Service service(database.get(), &tokens, service_options);
+  rpc::Service service(database.get(), &tokens, ServiceOptionsOf(args, *logs));
   rpc::GrpcServerOptions server_options;
   server_options.address = args.grpc;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::GrpcServer> server,
@@ -86,10 +101,18 @@ Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
                  (server->port() > 0 ? " (port " + std::to_string(server->port()) + ")" : ""));
   }
   console.Flush();
-  WaitForSignal(stop, &service);
+  logs->logger()->Log(rpc::LogLevel::kInfo, "serving",
+                      {{"grpc", args.grpc},
+                       {"grpc_port", int64_t{server->port()}},
+                       {"database", args.where.database},
+                       {"version", Version()}});
+  WaitForSignal(stop, &service, logs.get());
+  logs->logger()->Log(rpc::LogLevel::kInfo, "stopping",
+                      {{"drain_ms", static_cast<int64_t>(args.drain_ms)}});
   service.Drain();
   server->Shutdown(static_cast<int64_t>(args.drain_ms));
   LEADLINE_RETURN_IF_ERROR(database->Close());
+  logs->logger()->Log(rpc::LogLevel::kInfo, "stopped", {});
   return ExitCode::kDone;
 }
 
@@ -108,6 +131,11 @@ CommandBody DeclareServe(Arguments& arguments) {
                    "searches at a time; 0 means one for each processor", 0, 1024);
   arguments.Number(&args->drain_ms, "--drain-ms",
                    "how long calls in flight may go on after SIGTERM", 0, 3'600'000);
+  arguments.Number(&args->rate, "--rate",
+                   "calls a second of each token without a rate of its own, and of all callers "
+                   "without a token; 0 sets no limit",
+                   0, rpc::CallRate::kMax);
+  DeclareServeLogs(arguments, &args->logs);
   return [args](Console& console) { return RunServe(*args, console); };
 }
 

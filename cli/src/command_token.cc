@@ -19,6 +19,8 @@ struct TokenArguments {
   std::string role = "read";
   std::vector<std::string> collections;
   std::optional<uint64_t> days;
+  std::optional<uint64_t> rate;
+  std::optional<uint64_t> burst;
   std::string label;
   std::string id;
 };
@@ -34,6 +36,30 @@ std::string RoleWord(v1::Role role) {
   return role == v1::ROLE_READ ? "read" : role == v1::ROLE_WRITE ? "write" : "admin";
 }
 
+/// kInvalidArgument for a burst of no rate.
+Result<std::optional<rpc::CallRate>> RateOf(const TokenArguments& args) {
+  if (!args.rate) {
+    return args.burst ? Result<std::optional<rpc::CallRate>>(
+                            InvalidFieldError("a burst of no rate", "--burst",
+                                              std::to_string(*args.burst), "given with --rate"))
+                      : std::optional<rpc::CallRate>();
+  }
+  return std::optional<rpc::CallRate>(
+      {static_cast<uint32_t>(*args.rate), static_cast<uint32_t>(args.burst.value_or(0))});
+}
+
+/// "100/s", "100/s (burst 500)", "none"; "server's" where the token has none of its own.
+std::string RateText(const std::optional<rpc::CallRate>& rate) {
+  if (!rate) {
+    return "server's";
+  }
+  if (rate->per_second == 0) {
+    return "none";
+  }
+  return std::to_string(rate->per_second) + "/s" +
+         (rate->burst != 0 ? " (burst " + std::to_string(rate->burst) + ")" : "");
+}
+
 Result<ExitCode> RunCreate(const TokenArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const auto tokens, OpenTokens(args));
   rpc::TokenRequest request;
@@ -42,6 +68,7 @@ Result<ExitCode> RunCreate(const TokenArguments& args, Console& console) {
                                         : v1::ROLE_ADMIN;
   request.collections = args.collections;
   request.label = args.label;
+  LEADLINE_ASSIGN_OR_RETURN(request.rate, RateOf(args));
   if (args.days) {
     request.expires_at_ms =
         Clock::System()->UnixMillis() + static_cast<int64_t>(*args.days) * kDayMs;
@@ -58,13 +85,15 @@ Result<ExitCode> RunCreate(const TokenArguments& args, Console& console) {
 Result<ExitCode> RunList(const TokenArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const auto tokens, OpenTokens(args));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<rpc::TokenRecord> records, tokens->List());
-  TablePrinter table({"id", "role", "collections", "expires", "label"});
+  TablePrinter table({"id", "role", "collections", "expires", "rate", "label"});
   for (const rpc::TokenRecord& record : records) {
     if (console.json()) {
       Json line = {{"id", record.id}, {"role", RoleWord(record.role)}, {"label", record.label}};
       line["collections"] = record.all_collections ? Json() : Json(record.collections);
       line["created_ms"] = record.created_ms;
       line["expires_at_ms"] = record.expires_at_ms ? Json(*record.expires_at_ms) : Json();
+      line["rate"] = record.rate ? Json(record.rate->per_second) : Json();
+      line["burst"] = record.rate && record.rate->burst != 0 ? Json(record.rate->burst) : Json();
       WriteJsonLine(console, line);
       continue;
     }
@@ -78,7 +107,8 @@ Result<ExitCode> RunList(const TokenArguments& args, Console& console) {
         : *record.expires_at_ms <= now
             ? "expired"
             : "in " + std::to_string((*record.expires_at_ms - now) / kDayMs) + " days";
-    table.Row({record.id, RoleWord(record.role), names, expires, record.label});
+    table.Row(
+        {record.id, RoleWord(record.role), names, expires, RateText(record.rate), record.label});
   }
   if (!console.json()) {
     table.Print(console);
@@ -99,6 +129,12 @@ CommandBody DeclareCreate(Arguments& arguments) {
   arguments.Texts(&args->collections, "--collection", "NAME",
                   "collection it is for; may be given again; all without it");
   arguments.Number(&args->days, "--days", "days until it expires; never without it", 1, kMaxDays);
+  arguments.Number(&args->rate, "--rate",
+                   "calls a second; 0 sets no limit; the server's --rate without it", 0,
+                   rpc::CallRate::kMax);
+  arguments.Number(&args->burst, "--burst",
+                   "calls at once after a pause; as many as in a second without it", 1,
+                   rpc::CallRate::kMax);
   arguments.Text(&args->label, "--label", "TEXT", "for people, shown by token list");
   return [args](Console& console) { return RunCreate(*args, console); };
 }
@@ -130,8 +166,8 @@ Command TokenCreateCommand() {
 Command TokenListCommand() {
   return {"token list", "List the tokens of a database",
           "With --json one line a token: "
-          "{\"id\",\"role\",\"label\",\"collections\",\"created_ms\",\"expires_at_ms\"}; null "
-          "means all and never.",
+          "{\"id\",\"role\",\"label\",\"collections\",\"created_ms\",\"expires_at_ms\",\"rate\","
+          "\"burst\"}; null means all, never, the server's and a second's worth.",
           DeclareList};
 }
 

@@ -4,10 +4,17 @@ namespace leadline::rpc {
 namespace {
 
 /// Messages of these name files, invariants and exceptions. Others repeat what the caller sent, and
-/// stay with the caller.
+/// are for the caller alone.
 bool IsInternal(StatusCode code) {
   return code == StatusCode::kInternal || code == StatusCode::kDataLoss ||
          code == StatusCode::kUnknown;
+}
+
+/// What may be told of `status`: values come last in a message, and the id of a record is the
+/// caller's.
+std::string_view Told(const Status& status) {
+  const std::string_view message = status.message();
+  return IsInternal(status.code()) ? message.substr(0, message.find(" id=")) : std::string_view();
 }
 
 bool MayBeSlow(const CallRecord& record) {
@@ -40,8 +47,7 @@ void CallLog::Log(LogLevel level, std::string_view message, const CallEnd& end) 
                 {"collection", record.collection},
                 {"transport", TransportName(record.transport)},
                 {"code", StatusCodeName(end.status.code())},
-                {"error", IsInternal(end.status.code()) ? std::string_view(end.status.message())
-                                                        : std::string_view()},
+                {"error", Told(end.status)},
                 {"queue_us", record.queue_nanos / 1000},
                 {"work_us", record.work_nanos / 1000},
                 {"total_us", end.total_nanos / 1000}});

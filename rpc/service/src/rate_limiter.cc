@@ -9,6 +9,9 @@ namespace {
 constexpr double kNanosPerSecond = 1e9;
 /// What sums of fractions may lose, so that the advice of Take holds.
 constexpr double kOneCall = 1 - 1e-9;
+/// What a full bucket still takes: without it a caller who asks a little late each time, as all do,
+/// would stay below a rate with a small burst.
+constexpr double kLateness = 0.5;
 
 }  // namespace
 
@@ -18,7 +21,7 @@ double RateLimiter::Capacity(const CallRate& rate) {
 
 void RateLimiter::Fill(int64_t now, Bucket* bucket) {
   const auto passed = static_cast<double>(std::max<int64_t>(0, now - bucket->filled_nanos));
-  bucket->calls = std::min(Capacity(bucket->rate),
+  bucket->calls = std::min(Capacity(bucket->rate) + kLateness,
                            bucket->calls + passed * bucket->rate.per_second / kNanosPerSecond);
   bucket->filled_nanos = std::max(bucket->filled_nanos, now);
 }

@@ -39,11 +39,11 @@ enum class Refusal : uint8_t { kNone, kUnauthenticated, kPermission, kRate, kQue
 /// they came: empty where there is none, and checked by nobody yet.
 struct Arrival {
   const Method* method = nullptr;  ///< null where FindMethod knows none
-  std::string_view path;           ///< as the caller wrote it, for the error of an unknown method
+  std::string_view path = "";      ///< as the caller wrote it, for the error of an unknown method
   Transport transport = Transport::kGrpc;
-  std::string_view authorization;  ///< "Bearer TOKEN"
-  std::string_view traceparent;
-  std::string_view request_id;  ///< x-request-id
+  std::string_view authorization = "";  ///< "Bearer TOKEN"
+  std::string_view traceparent = "";
+  std::string_view request_id = "";  ///< x-request-id
 };
 
 /// The name of one call that users can quote: 1 to 64 bytes of [A-Za-z0-9_-].

@@ -1,0 +1,74 @@
+#include "serve_logs.h"
+
+#include <cstdio>
+#include <unistd.h>
+
+#include "leadline/core/clock.h"
+
+namespace leadline::cli {
+namespace {
+
+constexpr uint64_t kMaxSlowMs = 86'400'000;
+
+rpc::LogLevel LevelOf(const std::string& word) {
+  return word == "error"     ? rpc::LogLevel::kError
+         : word == "warning" ? rpc::LogLevel::kWarning
+         : word == "info"    ? rpc::LogLevel::kInfo
+                             : rpc::LogLevel::kDebug;
+}
+
+rpc::LogFormat FormatOf(const std::string& word) {
+  const bool text = word == "auto" ? ::isatty(STDERR_FILENO) == 1 : word == "text";
+  return text ? rpc::LogFormat::kText : rpc::LogFormat::kJson;
+}
+
+/// Standard error has no buffer: a line is one write.
+void ToStandardError(std::string_view line) {
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+}  // namespace
+
+void DeclareServeLogs(Arguments& arguments, ServeLogArguments* target) {
+  arguments.Choice(&target->level, "--log-level", {"error", "warning", "info", "debug"},
+                   "what is told on standard error; --quiet leaves errors");
+  arguments.Choice(&target->format, "--log-format", {"auto", "text", "json"},
+                   "lines for people or JSON lines; auto means text on a terminal");
+  arguments.Number(&target->slow_ms, "--slow-ms", "calls that take longer are logged", 1,
+                   kMaxSlowMs);
+  arguments.Text(&target->audit, "--audit", "FILE",
+                 "appends a JSON line for every change and refusal; SIGHUP opens it again");
+}
+
+Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args, bool quiet) {
+  std::unique_ptr<ServeLogs> logs(new ServeLogs());
+  logs->logger_ = rpc::NewLogger(quiet ? rpc::LogLevel::kError : LevelOf(args.level),
+                                 FormatOf(args.format), Clock::System(), ToStandardError);
+  if (args.audit) {
+    rpc::AuditLogOptions options;
+    options.path = *args.audit;
+    auto audit = rpc::AuditLog::Open(options, Clock::System(), logs->logger_.get());
+    if (!audit.ok()) {
+      Status failed = audit.status();
+      return failed.WithContext("--audit");
+    }
+    logs->audit_ = *std::move(audit);
+    logs->hangup_.emplace();
+  }
+  return logs;
+}
+
+void ServeLogs::Tick() {
+  if (!hangup_ || !hangup_->Take()) {
+    return;
+  }
+  const Status opened = audit_->Reopen();
+  if (opened.ok()) {
+    logger_->Log(rpc::LogLevel::kInfo, "audit log opened again", {});
+  } else {
+    logger_->Log(rpc::LogLevel::kError, "audit log stays where it was",
+                 {{"error", opened.message()}});
+  }
+}
+
+}  // namespace leadline::cli
