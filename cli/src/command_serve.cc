@@ -1,4 +1,5 @@
 #include <memory>
+#include <thread>
 
 #include "command.h"
 #include "database_opening.h"
@@ -8,6 +9,7 @@
 #include "leadline/core/mutex.h"
 #include "leadline/core/version.h"
 #include "leadline/rpc/grpc_server.h"
+#include "leadline/rpc/http_server.h"
 #include "leadline/rpc/service.h"
 #include "leadline/rpc/token_store.h"
 #include "serve_logs.h"
@@ -21,7 +23,8 @@ constexpr int64_t kTickMs = 200;
 struct ServeArguments {
   DatabaseArguments where;
   std::string grpc = "127.0.0.1:7701";
-  std::optional<std::string> http;
+  std::string http = "127.0.0.1:7700";
+  bool reflection = false;
   std::optional<std::string> config;
   std::string durability = "sync";
   std::string backups;
@@ -34,23 +37,82 @@ struct ServeArguments {
 
 /// kInvalidArgument for what the contract names and a later version has.
 Status CheckVersion(const ServeArguments& args) {
-  if (args.http) {
-    return InvalidFieldError("not in this version", "--http", *args.http, "no --http");
-  }
   return args.config
              ? InvalidFieldError("not in this version", "--config", *args.config, "no --config")
              : OkStatus();
 }
 
 /// kInvalidArgument for an address that others than this machine reach.
-Status CheckLocal(const std::string& address) {
+Status CheckLocal(const std::string& flag, const std::string& address) {
   for (const std::string_view local : {"127.0.0.1:", "localhost:", "[::1]:", "unix:"}) {
     if (address.starts_with(local)) {
       return OkStatus();
     }
   }
-  return InvalidFieldError("address that other machines reach; this version has no TLS", "--grpc",
+  return InvalidFieldError("address that other machines reach; this version has no TLS", flag,
                            address, "127.0.0.1:PORT, [::1]:PORT, localhost:PORT or unix:PATH");
+}
+
+/// What listens.
+struct Endpoints {
+  std::unique_ptr<rpc::GrpcServer> grpc;
+  std::unique_ptr<rpc::HttpServer> http;  // null where it is switched off
+
+  [[nodiscard]] int http_port() const { return http != nullptr ? http->port() : 0; }
+
+  /// Both at a time: they share the patience.
+  void Shutdown(int64_t patience_ms) {
+    std::thread other([this, patience_ms] {
+      if (http != nullptr) {
+        http->Shutdown(patience_ms);
+      }
+    });
+    grpc->Shutdown(patience_ms);
+    other.join();
+  }
+};
+
+Result<Endpoints> StartEndpoints(const ServeArguments& args, rpc::Service* service) {
+  Endpoints endpoints;
+  rpc::GrpcServerOptions grpc;
+  grpc.address = args.grpc;
+  LEADLINE_ASSIGN_OR_RETURN(endpoints.grpc, rpc::GrpcServer::Start(service, grpc));
+  if (!args.http.empty()) {
+    rpc::HttpServerOptions http;
+    http.address = args.http;
+    LEADLINE_ASSIGN_OR_RETURN(endpoints.http, rpc::HttpServer::Start(service, http));
+  }
+  return endpoints;
+}
+
+/// "unix:PATH", or the host with the port that was bound.
+std::string Bound(const std::string& address, int port) {
+  return port > 0 ? address.substr(0, address.rfind(':') + 1) + std::to_string(port) : address;
+}
+
+/// Tells users, programs and the log where it serves.
+void Announce(const ServeArguments& args, const Endpoints& endpoints, const ServeLogs& logs,
+              Console& console) {
+  if (console.json()) {
+    Json line = {{"grpc", args.grpc}, {"grpc_port", endpoints.grpc->port()}};
+    if (endpoints.http != nullptr) {
+      line.update({{"http", args.http}, {"http_port", endpoints.http_port()}});
+    }
+    WriteJsonLine(console, line);
+  } else {
+    console.Line(
+        "serving " + args.where.database +
+        " over gRPC: " + Bound(args.grpc, endpoints.grpc->port()) +
+        (endpoints.http == nullptr ? "" : ", HTTP: " + Bound(args.http, endpoints.http_port())));
+  }
+  console.Flush();
+  logs.logger()->Log(rpc::LogLevel::kInfo, "serving",
+                     {{"grpc", args.grpc},
+                      {"grpc_port", int64_t{endpoints.grpc->port()}},
+                      {"http", args.http},
+                      {"http_port", int64_t{endpoints.http_port()}},
+                      {"database", args.where.database},
+                      {"version", Version()}});
 }
 
 /// Serves until a signal comes.
@@ -69,6 +131,7 @@ rpc::ServiceOptions ServiceOptionsOf(const ServeArguments& args, const ServeLogs
   rpc::ServiceOptions options;
   options.search_slots = args.searches;
   options.backup_directory = args.backups;
+  options.reflection = args.reflection;
   options.rate.per_second = static_cast<uint32_t>(args.rate);
   options.logger = logs.logger();
   options.slow_ms = static_cast<int64_t>(args.logs.slow_ms);
@@ -78,7 +141,10 @@ rpc::ServiceOptions ServiceOptionsOf(const ServeArguments& args, const ServeLogs
 
 Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
   LEADLINE_RETURN_IF_ERROR(CheckVersion(args));
-  LEADLINE_RETURN_IF_ERROR(CheckLocal(args.grpc));
+  LEADLINE_RETURN_IF_ERROR(CheckLocal("--grpc", args.grpc));
+  if (!args.http.empty()) {
+    LEADLINE_RETURN_IF_ERROR(CheckLocal("--http", args.http));
+  }
   const SignalStop stop;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<ServeLogs> logs,
                             ServeLogs::Open(args.logs, console.quiet()));
@@ -90,27 +156,13 @@ Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
                             Database::Open(args.where.database, options));
   rpc::TokenStore tokens(FileSystem::Posix(), Clock::System(), args.where.database);
   rpc::Service service(database.get(), &tokens, ServiceOptionsOf(args, *logs));
-  rpc::GrpcServerOptions server_options;
-  server_options.address = args.grpc;
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::GrpcServer> server,
-                            rpc::GrpcServer::Start(&service, server_options));
-  if (console.json()) {
-    WriteJsonLine(console, {{"grpc", args.grpc}, {"grpc_port", server->port()}});
-  } else {
-    console.Line("serving " + args.where.database + " over gRPC: " + args.grpc +
-                 (server->port() > 0 ? " (port " + std::to_string(server->port()) + ")" : ""));
-  }
-  console.Flush();
-  logs->logger()->Log(rpc::LogLevel::kInfo, "serving",
-                      {{"grpc", args.grpc},
-                       {"grpc_port", int64_t{server->port()}},
-                       {"database", args.where.database},
-                       {"version", Version()}});
+  LEADLINE_ASSIGN_OR_RETURN(Endpoints endpoints, StartEndpoints(args, &service));
+  Announce(args, endpoints, *logs, console);
   WaitForSignal(stop, &service, logs.get());
   logs->logger()->Log(rpc::LogLevel::kInfo, "stopping",
                       {{"drain_ms", static_cast<int64_t>(args.drain_ms)}});
   service.Drain();
-  server->Shutdown(static_cast<int64_t>(args.drain_ms));
+  endpoints.Shutdown(static_cast<int64_t>(args.drain_ms));
   LEADLINE_RETURN_IF_ERROR(database->Close());
   logs->logger()->Log(rpc::LogLevel::kInfo, "stopped", {});
   return ExitCode::kDone;
@@ -120,7 +172,12 @@ CommandBody DeclareServe(Arguments& arguments) {
   auto args = std::make_shared<ServeArguments>();
   DeclareDatabase(arguments, &args->where);
   arguments.Text(&args->grpc, "--grpc", "ADDRESS", "where gRPC listens; port 0 picks a free one");
-  arguments.Text(&args->http, "--http", "ADDRESS", "not in this version");
+  arguments
+      .Text(&args->http, "--http", "ADDRESS",
+            "where HTTP listens; port 0 picks a free one, \"\" switches it off")
+      .MayBeEmpty();
+  arguments.Flag(&args->reflection, "--reflection",
+                 "tell gRPC tools that ask (and may read) which methods there are");
   arguments.Text(&args->config, "--config", "FILE", "not in this version");
   arguments.Text(&args->durability, "--durability", "MODE",
                  "what an acknowledgement means: sync, interval:MS or os");
@@ -142,11 +199,11 @@ CommandBody DeclareServe(Arguments& arguments) {
 }  // namespace
 
 Command ServeCommand() {
-  return {"serve", "Serve a database over gRPC",
+  return {"serve", "Serve a database over gRPC and HTTP",
           "Creates the database where it is missing. Needs no token until `leadline token create` "
           "made one.\nListens on this machine only. SIGTERM or SIGINT ends it: calls in flight "
           "finish first; a second signal ends it at once.\nWith --json one line when it serves: "
-          "{\"grpc\":ADDRESS,\"grpc_port\":N}.",
+          "{\"grpc\":ADDRESS,\"grpc_port\":N,\"http\":ADDRESS,\"http_port\":N}.",
           DeclareServe};
 }
 

@@ -110,6 +110,7 @@ TEST(JsonWire, NamesWhatIsWrong) {
       {R"({"records":[{"vector":[1,"x"]}]})", "records[0].vector[1]"},
       {R"({"records":[{"vector":[1,[2]]}]})", "records[0].vector[1]"},
       {R"({"records":[{"vector":[1e400]}]})", "body"},
+      {R"({"records":[{"vector":[0,1.00000000000001e15]}]})", "records[0].vector[1]"},
       {R"({"records":[{"vector_f32":"AAAA"}]})", "records[0].vector_f32"},
       {R"({"records":[{"vectors":[1]}]})", "records[0].vectors"},
       {R"({"records":[{"vectors":{"image":{"values":[1]}}}]})", "records[0].vectors.image"},
@@ -216,7 +217,7 @@ class RandomMessage {
   }
 
   float Float() {
-    const float values[] = {0, -0.0F, 1, 0.1F, -1e-45F, 3.4028235e38F, 1e-7F, 123456.F, 1e20F};
+    const float values[] = {0, -0.0F, 1, 0.1F, -1e-45F, 9.5e14F, 1e-7F, 123456.F, 1e15F};
     return values[rng_.Uniform(std::size(values))];
   }
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kMaxTimeoutMs = 3'600'000;
 constexpr int64_t kMsPerSecond = 1000;
+constexpr int64_t kRetryAfterMs = 100;
 constexpr std::string_view kMetricsPath = "/leadline.v1.Maintenance/Metrics";
 constexpr unsigned kOk = 200;
 constexpr unsigned kMethodNotAllowed = 405;
@@ -187,6 +188,9 @@ HttpReply HttpCall::End(HttpReply reply, const Status& status) {
 }
 
 HttpReply HttpCall::Refuse(const Status& status) {
+  if (status.code() == StatusCode::kResourceExhausted && record_.retry_after_ms == 0) {
+    record_.retry_after_ms = kRetryAfterMs;
+  }
   return End(ErrorReply(status, record_.retry_after_ms), status);
 }
 

@@ -85,9 +85,21 @@ class Schemas {
       if (RuleOf(field).inlined()) {
         AddProperties(*field.message_type(), properties);
       } else {
-        (*properties)[field.name()] = FieldSchema(field);
+        (*properties)[field.name()] = Nullable(FieldSchema(field));
       }
     }
+  }
+
+  /// null says the same as nothing.
+  static Json Nullable(Json schema) {
+    if (schema.contains("$ref")) {
+      schema = {{"allOf", Json::array({std::move(schema)})}};
+    }
+    if (schema.contains("enum")) {
+      schema["enum"].push_back(nullptr);
+    }
+    schema["nullable"] = true;
+    return schema;
   }
 
   /// Of the field, or of one of its items.

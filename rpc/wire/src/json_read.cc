@@ -314,7 +314,7 @@ class MessageBuilder {
     }
     switch (place->field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_FLOAT:
-        return Float(*place, static_cast<float>(value));
+        return Float(*place, value);
       case FieldDescriptor::CPPTYPE_DOUBLE:
         place->message->GetReflection()->SetDouble(place->message, place->field, value);
         return true;
@@ -326,11 +326,18 @@ class MessageBuilder {
     }
   }
 
-  bool Float(const Place& place, float value) {
+  /// Bounds are checked here, as they are lost with the digits that a float cannot hold.
+  bool Float(const Place& place, double value) {
+    const v1::FieldRule& rule = place.field->options().GetExtension(v1::bounds);
+    if (rule.has_min() && (value < rule.min() || value > rule.max())) {
+      return Fail("number out of range", Json(value).dump(),
+                  Json(rule.min()).dump() + " to " + Json(rule.max()).dump());
+    }
+    const auto narrow = static_cast<float>(value);
     if (place.field->is_repeated()) {
-      place.message->GetReflection()->AddFloat(place.message, place.field, value);
+      place.message->GetReflection()->AddFloat(place.message, place.field, narrow);
     } else {
-      place.message->GetReflection()->SetFloat(place.message, place.field, value);
+      place.message->GetReflection()->SetFloat(place.message, place.field, narrow);
     }
     return Added();
   }
@@ -346,7 +353,7 @@ class MessageBuilder {
     const auto& reflection = *place->message->GetReflection();
     switch (place->field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_FLOAT:
-        return Float(*place, static_cast<float>(real));
+        return Float(*place, real);
       case FieldDescriptor::CPPTYPE_DOUBLE:
         reflection.SetDouble(place->message, place->field, real);
         return true;

@@ -26,7 +26,7 @@ expect '200 *"count":2*' "$(call POST /v1/collections/curl/records:upsert \
   '{"records":[{"id":"a","vector":[1,0],"payload":{"lang":"en"}},{"id":"b","vector":[0,1]}]}')"
 expect '200 {"hits":[[]{"id":"a","score":1,"payload":{"lang":"en"}}*"metric":"cosine","higher_is_better":true*' \
   "$(call POST /v1/collections/curl/search '{"vector":[2,0],"limit":1}')"
-expect '200 {"count":1}' "$(call POST /v1/collections/curl/records:count '{"filter":"lang = \"en\""}')"
+expect '200 {"count":1}' "$(call POST /v1/collections/curl/records:count "{\"filter\":\"lang = 'en'\"}")"
 expect '400 {"error":{"code":"INVALID_ARGUMENT"*"field":"limit"*' \
   "$(call POST /v1/collections/curl/search '{"vector":[2,0],"limit":0}')"
 expect '404 {"error":{"code":"NOT_FOUND"*' "$(call GET /v1/collections/none)"
