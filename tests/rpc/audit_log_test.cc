@@ -180,6 +180,11 @@ TEST_F(Audit, RefusalsAreNotedUpToALimitAndTheRestIsCounted) {
   refuse(100);
   audit->Ended({Upsert(), OkStatus(), 1});
   EXPECT_EQ(Lines(path_).back()["method"], "/leadline.v1.Records/Upsert");
+  CallRecord stream = Upsert();
+  stream.refusal = Refusal::kRate;
+  stream.sequence = 42;
+  audit->Ended({stream, ResourceExhaustedError("x"), 1});
+  EXPECT_EQ(Lines(path_).back()["sequence"], 42);
 }
 
 TEST_F(Audit, NoTextOfAClientMakesALineOfItsOwn) {

@@ -13,9 +13,11 @@ namespace {
 constexpr int64_t kSecondNanos = 1'000'000'000;
 constexpr size_t kMaxAuditTextBytes = 128;
 
+/// A stream that committed something before its rate ended is a change like any other.
 bool WasTurnedAway(const CallRecord& record) {
-  return record.refusal == Refusal::kUnauthenticated || record.refusal == Refusal::kPermission ||
-         record.refusal == Refusal::kRate;
+  return record.sequence == 0 &&
+         (record.refusal == Refusal::kUnauthenticated || record.refusal == Refusal::kPermission ||
+          record.refusal == Refusal::kRate);
 }
 
 bool ChangesOrAdministers(const CallRecord& record) {

@@ -101,7 +101,7 @@ struct ServiceMetrics::Series {
   prometheus::Family<prometheus::Counter>& refusals =
       prometheus::BuildCounter()
           .Name("leadline_refused_total")
-          .Help("Calls that were turned away before they did anything.")
+          .Help("Calls that were turned away, or requests of a stream that ended it.")
           .Register(registry);
   prometheus::Family<prometheus::Counter>& received_bytes =
       prometheus::BuildCounter()

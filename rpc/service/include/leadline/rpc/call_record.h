@@ -32,7 +32,7 @@ enum class Transport : uint8_t { kGrpc, kHttp };
 /// "grpc" or "http", as metrics and logs say it.
 std::string_view TransportName(Transport transport);
 
-/// Why a call was turned away before it did anything.
+/// Why a call was turned away, or a stream ended by one of its requests.
 enum class Refusal : uint8_t { kNone, kUnauthenticated, kPermission, kRate, kQueue, kStopping };
 
 /// What a call brings before its body. Borrowed for the length of Admit. Header values stand as
