@@ -18,7 +18,7 @@ namespace leadline::rpc {
 /// A database of this process behind a real server on a port of its own.
 class ServedDatabase {
  public:
-  explicit ServedDatabase(ServiceOptions options = {}) {
+  explicit ServedDatabase(ServiceOptions options = {}, GrpcServerOptions listening = {}) {
     DatabaseOptions opening;
     opening.create_if_missing = true;
     Result<std::unique_ptr<Database>> database = Database::Open(dir_.file("db"), opening);
@@ -27,7 +27,6 @@ class ServedDatabase {
     tokens_ = std::make_unique<TokenStore>(FileSystem::Posix(), Clock::System(), dir_.file("db"));
     options.backup_directory = dir_.path();
     service_ = std::make_unique<Service>(database_.get(), tokens_.get(), options);
-    GrpcServerOptions listening;
     listening.address = "127.0.0.1:0";
     Result<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(service_.get(), listening);
     EXPECT_OK(server);
