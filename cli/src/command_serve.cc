@@ -9,6 +9,7 @@
 #include "leadline/rpc/grpc_server.h"
 #include "leadline/rpc/service.h"
 #include "leadline/rpc/token_store.h"
+#include "listen_arguments.h"
 #include "signal_stop.h"
 
 namespace leadline::cli {
@@ -18,7 +19,7 @@ constexpr int64_t kTickMs = 200;
 
 struct ServeArguments {
   DatabaseArguments where;
-  std::string grpc = "127.0.0.1:7701";
+  ListenArguments listen;
   std::optional<std::string> http;
   std::optional<std::string> config;
   std::string durability = "sync";
@@ -38,17 +39,6 @@ Status CheckVersion(const ServeArguments& args) {
              : OkStatus();
 }
 
-/// kInvalidArgument for an address that others than this machine reach.
-Status CheckLocal(const std::string& address) {
-  for (const std::string_view local : {"127.0.0.1:", "localhost:", "[::1]:", "unix:"}) {
-    if (address.starts_with(local)) {
-      return OkStatus();
-    }
-  }
-  return InvalidFieldError("address that other machines reach; this version has no TLS", "--grpc",
-                           address, "127.0.0.1:PORT, [::1]:PORT, localhost:PORT or unix:PATH");
-}
-
 /// Serves until a signal comes.
 void WaitForSignal(const SignalStop& stop, rpc::Service* service) {
   Mutex mutex;
@@ -62,7 +52,8 @@ void WaitForSignal(const SignalStop& stop, rpc::Service* service) {
 
 Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
   LEADLINE_RETURN_IF_ERROR(CheckVersion(args));
-  LEADLINE_RETURN_IF_ERROR(CheckLocal(args.grpc));
+  rpc::TokenStore tokens(FileSystem::Posix(), Clock::System(), args.where.database);
+  LEADLINE_RETURN_IF_ERROR(CheckListening(args.listen, &tokens));
   const SignalStop stop;
   DatabaseOptions options;
   options.create_if_missing = true;
@@ -70,19 +61,16 @@ Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
   LEADLINE_RETURN_IF_ERROR(ParseDurabilityFlag(args.durability, &options));
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                             Database::Open(args.where.database, options));
-  rpc::TokenStore tokens(FileSystem::Posix(), Clock::System(), args.where.database);
   rpc::ServiceOptions service_options;
   service_options.search_slots = args.searches;
   service_options.backup_directory = args.backups;
   rpc::Service service(database.get(), &tokens, service_options);
-  rpc::GrpcServerOptions server_options;
-  server_options.address = args.grpc;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<rpc::GrpcServer> server,
-                            rpc::GrpcServer::Start(&service, server_options));
+                            rpc::GrpcServer::Start(&service, GrpcOptions(args.listen, console)));
   if (console.json()) {
-    WriteJsonLine(console, {{"grpc", args.grpc}, {"grpc_port", server->port()}});
+    WriteJsonLine(console, {{"grpc", args.listen.grpc}, {"grpc_port", server->port()}});
   } else {
-    console.Line("serving " + args.where.database + " over gRPC: " + args.grpc +
+    console.Line("serving " + args.where.database + " over gRPC: " + args.listen.grpc +
                  (server->port() > 0 ? " (port " + std::to_string(server->port()) + ")" : ""));
   }
   console.Flush();
@@ -96,7 +84,7 @@ Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
 CommandBody DeclareServe(Arguments& arguments) {
   auto args = std::make_shared<ServeArguments>();
   DeclareDatabase(arguments, &args->where);
-  arguments.Text(&args->grpc, "--grpc", "ADDRESS", "where gRPC listens; port 0 picks a free one");
+  DeclareListening(arguments, &args->listen);
   arguments.Text(&args->http, "--http", "ADDRESS", "not in this version");
   arguments.Text(&args->config, "--config", "FILE", "not in this version");
   arguments.Text(&args->durability, "--durability", "MODE",
