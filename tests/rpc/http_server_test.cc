@@ -30,7 +30,7 @@ class Http : public ::testing::Test {
     return options;
   }
 
-  explicit Http(const HttpServerOptions& options = Options()) : served_({}, options) {}
+  explicit Http(const HttpServerOptions& options = Options()) : served_({}, {}, options) {}
 
   void Create() {
     const HttpAnswer made =

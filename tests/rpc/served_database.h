@@ -19,7 +19,8 @@ namespace leadline::rpc {
 /// A database of this process behind real servers, gRPC and HTTP, on ports of their own.
 class ServedDatabase {
  public:
-  explicit ServedDatabase(ServiceOptions options = {}, HttpServerOptions http = {}) {
+  explicit ServedDatabase(ServiceOptions options = {}, GrpcServerOptions listening = {},
+                          HttpServerOptions http = {}) {
     DatabaseOptions opening;
     opening.create_if_missing = true;
     Result<std::unique_ptr<Database>> database = Database::Open(dir_.file("db"), opening);
@@ -29,7 +30,6 @@ class ServedDatabase {
     options.backup_directory = dir_.path();
     options.reflection = true;
     service_ = std::make_unique<Service>(database_.get(), tokens_.get(), options);
-    GrpcServerOptions listening;
     listening.address = "127.0.0.1:0";
     Result<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(service_.get(), listening);
     EXPECT_OK(server);

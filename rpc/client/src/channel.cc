@@ -5,6 +5,7 @@
 #include <grpcpp/support/proto_buffer_writer.h>
 
 #include "leadline/rpc/error_wire.h"
+#include "leadline/v1/health.pb.h"
 
 namespace leadline::rpc {
 namespace {
@@ -19,14 +20,21 @@ gpr_timespec In(int64_t ms) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
 }
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+std::shared_ptr<grpc::Channel> Connect(const std::string& address,
+                                       const ChannelSecurity& security) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Handles of one process share nothing, so that closing one is seen by no other.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (security.direct) {
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  if (!security.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(security.server_name);
+  }
+  return grpc::CreateCustomChannel(address, security.credentials, arguments);
 }
 
 grpc::ByteBuffer Serialize(const google::protobuf::Message& message) {
@@ -52,6 +60,27 @@ Status ErrorOf(const grpc::Status& status, const grpc::ClientContext& context) {
   return {static_cast<StatusCode>(status.error_code()), status.error_message()};
 }
 
+/// True where gRPC's words say that the two ends will not agree, now or later.
+bool IsHandshakeFailure(const std::string& message) {
+  for (const char* words : {"Ssl handshake failed", "is not in peer certificate", "ALPN"}) {
+    if (message.find(words) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// What the last failure to connect adds to "no server answers".
+std::string Reason(const Status& failure) {
+  if (failure.ok()) {
+    return "";
+  }
+  // All that a client sees of a server that refuses its certificate, or wants TLS.
+  const bool closed = failure.message().find("Socket closed") != std::string::npos;
+  return ": " + failure.message() +
+         (closed ? " (as a server does that wants TLS, or another certificate of the client)" : "");
+}
+
 /// Waits for the one event of `queue`, or for the token.
 void WaitForEnd(grpc::CompletionQueue* queue, grpc::ClientContext* context,
                 const CancelToken* cancel) {
@@ -72,18 +101,48 @@ void WaitForEnd(grpc::CompletionQueue* queue, grpc::ClientContext* context,
 
 }  // namespace
 
-Channel::Channel(const std::string& address, std::string token, int64_t call_timeout_ms)
+Channel::Channel(const std::string& address, const ChannelSecurity& security,
+                 int64_t call_timeout_ms)
     : address_(address),
-      authorization_(token.empty() ? "" : "Bearer " + std::move(token)),
+      authorization_(security.token.empty() ? "" : "Bearer " + security.token),
+      tls_(security.tls),
       call_timeout_ms_(call_timeout_ms),
-      channel_(rpc::Connect(address)),
+      channel_(rpc::Connect(address, security)),
       stub_(channel_) {}
 
 Status Channel::WaitForServer(int64_t timeout_ms) {
-  return channel_->WaitForConnected(In(timeout_ms))
-             ? OkStatus()
-             : UnavailableError("no server answers: address=" + address_ + " waited " +
-                                std::to_string(timeout_ms) + " ms");
+  const gpr_timespec deadline = In(timeout_ms);
+  Status failure;
+  grpc_connectivity_state state = channel_->GetState(true);
+  while (state != GRPC_CHANNEL_READY) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+      failure = AskForHealth(deadline);
+      if (tls_ && IsHandshakeFailure(failure.message())) {
+        return UnavailableError("TLS handshake failed: address=" + address_ + ": " +
+                                failure.message());
+      }
+    }
+    if (!channel_->WaitForStateChange(state, deadline)) {
+      return UnavailableError("no server answers: address=" + address_ + " waited " +
+                              std::to_string(timeout_ms) + " ms" + Reason(failure));
+    }
+    state = channel_->GetState(true);
+  }
+  return {};
+}
+
+Status Channel::AskForHealth(gpr_timespec deadline) {
+  grpc::ClientContext context;
+  context.set_deadline(deadline);
+  grpc::CompletionQueue queue;
+  const auto call = stub_.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check",
+                                           Serialize(v1::HealthRequest()), &queue);
+  call->StartCall();
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->Finish(&answer, &status, nullptr);
+  WaitForEnd(&queue, &context, nullptr);
+  return status.ok() ? OkStatus() : ErrorOf(status, context);
 }
 
 Status Channel::Call(const std::string& path, const google::protobuf::Message& request,

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <google/protobuf/message.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include "channel_security.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
 
@@ -16,9 +18,13 @@ namespace leadline::rpc {
 /// One connection and what is sent with every call. Thread-safe.
 class Channel {
  public:
-  Channel(const std::string& address, std::string token, int64_t call_timeout_ms);
+  Channel(const std::string& address, const ChannelSecurity& security, int64_t call_timeout_ms);
 
-  /// kUnavailable where nobody answers in time.
+  /// Without TLS.
+  Channel(const std::string& address, std::string token, int64_t call_timeout_ms)
+      : Channel(address, PlainChannel(std::move(token)), call_timeout_ms) {}
+
+  /// kUnavailable where nobody answers in time, and at once where the two ends cannot agree on TLS.
   Status WaitForServer(int64_t timeout_ms);
 
   /// When a call has to end. `timeout_ms` 0 means the channel's own.
@@ -33,8 +39,12 @@ class Channel {
               google::protobuf::Message* response, const Limits& limits);
 
  private:
+  /// Why the last attempt to connect failed; OK where a connection is there by now.
+  Status AskForHealth(gpr_timespec deadline);
+
   const std::string address_;
   const std::string authorization_;
+  const bool tls_;
   const int64_t call_timeout_ms_;
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;

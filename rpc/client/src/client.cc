@@ -1,5 +1,6 @@
 #include "leadline/client.h"
 
+#include "channel_security.h"
 #include "leadline/v1/maintenance.pb.h"
 #include "remote_database.h"
 
@@ -22,7 +23,9 @@ Result<std::unique_ptr<Database>> Client::Connect(const std::string& address,
   LEADLINE_RETURN_IF_ERROR(CheckRange("connect_timeout_ms", options.connect_timeout_ms));
   LEADLINE_RETURN_IF_ERROR(CheckRange("call_timeout_ms", options.call_timeout_ms));
   auto state = std::make_shared<rpc::RemoteState>();
-  state->channel = std::make_shared<rpc::Channel>(address, options.token, options.call_timeout_ms);
+  LEADLINE_ASSIGN_OR_RETURN(const rpc::ChannelSecurity security,
+                            rpc::SecureChannel(address, options));
+  state->channel = std::make_shared<rpc::Channel>(address, security, options.call_timeout_ms);
   state->leases = std::make_shared<rpc::LeaseKeeper>(state->channel);
   LEADLINE_RETURN_IF_ERROR(state->channel->WaitForServer(options.connect_timeout_ms));
   v1::InfoResponse info;

@@ -1,12 +1,8 @@
 #include "leadline/rpc/http_server.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <cstring>
 #include <memory>
-#include <string_view>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -14,13 +10,14 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
 #include "http_session.h"
 #include "leadline/core/mutex.h"
+#include "leadline/rpc/address.h"
+#include "leadline/rpc/listening_socket.h"
 #include "session_table.h"
 
 namespace leadline::rpc {
@@ -29,158 +26,56 @@ namespace {
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
 using Protocol = asio::generic::stream_protocol;
-using Acceptor = asio::basic_socket_acceptor<Protocol>;
 
 /// How often the callers of calls in flight are looked for.
 constexpr int64_t kWatchMs = 50;
 /// The pause after an accept that failed, for want of descriptors say.
 constexpr int64_t kAcceptPauseMs = 50;
-constexpr std::string_view kUnix = "unix:";
+constexpr size_t kMaxConnections = 10'000;
 
 size_t ThreadsOf(const HttpServerOptions& options) {
   return options.threads != 0 ? options.threads
                               : std::max<size_t>(1, std::thread::hardware_concurrency());
 }
 
-Result<Protocol::endpoint> ParseAddress(const std::string& address) {
-  if (address.starts_with(kUnix)) {
-    try {
-      return Protocol::endpoint(
-          asio::local::stream_protocol::endpoint(address.substr(kUnix.size())));
-    } catch (const std::exception&) {
-      return InvalidFieldError("path of a socket too long", "address", address, "107 bytes");
-    }
+/// What is left of the process's descriptors goes to files and to gRPC.
+Result<size_t> ConnectionsOf(const HttpServerOptions& options) {
+  rlimit limit = {};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const size_t most = std::max<size_t>(1, limit.rlim_cur / 4);
+  if (options.max_connections > most) {
+    return InvalidFieldError("more than a quarter of the limit on open files", "connections",
+                             std::to_string(options.max_connections), std::to_string(most));
   }
-  const size_t colon = address.rfind(':');
-  const std::string_view port_text =
-      colon == std::string::npos ? "" : std::string_view(address).substr(colon + 1);
-  uint16_t port = 0;
-  const auto [end, bad] =
-      std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  std::string host = address.substr(0, colon);
-  if (host == "localhost") {
-    host = "127.0.0.1";
-  } else if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  }
-  ErrorCode error;
-  const auto ip = asio::ip::make_address(host, error);
-  if (error || bad != std::errc() || port_text.empty() || end != port_text.end()) {
-    return InvalidFieldError("not an address", "address", address.substr(0, 128),
-                             "HOST:PORT with a literal host, or unix:PATH");
-  }
-  return Protocol::endpoint(asio::ip::tcp::endpoint(ip, port));
+  return options.max_connections != 0 ? options.max_connections : std::min(most, kMaxConnections);
 }
 
-class BeastServer final : public HttpServer {
+/// Accepts connections of one socket until it is closed, and serves them. Its steps run on a strand
+/// of its own.
+class Accepting {
  public:
-  BeastServer(Service* service, const HttpServerOptions& options)
-      : table_(options.max_connections, options.memory_bytes) {
-    scope_.service = service;
-    scope_.table = &table_;
-    scope_.options = options;
-  }
-
-  BeastServer(const BeastServer&) = delete;
-  BeastServer& operator=(const BeastServer&) = delete;
-
-  ~BeastServer() override { Shutdown(0); }
-
-  Status Listen() {
-    LEADLINE_ASSIGN_OR_RETURN(const Protocol::endpoint endpoint,
-                              ParseAddress(scope_.options.address));
-    ErrorCode error = Bind(endpoint);
-    if (error) {
-      return UnavailableError("cannot listen: address=" + scope_.options.address +
-                              " reason=" + error.message());
-    }
+  Accepting(asio::io_context* io, int listening, SessionScope* scope)
+      : io_(*io),
+        scope_(*scope),
+        acceptor_(asio::make_strand(*io)),
+        pause_(acceptor_.get_executor()) {
+    ErrorCode ignored;
+    acceptor_.assign(Protocol(AF_UNSPEC, 0), ::dup(listening), ignored);
     Accept();
-    for (size_t i = 0; i < ThreadsOf(scope_.options); ++i) {
-      threads_.emplace_back([this] { io_.run(); });
-    }
-    watcher_ = std::thread([this] { Watch(); });
-    return {};
   }
 
-  [[nodiscard]] int port() const override { return port_; }
-
-  void Shutdown(int64_t patience_ms) override {
-    if (threads_.empty()) {
-      return;
-    }
-    scope_.draining.store(true);
+  void Close() {
     asio::post(acceptor_.get_executor(), [this] {
       ErrorCode ignored;
       acceptor_.close(ignored);
       pause_.cancel();
     });
-    table_.EndIdle();
-    if (!table_.WaitForNone(patience_ms)) {
-      table_.CutAll();
-      while (!table_.WaitForNone(kWatchMs)) {
-        table_.CutAll();
-      }
-    }
-    StopWatching();
-    work_.reset();
-    for (std::thread& thread : threads_) {
-      thread.join();
-    }
-    threads_.clear();
-    if (scope_.options.address.starts_with(kUnix)) {
-      ::unlink(scope_.options.address.c_str() + kUnix.size());
-    }
   }
 
  private:
-  ErrorCode Bind(const Protocol::endpoint& endpoint) {
-    ErrorCode error;
-    const bool is_path = scope_.options.address.starts_with(kUnix);
-    acceptor_.open(endpoint.protocol(), error);
-    if (error) {
-      return error;
-    }
-    if (is_path) {
-      RemoveAbandoned(endpoint);
-    } else {
-      acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-    }
-    acceptor_.bind(endpoint, error);
-    if (!error && is_path && ::chmod(scope_.options.address.c_str() + kUnix.size(), 0600) != 0) {
-      error = ErrorCode(errno, boost::system::system_category());
-    }
-    if (!error) {
-      acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    }
-    if (!error && !is_path) {
-      port_ = LocalPort();
-    }
-    return error;
-  }
-
-  /// A killed process leaves its socket behind; nobody answers there.
-  void RemoveAbandoned(const Protocol::endpoint& endpoint) {
-    Protocol::socket probe(io_);
-    ErrorCode error;
-    probe.connect(endpoint, error);
-    if (error == boost::system::errc::connection_refused) {
-      ::unlink(scope_.options.address.c_str() + kUnix.size());
-    }
-  }
-
-  int LocalPort() {
-    ErrorCode ignored;
-    const Protocol::endpoint bound = acceptor_.local_endpoint(ignored);
-    asio::ip::tcp::endpoint endpoint;
-    if (bound.size() <= endpoint.capacity()) {
-      std::memcpy(endpoint.data(), bound.data(), bound.size());
-    }
-    return endpoint.port();
-  }
-
   void Accept() {
     acceptor_.async_accept(asio::make_strand(io_), [this](ErrorCode error, auto socket) {
-      if (!acceptor_.is_open() || scope_.draining.load()) {
+      if (!acceptor_.is_open()) {
         return;
       }
       if (error) {
@@ -196,13 +91,79 @@ class BeastServer final : public HttpServer {
 
   void Pause() {
     pause_.expires_after(std::chrono::milliseconds(kAcceptPauseMs));
-    pause_.async_wait([this](ErrorCode) {
+    pause_.async_wait([this](ErrorCode /*error*/) {
       if (acceptor_.is_open()) {
         Accept();
       }
     });
   }
 
+  asio::io_context& io_;
+  SessionScope& scope_;
+  asio::basic_socket_acceptor<Protocol> acceptor_;
+  asio::steady_timer pause_;
+};
+
+class BeastServer final : public HttpServer {
+ public:
+  BeastServer(Service* service, const HttpServerOptions& options, size_t max_connections)
+      : table_(max_connections, options.memory_bytes) {
+    scope_.service = service;
+    scope_.table = &table_;
+    scope_.options = options;
+  }
+
+  BeastServer(const BeastServer&) = delete;
+  BeastServer& operator=(const BeastServer&) = delete;
+
+  ~BeastServer() override { Shutdown(0); }
+
+  Status Listen() {
+    LEADLINE_ASSIGN_OR_RETURN(const Address address,
+                              ParseAddress("address", scope_.options.address));
+    if (scope_.options.tls) {
+      LEADLINE_ASSIGN_OR_RETURN(scope_.tls,
+                                TlsContexts::Open(*scope_.options.tls, scope_.options.tls_refused));
+    }
+    LEADLINE_ASSIGN_OR_RETURN(ListeningSockets sockets, ListeningSockets::Bind(address));
+    sockets_ = std::make_unique<ListeningSockets>(std::move(sockets));
+    for (const Descriptor& socket : sockets_->sockets()) {
+      accepting_.push_back(std::make_unique<Accepting>(&io_, socket.get(), &scope_));
+    }
+    for (size_t i = 0; i < ThreadsOf(scope_.options); ++i) {
+      threads_.emplace_back([this] { io_.run(); });
+    }
+    watcher_ = std::thread([this] { Watch(); });
+    return {};
+  }
+
+  [[nodiscard]] int port() const override { return sockets_->port(); }
+
+  void Shutdown(int64_t patience_ms) override {
+    if (threads_.empty()) {
+      return;
+    }
+    scope_.draining.store(true);
+    sockets_->Close();
+    for (const auto& accepting : accepting_) {
+      accepting->Close();
+    }
+    table_.EndIdle();
+    if (!table_.WaitForNone(patience_ms)) {
+      table_.CutAll();
+      while (!table_.WaitForNone(kWatchMs)) {
+        table_.CutAll();
+      }
+    }
+    StopWatching();
+    work_.reset();
+    for (std::thread& thread : threads_) {
+      thread.join();
+    }
+    threads_.clear();
+  }
+
+ private:
   void Watch() {
     MutexLock lock(&mutex_);
     while (!stop_watching_) {
@@ -224,10 +185,8 @@ class BeastServer final : public HttpServer {
   SessionScope scope_;
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
-  // One strand for both, as they share the acceptor.
-  Acceptor acceptor_{asio::make_strand(io_)};
-  asio::steady_timer pause_{acceptor_.get_executor()};
-  int port_ = 0;
+  std::unique_ptr<ListeningSockets> sockets_;
+  std::vector<std::unique_ptr<Accepting>> accepting_;
   std::vector<std::thread> threads_;
   std::thread watcher_;
   Mutex mutex_;
@@ -239,7 +198,8 @@ class BeastServer final : public HttpServer {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(Service* service,
                                                       const HttpServerOptions& options) {
-  auto server = std::make_unique<BeastServer>(service, options);
+  LEADLINE_ASSIGN_OR_RETURN(const size_t max_connections, ConnectionsOf(options));
+  auto server = std::make_unique<BeastServer>(service, options, max_connections);
   LEADLINE_RETURN_IF_ERROR(server->Listen());
   return std::unique_ptr<HttpServer>(std::move(server));
 }

@@ -7,12 +7,14 @@
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 
 #include "http_call.h"
 #include "leadline/core/clock.h"
@@ -27,7 +29,8 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using ErrorCode = boost::system::error_code;
 using Socket = asio::generic::stream_protocol::socket;
-using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+using PlainStream = beast::basic_stream<asio::generic::stream_protocol>;
+using TlsStream = beast::ssl_stream<PlainStream>;
 using Parser = http::request_parser<http::string_body>;
 
 /// A transfer may take as long as this needs, and the scope's transfer_ms.
@@ -36,6 +39,7 @@ constexpr size_t kMinBytesPerSecond = 64 << 10;
 constexpr size_t kMaxLingerBytes = 1 << 20;
 constexpr int64_t kLingerMs = 2'000;
 constexpr size_t kReadBytes = 16 << 10;
+constexpr int64_t kHandshakeMs = 10'000;
 
 std::string Text(beast::string_view text) {
   return {text.data(), text.size()};
@@ -72,10 +76,19 @@ std::optional<HttpReply> ReplyToBroken(const ErrorCode& error) {
 
 /// One connection. Its steps run one after the other on the executor of its stream; each holds the
 /// session, and the last one lets it go.
-class HttpSession final : public Session, public std::enable_shared_from_this<HttpSession> {
+template <typename Stream>
+class HttpSession final : public Session, public std::enable_shared_from_this<HttpSession<Stream>> {
  public:
+  static constexpr bool kEncrypted = std::is_same_v<Stream, TlsStream>;
+
   HttpSession(Socket socket, SessionScope* scope)
       : scope_(*scope), handle_(socket.native_handle()), stream_(std::move(socket)) {}
+
+  HttpSession(Socket socket, SessionScope* scope, std::shared_ptr<TlsContexts::Context> context)
+      : scope_(*scope),
+        handle_(socket.native_handle()),
+        context_(std::move(context)),
+        stream_(std::move(socket), *context_) {}
 
   HttpSession(const HttpSession&) = delete;
   HttpSession& operator=(const HttpSession&) = delete;
@@ -86,14 +99,21 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   }
 
   void Start() {
-    if (scope_.table->Add(this, weak_from_this())) {
-      asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->ReadHead(); });
+    if (!scope_.table->Add(this, this->weak_from_this())) {
+      return;
     }
+    asio::dispatch(stream_.get_executor(), [self = this->shared_from_this()] {
+      if constexpr (kEncrypted) {
+        self->ShakeHands();
+      } else {
+        self->ReadHead();
+      }
+    });
   }
 
   void EndIfIdle() override {
     idle_since_.store(0);
-    asio::post(stream_.get_executor(), [self = shared_from_this()] {
+    asio::post(stream_.get_executor(), [self = this->shared_from_this()] {
       if (self->call_ == nullptr && !self->writing_) {
         self->Close();
       }
@@ -104,7 +124,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     if (const auto call = InFlight()) {
       call->cancel()->Cancel();
     }
-    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->Close(); });
+    asio::post(stream_.get_executor(), [self = this->shared_from_this()] { self->Close(); });
   }
 
   void CheckCaller() override {
@@ -118,6 +138,15 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   [[nodiscard]] int64_t idle_since() const override { return idle_since_.load(); }
 
  private:
+  void ShakeHands() {
+    idle_since_.store(Clock::System()->MonotonicNanos());
+    ExpireAfter(kHandshakeMs);
+    stream_.async_handshake(asio::ssl::stream_base::server,
+                            [self = this->shared_from_this()](ErrorCode error) {
+                              error ? self->Close() : self->ReadHead();
+                            });
+  }
+
   void ReadHead() {
     parser_.emplace();
     parser_->header_limit(kMaxHeaderBytes);
@@ -127,7 +156,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     ExpireAfter(scope_.options.idle_ms);
     http::async_read_header(
         stream_, buffer_, *parser_,
-        [self = shared_from_this()](ErrorCode error, size_t) { self->OnHead(error); });
+        [self = this->shared_from_this()](ErrorCode error, size_t) { self->OnHead(error); });
   }
 
   void OnHead(const ErrorCode& error) {
@@ -180,7 +209,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     auto interim = std::make_shared<http::response<http::empty_body>>(http::status::continue_, 11);
     ExpireAfter(scope_.options.transfer_ms);
     http::async_write(stream_, *interim,
-                      [self = shared_from_this(), interim](ErrorCode error, size_t) {
+                      [self = this->shared_from_this(), interim](ErrorCode error, size_t) {
                         error ? self->Close() : self->ReadBody();
                       });
   }
@@ -195,7 +224,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     const int64_t left_ms = (body_end_nanos_ - Clock::System()->MonotonicNanos()) / 1'000'000;
     ExpireAfter(std::clamp<int64_t>(left_ms, 1, scope_.options.transfer_ms));
     http::async_read_some(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](ErrorCode error, size_t) {
+                          [self = this->shared_from_this()](ErrorCode error, size_t) {
                             if (error) {
                               self->Break(error);
                             } else if (self->parser_->is_done()) {
@@ -208,9 +237,9 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
 
   /// From here to the answer only the call's own thread is busy with it.
   void Work(std::string body) {
-    stream_.expires_never();
+    Lowest().expires_never();
     SetInFlight(call_);
-    call_->Run(std::move(body), [self = shared_from_this()](HttpReply reply) {
+    call_->Run(std::move(body), [self = this->shared_from_this()](HttpReply reply) {
       self->SetInFlight(nullptr);
       asio::dispatch(self->stream_.get_executor(), [self, reply = std::move(reply)]() mutable {
         self->Respond(std::move(reply), true);
@@ -251,9 +280,10 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     response_.prepare_payload();
     writing_ = true;
     ExpireAfter(TransferMs(response_.body().size()));
-    http::async_write(
-        stream_, response_,
-        [self = shared_from_this(), keep](ErrorCode error, size_t) { self->OnSent(error, keep); });
+    http::async_write(stream_, response_,
+                      [self = this->shared_from_this(), keep](ErrorCode error, size_t) {
+                        self->OnSent(error, keep);
+                      });
   }
 
   void OnSent(const ErrorCode& error, bool keep) {
@@ -266,33 +296,44 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
     } else if (keep && !scope_.draining.load()) {
       ReadHead();
     } else {
-      ErrorCode ignored;
-      stream_.socket().shutdown(Socket::shutdown_send, ignored);
       ExpireAfter(kLingerMs);
+      EndSending();
+    }
+  }
+
+  void EndSending() {
+    if constexpr (kEncrypted) {
+      stream_.async_shutdown(
+          [self = this->shared_from_this()](ErrorCode /*error*/) { self->Close(); });
+    } else {
+      ErrorCode ignored;
+      Lowest().socket().shutdown(Socket::shutdown_send, ignored);
       Linger(0);
     }
   }
 
   void Linger(size_t dropped) {
     buffer_.clear();
-    stream_.async_read_some(buffer_.prepare(kReadBytes),
-                            [self = shared_from_this(), dropped](ErrorCode error, size_t bytes) {
-                              if (error || dropped + bytes > kMaxLingerBytes) {
-                                self->Close();
-                              } else {
-                                self->Linger(dropped + bytes);
-                              }
-                            });
+    stream_.async_read_some(buffer_.prepare(kReadBytes), [self = this->shared_from_this(), dropped](
+                                                             ErrorCode error, size_t bytes) {
+      if (error || dropped + bytes > kMaxLingerBytes) {
+        self->Close();
+      } else {
+        self->Linger(dropped + bytes);
+      }
+    });
   }
 
   void Close() {
     idle_since_.store(0);
-    stream_.cancel();
+    Lowest().cancel();
     ErrorCode ignored;
-    stream_.socket().shutdown(Socket::shutdown_both, ignored);
+    Lowest().socket().shutdown(Socket::shutdown_both, ignored);
   }
 
-  void ExpireAfter(int64_t ms) { stream_.expires_after(std::chrono::milliseconds(ms)); }
+  void ExpireAfter(int64_t ms) { Lowest().expires_after(std::chrono::milliseconds(ms)); }
+
+  PlainStream& Lowest() { return beast::get_lowest_layer(stream_); }
 
   [[nodiscard]] int64_t TransferMs(size_t bytes) const {
     return scope_.options.transfer_ms + static_cast<int64_t>(bytes * 1000 / kMinBytesPerSecond);
@@ -311,7 +352,8 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   }
 
   SessionScope& scope_;
-  const int handle_;  // stays open as long as the session lives
+  const int handle_;                                     // stays open as long as the session lives
+  const std::shared_ptr<TlsContexts::Context> context_;  // null where nothing is encrypted
   Stream stream_;
   beast::flat_buffer buffer_{kMaxHeaderBytes + kReadBytes};
   std::optional<Parser> parser_;
@@ -328,7 +370,11 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
 }  // namespace
 
 void ServeConnection(Socket socket, SessionScope* scope) {
-  std::make_shared<HttpSession>(std::move(socket), scope)->Start();
+  if (scope->tls == nullptr) {
+    std::make_shared<HttpSession<PlainStream>>(std::move(socket), scope)->Start();
+  } else if (auto context = scope->tls->Current()) {
+    std::make_shared<HttpSession<TlsStream>>(std::move(socket), scope, std::move(context))->Start();
+  }
 }
 
 }  // namespace leadline::rpc

@@ -8,6 +8,7 @@
 #include "leadline/rpc/http_server.h"
 #include "leadline/rpc/service.h"
 #include "session_table.h"
+#include "tls_contexts.h"
 
 namespace leadline::rpc {
 
@@ -16,6 +17,7 @@ struct SessionScope {
   Service* service = nullptr;
   SessionTable* table = nullptr;
   HttpServerOptions options;
+  std::unique_ptr<TlsContexts> tls;   ///< null where connections are not encrypted
   std::atomic<bool> draining{false};  ///< answers end their connections
 };
 

@@ -1,24 +1,47 @@
 #include "leadline/rpc/grpc_server.h"
 
 #include <algorithm>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <grpc/support/time.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 
+#include "connection_gate.h"
 #include "grpc_call.h"
+#include "leadline/core/clock.h"
+#include "leadline/rpc/address.h"
 #include "leadline/rpc/limits.h"
+#include "tls_credentials.h"
 
 namespace leadline::rpc {
 namespace {
 
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kMinPingIntervalMs = 10'000;
+/// A client connects again then, so that a certificate that was replaced or has expired loses its
+/// hold. Calls in flight go on as long as they take.
+constexpr int kConnectionAgeMs = 3'600'000;
+constexpr size_t kMaxDefaultConnections = 10'000;
 /// Calls that wait to be taken while others arrive.
 constexpr int kAwaitedCalls = 64;
+
+/// kInvalidArgument for more than the descriptors that are there.
+Result<size_t> ConnectionsOf(const GrpcServerOptions& options) {
+  rlimit files = {};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  const auto half = std::max<size_t>(1, files.rlim_cur / 2);  // the database needs the others
+  if (options.max_connections > half) {
+    return InvalidFieldError("more connections than descriptors for them", "--connections",
+                             std::to_string(options.max_connections),
+                             std::to_string(half) + ", half of the limit on open files");
+  }
+  return options.max_connections != 0 ? options.max_connections
+                                      : std::min(kMaxDefaultConnections, half);
+}
 
 size_t ThreadsOf(const GrpcServerOptions& options) {
   return options.polling_threads != 0
@@ -37,27 +60,12 @@ void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                               kMinPingIntervalMs);
-  // A second server on the same port is an error, not a partner.
-  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_timeout_ms);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMs);
   grpc::ResourceQuota quota("leadline");
   quota.Resize(options.memory_bytes);
   builder->SetResourceQuota(quota);
 }
-
-/// While alive, sockets in the file system are made for their owner alone. The mask is the
-/// process's: meant for the moment of starting.
-class SocketsForOwner {
- public:
-  SocketsForOwner() : before_(::umask(0177)) {}
-
-  SocketsForOwner(const SocketsForOwner&) = delete;
-  SocketsForOwner& operator=(const SocketsForOwner&) = delete;
-
-  ~SocketsForOwner() { ::umask(before_); }
-
- private:
-  const mode_t before_;
-};
 
 class AsyncGrpcServer final : public GrpcServer {
  public:
@@ -69,17 +77,25 @@ class AsyncGrpcServer final : public GrpcServer {
   ~AsyncGrpcServer() override { Shutdown(0); }
 
   Status Listen(const GrpcServerOptions& options) {
+    LEADLINE_ASSIGN_OR_RETURN(const Address address, ParseAddress("address", options.address));
+    LEADLINE_ASSIGN_OR_RETURN(const size_t connections, ConnectionsOf(options));
+    std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+    if (options.tls) {
+      LEADLINE_ASSIGN_OR_RETURN(
+          tls_, TlsReloader::Open(*options.tls, Clock::System(), options.tls_refused));
+      credentials = NewTlsCredentials(tls_.get());
+    }
+    LEADLINE_ASSIGN_OR_RETURN(gate_, ConnectionGate::Listen(address, connections));
     grpc::ServerBuilder builder;
     SetLimits(options, &builder);
-    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+    using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+    acceptor_ =
+        builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, credentials);
     builder.RegisterAsyncGenericService(&generic_);
     queue_ = builder.AddCompletionQueue();
-    {
-      const SocketsForOwner owner;
-      server_ = builder.BuildAndStart();
-    }
+    server_ = builder.BuildAndStart();
     if (server_ == nullptr) {
-      return UnavailableError("cannot listen: address=" + options.address);
+      return UnavailableError("cannot serve: address=" + options.address);
     }
     for (int i = 0; i < kAwaitedCalls; ++i) {
       GrpcCall::Await({service_, &generic_, queue_.get(), &calls_});
@@ -87,15 +103,18 @@ class AsyncGrpcServer final : public GrpcServer {
     for (size_t i = 0; i < ThreadsOf(options); ++i) {
       threads_.emplace_back([this] { Poll(); });
     }
+    gate_->Open([this](int listener, int connection) { Take(listener, connection); });
     return {};
   }
 
-  [[nodiscard]] int port() const override { return std::max(0, port_); }
+  [[nodiscard]] int port() const override { return gate_->port(); }
 
   void Shutdown(int64_t patience_ms) override {
     if (threads_.empty()) {
       return;
     }
+    // First, because gRPC forgets to close what it is given from then on.
+    gate_->Close();
     server_->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                    gpr_time_from_millis(patience_ms, GPR_TIMESPAN)));
     // Work that still runs starts steps on the queue, which must not be closed by then.
@@ -108,6 +127,13 @@ class AsyncGrpcServer final : public GrpcServer {
   }
 
  private:
+  void Take(int listener, int connection) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+    parameters.listener_fd = listener;
+    parameters.fd = connection;
+    acceptor_->HandleNewConnection(&parameters);
+  }
+
   void Poll() {
     void* tag = nullptr;
     bool ok = false;
@@ -118,10 +144,12 @@ class AsyncGrpcServer final : public GrpcServer {
 
   Service* const service_;
   grpc::AsyncGenericService generic_;
+  std::unique_ptr<TlsReloader> tls_;  // outlives the server's credentials
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<ConnectionGate> gate_;
   CallCount calls_;
-  int port_ = 0;
   std::vector<std::thread> threads_;
 };
 

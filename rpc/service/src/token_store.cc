@@ -219,7 +219,10 @@ Result<std::vector<TokenRecord>> TokenStore::List() {
 
 Result<bool> TokenStore::required() {
   LEADLINE_ASSIGN_OR_RETURN(const auto contents, Recent());
-  return contents->exists;
+  if (contents->exists) {
+    was_required_.store(true);
+  }
+  return was_required_.load();
 }
 
 Result<Caller> TokenStore::Authenticate(std::string_view token) {

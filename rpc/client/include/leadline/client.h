@@ -17,8 +17,20 @@
 namespace leadline {
 
 struct ClientOptions {
-  /// Sent with every call; empty where the server asks for none. Never logged.
+  /// Sent with every call; empty: the one of `token_file`, else of the environment variable
+  /// LEADLINE_TOKEN, else none. Never logged, and never sent unencrypted beyond this machine.
   std::string token;
+  /// Holds a token and nothing else; read by Connect where `token` is empty.
+  std::string token_file;
+  /// Encrypts, and checks the server's certificate and its name. So do all of the fields below.
+  bool tls = false;
+  /// PEM file of the authorities to trust; empty: those of the system.
+  std::string tls_ca;
+  /// PEM files of this client's own certificate and its key, where the server asks for one.
+  std::string tls_certificate;
+  std::string tls_key;
+  /// The name that the server's certificate must have; empty: the host of the address.
+  std::string tls_server_name;
   /// How long Connect waits for the server; [1, 3600000] ms.
   int64_t connect_timeout_ms = 10'000;
   /// Of every call that names none, long ones (Optimize, Check, Backup) excepted; [1, 3600000] ms.
@@ -31,8 +43,9 @@ class Client {
   /// Connects to "HOST:PORT" or "unix:PATH". The handle differs from one of this process only where
   /// a network does: any call may fail with kUnavailable, and a write that did may or may not have
   /// happened. Backup names a folder of the server's own directory instead of a path. Snapshots
-  /// are leases that a thread of the handle renews. Errors: kUnavailable (nobody answers),
-  /// kUnauthenticated, kInvalidArgument (options).
+  /// are leases that a thread of the handle renews. Errors: kUnavailable (nobody answers, or no
+  /// agreement on TLS, with the reason), kUnauthenticated, kInvalidArgument (options, files, a
+  /// token that would be sent unencrypted), those of reading files.
   static Result<std::unique_ptr<Database>> Connect(const std::string& address,
                                                    const ClientOptions& options = {});
 };

@@ -3,11 +3,14 @@
 /// The service over gRPC.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "leadline/core/status.h"
 #include "leadline/rpc/service.h"
+#include "leadline/rpc/tls_files.h"
 
 namespace leadline::rpc {
 
@@ -18,12 +21,24 @@ struct GrpcServerOptions {
   size_t polling_threads = 0;
   /// Of all connections together; calls beyond it are refused.
   size_t memory_bytes = size_t{1} << 30;
+  /// Without them connections are not encrypted. The files are read again within a second of each
+  /// new connection; calls in flight go on. Files that became bad change nothing.
+  std::optional<TlsFiles> tls;
+  /// Told why changed files are not used, once for each reason; from a thread of the server.
+  std::function<void(const Status&)> tls_refused;
+  /// Open at a time; more are closed at once. 0 means 10,000, or half of the limit on open files
+  /// where that is less; more than that half is refused.
+  size_t max_connections = 0;
+  /// For TLS and the first frame of HTTP/2 together; a connection that takes longer is closed.
+  int handshake_timeout_ms = 10'000;
 };
 
 /// One listening address. Reads no body before the caller is known and may call the method.
 class GrpcServer {
  public:
-  /// kUnavailable where the address cannot be bound. `service` must outlive the server.
+  /// kInvalidArgument about the address, the TLS files or the number of connections; kUnavailable
+  /// where the address cannot be bound. Does not ask who can reach the address: CheckReach does.
+  /// `service` must outlive the server.
   static Result<std::unique_ptr<GrpcServer>> Start(Service* service,
                                                    const GrpcServerOptions& options);
   virtual ~GrpcServer() = default;

@@ -2,6 +2,7 @@
 
 /// Tokens of one database: who may call what. Only digests are kept.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -60,7 +61,9 @@ class TokenStore {
   /// Who brings `token`. kUnauthenticated without saying whether it is unknown, wrong or expired.
   /// Takes the same time for every wrong token with a known id.
   Result<Caller> Authenticate(std::string_view token);
-  /// True once a token was made: from then on calls need one, also after the last was revoked.
+  /// True once a token was made: from then on calls need one, also after the last was revoked. Once
+  /// true it stays so for this object: a server that others reach must not open itself to everybody
+  /// because somebody removed the file.
   Result<bool> required();
 
  private:
@@ -77,6 +80,7 @@ class TokenStore {
   FileSystem* const fs_;
   Clock* const clock_;
   const std::string path_;
+  std::atomic<bool> was_required_{false};
   Mutex mutex_;
   std::shared_ptr<const Contents> contents_ LEADLINE_GUARDED_BY(mutex_);
   int64_t read_nanos_ LEADLINE_GUARDED_BY(mutex_) = 0;

@@ -1,0 +1,30 @@
+#pragma once
+
+/// Addresses that servers listen on and clients connect to, and who can reach them.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "leadline/core/status.h"
+
+namespace leadline::rpc {
+
+/// "HOST:PORT", "[V6]:PORT" or "unix:PATH".
+struct Address {
+  std::string path;  ///< of a socket in the file system; empty for a host
+  std::string host;  ///< without brackets
+  uint16_t port = 0;
+};
+
+/// kInvalidArgument about `field`.
+Result<Address> ParseAddress(std::string_view field, std::string_view text);
+
+/// True for what no other machine reaches: paths, 127.0.0.0/8, ::1 and the name localhost.
+bool IsThisMachine(const Address& address);
+
+/// The rule of every listening address: beyond this machine only with TLS and with a store that
+/// asks for tokens. kInvalidArgument about `flag`, naming all that is missing.
+Status CheckReach(std::string_view flag, std::string_view text, bool has_tls, bool needs_token);
+
+}  // namespace leadline::rpc

@@ -1,0 +1,77 @@
+#include "leadline/rpc/address.h"
+
+#include <array>
+#include <charconv>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+namespace leadline::rpc {
+namespace {
+
+constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::string_view kAddressLimit = "HOST:PORT, [V6]:PORT or unix:PATH";
+constexpr uint32_t kLoopbackNet = 127;
+
+}  // namespace
+
+Result<Address> ParseAddress(std::string_view field, std::string_view text) {
+  const auto error = [&] {
+    return InvalidFieldError("not an address", field, text.substr(0, 256), kAddressLimit);
+  };
+  Address address;
+  if (text.find('\0') != std::string_view::npos) {
+    return error();
+  }
+  if (text.starts_with(kUnixPrefix)) {
+    address.path = text.substr(kUnixPrefix.size());
+    return address.path.empty() ? Result<Address>(error()) : Result<Address>(address);
+  }
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) {
+    return error();
+  }
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (code != std::errc() || end != port.data() + port.size()) {
+    return error();
+  }
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find_first_of(":[]/,") != std::string_view::npos) {
+    return error();  // an IPv6 address without brackets, or another form of gRPC's
+  }
+  address.host = host;
+  return host.empty() ? Result<Address>(error()) : Result<Address>(address);
+}
+
+bool IsThisMachine(const Address& address) {
+  if (!address.path.empty() || address.host == "localhost") {
+    return true;
+  }
+  in_addr v4 = {};
+  if (::inet_pton(AF_INET, address.host.c_str(), &v4) == 1) {
+    return ntohl(v4.s_addr) >> 24 == kLoopbackNet;
+  }
+  in6_addr v6 = {};
+  return ::inet_pton(AF_INET6, address.host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6) != 0;
+}
+
+Status CheckReach(std::string_view flag, std::string_view text, bool has_tls, bool needs_token) {
+  LEADLINE_ASSIGN_OR_RETURN(const Address address, ParseAddress(flag, text));
+  if (IsThisMachine(address) || (has_tls && needs_token)) {
+    return {};
+  }
+  std::string missing;
+  if (!has_tls) {
+    missing = "TLS (--tls-cert and --tls-key)";
+  }
+  if (!needs_token) {
+    missing += (missing.empty() ? "" : " and ") + std::string("a token (leadline token create)");
+  }
+  return InvalidFieldError("address that other machines reach, without " + missing, flag, text,
+                           "this machine, or TLS and a token");
+}
+
+}  // namespace leadline::rpc

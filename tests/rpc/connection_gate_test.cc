@@ -1,0 +1,144 @@
+// So many connections at a time and no more; what is closed makes room; nothing that strangers open
+// keeps others from their calls.
+
+#include <csignal>
+#include <optional>
+#include <sys/resource.h>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "../cli/program_runner.h"
+#include "raw_connection.h"
+#include "served_database.h"
+
+namespace leadline::rpc {
+namespace {
+
+using testing::Json;
+using testing::RunningProgram;
+
+/// Connects until the server speaks: room comes some time after a connection was closed.
+std::optional<RawConnection> ConnectInTime(int port) {
+  for (int i = 0; i < 200; ++i) {
+    RawConnection connection(port);
+    if (connection.Hears()) {
+      return connection;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return std::nullopt;
+}
+
+GrpcServerOptions AtMost(size_t connections) {
+  GrpcServerOptions options;
+  options.max_connections = connections;
+  return options;
+}
+
+TEST(ConnectionGate, TheBoundIsHeldAndClosedConnectionsMakeRoom) {
+  const ServedDatabase served({}, AtMost(3));
+  const int port = served.server()->port();
+  std::vector<RawConnection> open;
+  for (int i = 0; i < 3; ++i) {
+    open.emplace_back(port);
+    EXPECT_TRUE(open.back().Hears());
+  }
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_FALSE(RawConnection(port).Hears());
+  }
+  for (int round = 0; round < 3; ++round) {
+    open.pop_back();
+    std::optional<RawConnection> next = ConnectInTime(port);
+    ASSERT_TRUE(next.has_value());
+    open.push_back(*std::move(next));
+    EXPECT_FALSE(RawConnection(port).Hears());
+  }
+  open.clear();
+  const auto client = served.Connect();
+  EXPECT_OK(client->ListCollections());
+}
+
+TEST(ConnectionGate, CallsGoOnBesideThousandsOfIdleConnections) {
+  rlimit files = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  if (files.rlim_max < 5'000) {
+    GTEST_SKIP() << "the limit on open files is " << files.rlim_max;
+  }
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  const ServedDatabase served({}, AtMost(2'100));
+  const auto client = served.Connect();
+  std::vector<RawConnection> idle;
+  for (int i = 0; i < 2'000; ++i) {
+    idle.emplace_back(served.server()->port());
+    if (i % 100 == 0) {
+      EXPECT_OK(client->ListCollections());
+    }
+  }
+  for (const RawConnection& connection : idle) {
+    ASSERT_TRUE(connection.Hears());
+  }
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_OK(client->ListCollections());
+    EXPECT_OK(served.Connect()->ListCollections());
+  }
+}
+
+TEST(ConnectionGate, ConnectionsThatSayNothingAreClosed) {
+  GrpcServerOptions options;
+  options.handshake_timeout_ms = 200;
+  const ServedDatabase served({}, options);
+  const auto client = served.Connect();
+  const RawConnection silent(served.server()->port());
+  while (silent.Hears()) {  // its settings, then the end; a read waits for 20 s at most
+  }
+  EXPECT_NE(errno, EAGAIN);
+  EXPECT_OK(client->ListCollections());  // who finished the handshake stays
+}
+
+TEST(ConnectionGate, MoreConnectionsThanDescriptorsAreRefused) {
+  rlimit files = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  GrpcServerOptions options = AtMost(files.rlim_cur / 2 + 1);
+  options.address = "127.0.0.1:0";
+  const ServedDatabase served;
+  EXPECT_THAT(GrpcServer::Start(served.service(), options),
+              testing::StatusIs(StatusCode::kInvalidArgument, "--connections"));
+}
+
+TEST(ConnectionGate, AServerOutOfDescriptorsRefusesAndGoesOn) {
+  const testing::TempDir dir;
+  RunningProgram program({"serve", dir.file("db"), "--grpc", "127.0.0.1:0", "--json"});
+  std::string line;
+  ASSERT_TRUE(program.ReadLine(&line));
+  const int port = Json::parse(line, nullptr, false).value("grpc_port", 0);
+  const auto client = Client::Connect("127.0.0.1:" + std::to_string(port));
+  ASSERT_OK(client);
+  // Room for few more: the server had 2 to 4 dozen open after its start.
+  size_t used = 0;
+  ASSERT_OK_AND_ASSIGN(const auto names, FileSystem::Posix()->ListDirectory(
+                                             "/proc/" + std::to_string(program.pid()) + "/fd"));
+  used = names.size();
+  const rlimit few = {used + 8, used + 8};
+  ASSERT_EQ(::prlimit(program.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  int heard = 0;
+  {
+    std::vector<RawConnection> open;
+    for (int i = 0; i < 40; ++i) {
+      open.emplace_back(port);
+      heard += open.back().Hears() ? 1 : 0;
+    }
+    EXPECT_GT(heard, 0);
+    EXPECT_LT(heard, 12);
+    EXPECT_OK((*client)->ListCollections());
+  }
+  EXPECT_TRUE(ConnectInTime(port).has_value());
+  EXPECT_OK((*client)->ListCollections());
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait().exit_code, 0);
+}
+
+}  // namespace
+}  // namespace leadline::rpc
