@@ -1,5 +1,5 @@
-// Values of the store's tables from hostile bytes: records, vectors and catalog entries. What
-// decodes must encode to the same bytes again.
+// Values of the store's tables from hostile bytes: records, vectors, catalog entries and what is
+// remembered of idempotency keys. What decodes must encode to the same bytes again.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "catalog.h"
+#include "idempotency_entry.h"
 #include "leadline/core/status.h"
 #include "stored_record.h"
 
@@ -27,7 +28,7 @@ void RoundTrip(std::string_view bytes, const Result<Entry>& entry,
 }
 
 void Exercise(uint8_t what, const std::string& bytes) {
-  switch (what % 7) {
+  switch (what % 10) {
     case 0:
       RoundTrip(bytes, DecodeRecord(bytes), EncodeRecord);
       break;
@@ -45,6 +46,15 @@ void Exercise(uint8_t what, const std::string& bytes) {
       break;
     case 5:
       RoundTrip(bytes, DecodeGroupEntry(bytes), EncodeGroupEntry);
+      break;
+    case 7:
+      RoundTrip(bytes, DecodeIdempotencyEntry(bytes), EncodeIdempotencyEntry);
+      break;
+    case 8:
+      RoundTrip(bytes, DecodeIdempotencyTurn(bytes), EncodeIdempotencyTurn);
+      break;
+    case 9:
+      RoundTrip(bytes, DecodeIdempotencyRange(bytes), EncodeIdempotencyRange);
       break;
     default: {
       const size_t dim = 1 + bytes.size() % 9;

@@ -42,8 +42,10 @@ class ServedProgram {
   }
 
   [[nodiscard]] std::unique_ptr<Database> Connect() const {
+    ClientOptions options;
+    options.max_retries = 0;  // what a call that is sent once hears
     Result<std::unique_ptr<Database>> client =
-        Client::Connect("127.0.0.1:" + std::to_string(port_));
+        Client::Connect("127.0.0.1:" + std::to_string(port_), options);
     EXPECT_OK(client);
     return *std::move(client);
   }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "idempotency_audit.h"
 #include "keys.h"
 #include "leadline/core/hash.h"
 #include "leadline/simd/distance.h"
@@ -462,6 +463,18 @@ class CollectionChecker {
   bool rows_wrong_ = false;
 };
 
+Status CheckIdempotency(const PinnedSnapshot& pinned, LongCall* call, CheckFindings* findings) {
+  LEADLINE_ASSIGN_OR_RETURN(const IdempotencyFindings found,
+                            AuditIdempotency(pinned.core()->store.get(), pinned.store(), call));
+  findings->idempotency_damaged = !found.problems.empty();
+  for (const IdempotencyProblem& problem : found.problems) {
+    if (findings->report.problems.size() < kMaxProblems) {
+      findings->report.problems.push_back({"I9", problem.where, problem.detail});
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status VerifyStore(kv::Store* store, LongCall* call) {
@@ -500,6 +513,13 @@ Result<CheckFindings> CheckDatabase(const PinnedSnapshot& pinned, LongCall* call
     if (!checked.ok()) {
       unreadable(collection->entry().name, checked);
     }
+  }
+  const Status keys = CheckIdempotency(pinned, call, &findings);
+  if (IsStop(keys)) {
+    return keys;
+  }
+  if (!keys.ok()) {
+    unreadable("idempotency keys", keys);
   }
   return findings;
 }

@@ -14,6 +14,7 @@ struct CheckFindings {
   CheckReport report;
   bool store_damaged = false;         ///< the store itself has bad bytes: any record may be hit
   std::set<std::string> collections;  ///< names of those with more wrong than a segment file
+  bool idempotency_damaged = false;   ///< entries of keys, or their order
 };
 
 /// Proves at one pinned moment that derived data agrees with the store:
@@ -26,6 +27,7 @@ struct CheckFindings {
 ///   I7 counters equal recounts
 ///   I8 vectors in segments and tail equal the stored ones, and exact search over them equals a
 ///      scan of the store (compared where the rows themselves are right)
+///   I9 entries of idempotency keys and their turns can be read and fit each other
 /// What could not be read is a problem "IO"; it is damage only where the store said kDataLoss, else
 /// nothing is known of it. An error is only what stopped `call`.
 /// Cost: reads everything once; memory 16 bytes a record.

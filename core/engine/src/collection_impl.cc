@@ -84,7 +84,7 @@ Result<ReadView> CollectionImpl::View(const std::shared_ptr<const Snapshot>& sna
   return MakeReadView(std::move(core), std::move(state), snapshot, filter);
 }
 
-Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops) {
+Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops, WriteKey key) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
   const bool grows = std::any_of(ops.begin(), ops.end(), [](const PreparedOp& op) {
@@ -94,7 +94,7 @@ Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops) {
     LEADLINE_RETURN_IF_ERROR(database_->maintenance().ThrottleWriter(*state));
   }
   LEADLINE_ASSIGN_OR_RETURN(const WriteResult result,
-                            database_->committer().Submit(state, std::move(ops)));
+                            database_->committer().Submit(state, std::move(ops), std::move(key)));
   if (grows) {
     database_->maintenance().TailGrew(*state);
   }
@@ -104,7 +104,11 @@ Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops) {
 Result<WriteResult> CollectionImpl::Write(const WriteBatch& batch) {
   LEADLINE_RETURN_IF_ERROR(database_->WritableCore().status());
   LEADLINE_ASSIGN_OR_RETURN(std::vector<PreparedOp> ops, PrepareBatch(entry_.options, batch));
-  return Commit(std::move(ops));
+  WriteKey key;
+  if (!batch.idempotency_key().empty()) {
+    key = {batch.idempotency_key(), DigestOf(ops)};
+  }
+  return Commit(std::move(ops), std::move(key));
 }
 
 Result<WriteResult> CollectionImpl::Upsert(std::vector<Record> records) {

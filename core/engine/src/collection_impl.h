@@ -48,7 +48,7 @@ class CollectionImpl final : public Collection {
   Result<CallControl> Control(int64_t timeout_ms, const CancelToken* cancel);
   Result<ReadView> View(const std::shared_ptr<const Snapshot>& snapshot,
                         const std::optional<Filter>& filter);
-  Result<WriteResult> Commit(std::vector<PreparedOp> ops);
+  Result<WriteResult> Commit(std::vector<PreparedOp> ops, WriteKey key = {});
   Result<uint64_t> ScanCount(const ReadView& view, const CallControl& control);
 
   const std::shared_ptr<DatabaseHandle> database_;

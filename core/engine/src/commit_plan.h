@@ -35,6 +35,9 @@ class CommitPlan {
 
   [[nodiscard]] const kv::WriteBatch& batch() const { return batch_; }
 
+  /// For what is to be written with the changes.
+  [[nodiscard]] kv::WriteBatch* mutable_batch() { return &batch_; }
+
   [[nodiscard]] uint64_t sequence() const { return sequence_; }
 
   [[nodiscard]] bool empty() const { return batches_.empty(); }

@@ -24,10 +24,11 @@ bool OnlyDeletes(const std::vector<PreparedOp>& ops) {
 }  // namespace
 
 Result<WriteResult> Committer::Submit(std::shared_ptr<CollectionState> collection,
-                                      std::vector<PreparedOp> ops) {
+                                      std::vector<PreparedOp> ops, WriteKey key) {
   Request request;
   request.collection = std::move(collection);
   request.ops = std::move(ops);
+  request.key = std::move(key);
   request.only_deletes = OnlyDeletes(request.ops);
   for (const PreparedOp& op : request.ops) {
     request.bytes += BytesOf(op);
@@ -114,31 +115,55 @@ void Committer::CommitLocked(const std::vector<Request*>& group) {
   if (full) {
     // What only deletes makes room: it is let through for longer while the disk fills up.
     std::vector<Request*> deletes;
-    std::copy_if(group.begin(), group.end(), std::back_inserter(deletes),
-                 [](const Request* r) { return r->only_deletes && r->status.ok(); });
+    std::copy_if(group.begin(), group.end(), std::back_inserter(deletes), [](const Request* r) {
+      return r->only_deletes && !r->answered && r->status.ok();
+    });
     const Status shrunk = TryCommit(deletes, kv::Admission::kShrink);
     Fail(deletes, shrunk);
     for (Request* request : group) {
-      request->answered = request->only_deletes;
+      request->answered = request->answered || request->only_deletes;
     }
   }
   Fail(group, refused);
 }
 
+void Committer::Place(Request* request, CommitPlan* plan, IdempotencyPlan* keys) {
+  CollectionState* collection = request->collection.get();
+  if (collection->dropped()) {
+    request->status = NotFoundError("collection was dropped: name=" + collection->entry().name);
+    return;
+  }
+  const bool keyed = !request->key.text.empty();
+  if (keyed) {
+    const Result<std::optional<EarlierWrite>> earlier = keys->Find(collection->id(), request->key);
+    request->status = earlier.status();
+    if (!earlier.ok()) {
+      return;
+    }
+    if (earlier->has_value()) {
+      request->result = (*earlier)->result;
+      // What is in the store stays true; what this group is to write may yet fail.
+      request->answered = (*earlier)->stored;
+      return;
+    }
+  }
+  request->status = plan->Add(collection, &request->ops, &request->result);
+  if (keyed && request->status.ok()) {
+    keys->Add(collection->id(), request->key, request->result);
+  }
+}
+
 Status Committer::TryCommit(const std::vector<Request*>& group, kv::Admission admission) {
   CommitPlan plan(core_->store.get(), core_->sequence, core_->clock->UnixMillis());
+  IdempotencyPlan keys(core_);
   for (Request* request : group) {
-    if (request->collection->dropped()) {
-      request->status =
-          NotFoundError("collection was dropped: name=" + request->collection->entry().name);
-      continue;
-    }
-    request->status = plan.Add(request->collection.get(), &request->ops, &request->result);
+    Place(request, &plan, &keys);
   }
   if (plan.empty()) {
     return {};
   }
   plan.Finish();
+  LEADLINE_RETURN_IF_ERROR(keys.AppendTo(plan.mutable_batch()));
   plan.Reserve();
   KillPoint("commit:before-log");
   const bool sync =
@@ -150,6 +175,7 @@ Status Committer::TryCommit(const std::vector<Request*>& group, kv::Admission ad
     core_->unsynced.store(true, std::memory_order_release);
   }
   core_->sequence = plan.sequence();
+  core_->idempotency = keys.range();
   plan.Apply();
   return {};
 }

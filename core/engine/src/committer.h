@@ -6,15 +6,20 @@
 #include <vector>
 
 #include "database_core.h"
+#include "idempotency_plan.h"
 #include "leadline/core/record.h"
 #include "prepared_batch.h"
 
 namespace leadline::engine {
 
+class CommitPlan;
+
 /// The write path: groups the batches of concurrent callers into one log write and one sync, then
 /// applies them to the tails and publishes.
 ///
 /// The disk nearly full refuses a group but for its members that only delete.
+///
+/// A batch whose idempotency key was used before is answered with what that write gave.
 ///
 /// A batch gets its sequence number and ordinals inside the group, in queue order. A batch that
 /// fails its own checks (patch of an unknown id) leaves the group without effect on the others; a
@@ -26,12 +31,13 @@ class Committer {
 
   /// Blocks until the batch is as durable as the database's mode says.
   Result<WriteResult> Submit(std::shared_ptr<CollectionState> collection,
-                             std::vector<PreparedOp> ops);
+                             std::vector<PreparedOp> ops, WriteKey key = {});
 
  private:
   struct Request {
     std::shared_ptr<CollectionState> collection;
     std::vector<PreparedOp> ops;
+    WriteKey key;
     size_t bytes = 0;
     bool only_deletes = false;
     bool done = false;
@@ -51,6 +57,8 @@ class Committer {
   /// was applied.
   Status TryCommit(const std::vector<Request*>& group, kv::Admission admission)
       LEADLINE_REQUIRES(core_->commit_mutex);
+  /// Plans the batch, or answers it.
+  static void Place(Request* request, CommitPlan* plan, IdempotencyPlan* keys);
   /// Gives `error` to every member that has no answer yet.
   static void Fail(const std::vector<Request*>& group, const Status& error);
 

@@ -1,5 +1,6 @@
 #include "database_core.h"
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <utility>
@@ -21,6 +22,9 @@ segment::Uuid NewUuid() {
   }
   return uuid;
 }
+
+/// How far the wall clock may be ahead of the monotonic one.
+constexpr int64_t kClockLeapMs = 3'600'000;
 
 Result<std::vector<std::vector<float>>> LoadSearchVectors(kv::Store* store,
                                                           const CollectionState& collection,
@@ -63,6 +67,8 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
   core->options = options;
   core->fs = options.file_system != nullptr ? options.file_system : FileSystem::Posix();
   core->clock = options.clock != nullptr ? options.clock : Clock::System();
+  core->started_ms_ = core->clock->UnixMillis();
+  core->started_nanos_ = core->clock->MonotonicNanos();
   if (options.search_threads > 1) {
     core->search_executor = NewThreadPool(options.search_threads);
   }
@@ -83,6 +89,11 @@ Result<std::shared_ptr<DatabaseCore>> DatabaseCore::Open(const std::string& path
     KillPoint("open:garbage-removed");
   }
   return core;
+}
+
+int64_t DatabaseCore::BelievedUnixMillis() const {
+  const int64_t running_ms = (clock->MonotonicNanos() - started_nanos_) / 1'000'000;
+  return std::min(clock->UnixMillis(), started_ms_ + running_ms + kClockLeapMs);
 }
 
 Status DatabaseCore::OpenStore() {
@@ -139,6 +150,11 @@ Status DatabaseCore::LoadOrInitialise() {
   }
   sequence = DecodeFixed64(stored_sequence->data());
   LEADLINE_ASSIGN_OR_RETURN(next_ids, DecodeNextIds(*stored_next));
+  LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> range,
+                            store->Get(kv::Table::kMeta, kIdempotencyRangeKey));
+  if (range.has_value()) {
+    LEADLINE_ASSIGN_OR_RETURN(idempotency, DecodeIdempotencyRange(*range));
+  }
   return {};
 }
 

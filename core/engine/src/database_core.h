@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collection_state.h"
+#include "idempotency_entry.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/file_system.h"
@@ -51,6 +52,7 @@ class DatabaseCore {
   Mutex commit_mutex;
   uint64_t sequence LEADLINE_GUARDED_BY(commit_mutex) = 0;
   NextIds next_ids LEADLINE_GUARDED_BY(commit_mutex);
+  IdempotencyRange idempotency LEADLINE_GUARDED_BY(commit_mutex);
   /// Set when memory could not follow a durable write: nothing may be written or published any
   /// more. Reads go on at what was published before.
   Status broken LEADLINE_GUARDED_BY(commit_mutex);
@@ -58,6 +60,10 @@ class DatabaseCore {
   Status fell_behind LEADLINE_GUARDED_BY(commit_mutex);
   /// True while a commit since the last sync of the log was not synced itself.
   std::atomic<bool> unsynced{false};
+
+  /// The wall clock, as far as it runs with the monotonic one since the open: a clock that leaps
+  /// ahead may hide records, and must delete none and free no idempotency key.
+  [[nodiscard]] int64_t BelievedUnixMillis() const;
 
   [[nodiscard]] std::string store_directory() const { return JoinPath(path, "store"); }
 
@@ -101,6 +107,8 @@ class DatabaseCore {
   Status CheckSegmentVersions();
   void RemoveGarbage();
 
+  int64_t started_ms_ = 0;     ///< wall clock
+  int64_t started_nanos_ = 0;  ///< monotonic clock
   SharedMutex collections_mutex_;
   CollectionMap collections_ LEADLINE_GUARDED_BY(collections_mutex_);
   UnreadableMap unreadable_ LEADLINE_GUARDED_BY(collections_mutex_);

@@ -141,6 +141,8 @@ Status DatabaseImpl::DropCollection(const std::string& name) {
     batch.DeleteRange(table, begin, end);
   }
   batch.DeleteRange(kv::Table::kMeta, GroupsPrefix(id), GroupsPrefix(id + 1));
+  // Their turns go when they come.
+  batch.DeleteRange(kv::Table::kMeta, IdempotencyPrefix(id), IdempotencyPrefix(id + 1));
   batch.Delete(kv::Table::kMeta, CountersKey(id));
   batch.Delete(kv::Table::kMeta, CatalogKey(name));
   KillPoint("drop:before-log");

@@ -17,6 +17,9 @@ inline constexpr std::string_view kNextIdsKey = "next";
 inline constexpr std::string_view kCatalogPrefix = "collection/";
 inline constexpr char kCountersPrefix = '\x01';
 inline constexpr char kGroupPrefix = '\x02';
+inline constexpr std::string_view kIdempotencyRangeKey = "idempotency";
+inline constexpr char kIdempotencyPrefix = '\x03';
+inline constexpr char kIdempotencyTurnPrefix = '\x04';
 
 inline std::string CatalogKey(std::string_view name) {
   return std::string(kCatalogPrefix) + std::string(name);
@@ -37,6 +40,31 @@ inline std::string GroupsPrefix(uint32_t collection) {
 inline std::string GroupEntryKey(uint32_t collection, uint64_t first_ordinal) {
   std::string key = GroupsPrefix(collection);
   PutBigEndian64(&key, first_ordinal);
+  return key;
+}
+
+inline std::string IdempotencyPrefix(uint32_t collection) {
+  std::string key(1, kIdempotencyPrefix);
+  PutBigEndian32(&key, collection);
+  return key;
+}
+
+inline std::string IdempotencyEntryKey(uint32_t collection, std::string_view text) {
+  std::string key = IdempotencyPrefix(collection);
+  key.append(text);
+  return key;
+}
+
+/// The collection that the key of an entry, which is long enough, names.
+inline uint32_t CollectionOfIdempotencyKey(std::string_view key) {
+  const std::string wide =
+      std::string(sizeof(uint32_t), '\0') + std::string(key.substr(1, sizeof(uint32_t)));
+  return static_cast<uint32_t>(DecodeBigEndian64(wide.data()));
+}
+
+inline std::string IdempotencyTurnKey(uint64_t number) {
+  std::string key(1, kIdempotencyTurnPrefix);
+  PutBigEndian64(&key, number);
   return key;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "group_builder.h"
+#include "idempotency_plan.h"
 #include "leadline/core/no_throw.h"
 #include "long_call.h"
 
@@ -18,9 +19,6 @@ constexpr int64_t kWaitTickMs = 50;
 /// A writer waits while the tail is this many times past the point where sealing starts.
 constexpr uint64_t kThrottleFactor = 8;
 constexpr size_t kExpiredBatch = 1000;
-/// The wall clock is believed as far as it runs with the monotonic one: a clock that leaps ahead
-/// may hide records, and must not delete them.
-constexpr int64_t kClockLeapMs = 3'600'000;
 
 int64_t NowMs() {
   return Clock::System()->MonotonicNanos() / 1'000'000;
@@ -29,10 +27,7 @@ int64_t NowMs() {
 }  // namespace
 
 Maintenance::Maintenance(std::shared_ptr<DatabaseCore> core, Committer* committer)
-    : core_(std::move(core)),
-      committer_(committer),
-      started_ms_(core_->clock->UnixMillis()),
-      started_nanos_(core_->clock->MonotonicNanos()) {}
+    : core_(std::move(core)), committer_(committer) {}
 
 void Maintenance::Start() {
   if (core_->options.background_threads > 1) {
@@ -160,9 +155,10 @@ void Maintenance::RunBuilder() {
 
 void Maintenance::BuildWhereDue() {
   bool built = false;
+  CallControl control;
+  control.owner_cancel = &stop_;
+  PruneIdempotencyEntries(control).IgnoreError();
   for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
-    CallControl control;
-    control.owner_cancel = &stop_;
     // A refused delete changes nothing and is tried again; a sick store shows in Health.
     DeleteExpired(collection, control).IgnoreError();
     const LaneWaits waits = [&](uint64_t lane) {
@@ -298,6 +294,7 @@ Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
   // What is written from now on is the business of a later call.
   const uint64_t target = collection->Load()->next_ordinal - 1;
   LEADLINE_RETURN_IF_ERROR(DeleteExpired(collection, control));
+  LEADLINE_RETURN_IF_ERROR(PruneIdempotencyEntries(control));
   LEADLINE_RETURN_IF_ERROR(VerifySegments(*collection->Load(), control));
   const PickBuild seal = [&](const ReadState& state) {
     const bool older = state.TailRows() > 0 && state.tail->chunks.front()->ordinal(0) <= target;
@@ -328,11 +325,19 @@ Status Maintenance::VerifySegments(const ReadState& state, const CallControl& co
   return {};
 }
 
+Status Maintenance::PruneIdempotencyEntries(const CallControl& control) {
+  const int64_t now_ms = core_->BelievedUnixMillis();
+  bool more = true;
+  while (more && core_->store->Health().ok()) {
+    LEADLINE_ASSIGN_OR_RETURN(more, PruneIdempotency(core_.get(), now_ms));
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+  }
+  return {};
+}
+
 Status Maintenance::DeleteExpired(const std::shared_ptr<CollectionState>& collection,
                                   const CallControl& control) {
-  const int64_t running_ms = (core_->clock->MonotonicNanos() - started_nanos_) / 1'000'000;
-  const int64_t now_ms =
-      std::min(core_->clock->UnixMillis(), started_ms_ + running_ms + kClockLeapMs);
+  const int64_t now_ms = core_->BelievedUnixMillis();
   uint64_t last_first = 0;
   while (core_->store->Health().ok()) {
     LEADLINE_RETURN_IF_ERROR(control.Check());

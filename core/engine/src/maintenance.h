@@ -63,6 +63,8 @@ class Maintenance {
   /// Deletes expired records of the collection through the commit path.
   Status DeleteExpired(const std::shared_ptr<CollectionState>& collection,
                        const CallControl& control);
+  /// Removes the idempotency entries of the database that are too old.
+  Status PruneIdempotencyEntries(const CallControl& control);
   Status Build(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick,
                const Progress& progress, const CallControl& control, bool* built);
   /// Build in its turn.
@@ -77,8 +79,6 @@ class Maintenance {
 
   const std::shared_ptr<DatabaseCore> core_;
   Committer* const committer_;
-  const int64_t started_ms_;     ///< wall clock
-  const int64_t started_nanos_;  ///< monotonic clock
   std::unique_ptr<Executor> build_executor_;
   CancelToken stop_;
   Mutex mutex_;

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <set>
 
+#include "leadline/core/coding.h"
+#include "leadline/core/hash.h"
 #include "leadline/core/payload_json.h"
 #include "leadline/core/range_check.h"
 #include "leadline/core/utf8_check.h"
@@ -102,6 +104,37 @@ size_t BytesOf(const PreparedOp& op) {
   return bytes;
 }
 
+uint64_t DigestOf(const std::vector<PreparedOp>& ops) {
+  Hasher hasher;
+  std::string bytes;
+  for (const PreparedOp& op : ops) {
+    bytes.clear();
+    bytes.push_back(static_cast<char>(op.kind));
+    PutString(&bytes, op.record.id);
+    PutString(&bytes, op.record.payload);
+    PutFixed64(&bytes, static_cast<uint64_t>(op.record.expires_at_ms));
+    PutFixed32(&bytes, op.record.fields);
+    hasher.Update(bytes);
+    for (const std::vector<float>& vector : op.stored) {
+      hasher.Update(VectorBytes(vector));
+    }
+  }
+  return hasher.Digest();
+}
+
+Status ValidateIdempotencyKey(std::string_view key) {
+  if (key.size() > kMaxIdempotencyKeyBytes) {
+    return InvalidFieldError("key is too long", "idempotency_key",
+                             std::to_string(key.size()) + " bytes",
+                             "1.." + std::to_string(kMaxIdempotencyKeyBytes) + " bytes");
+  }
+  const bool printable =
+      std::all_of(key.begin(), key.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  return printable ? OkStatus()
+                   : InvalidFieldError("key has a byte that is not printable", "idempotency_key",
+                                       Shown(key), "printable ASCII");
+}
+
 Status ValidateId(std::string_view id) {
   if (id.empty() || id.size() > kMaxIdBytes) {
     return InvalidFieldError("id has a bad length", "id", std::to_string(id.size()) + " bytes",
@@ -149,6 +182,7 @@ std::vector<float> SearchForm(const VectorField& field, VectorView values) {
 Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
                                              const WriteBatch& batch) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("batch records", batch.size(), 1, kMaxBatchRecords));
+  LEADLINE_RETURN_IF_ERROR(ValidateIdempotencyKey(batch.idempotency_key()));
   std::vector<PreparedOp> ops(batch.size());
   size_t bytes = 0;
   for (size_t i = 0; i < ops.size(); ++i) {

@@ -30,6 +30,11 @@ size_t BytesOf(const PreparedOp& op);
 /// value and the limit.
 Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,
                                              const WriteBatch& batch);
+/// Tells batches of different content apart: XXH3 of what storage/FORMAT.md says. Call before the
+/// commit, which resolves patches.
+uint64_t DigestOf(const std::vector<PreparedOp>& ops);
+/// kInvalidArgument unless `key` is empty, or printable ASCII of a good length.
+Status ValidateIdempotencyKey(std::string_view key);
 /// kInvalidArgument above kMaxBatchBytes; `what` says which bytes.
 Status CheckBatchBytes(std::string_view what, uint64_t bytes);
 

@@ -9,6 +9,7 @@
 #include "checker.h"
 #include "database_handle.h"
 #include "group_plan.h"
+#include "idempotency_audit.h"
 #include "keys.h"
 #include "leadline/core/database.h"
 #include "leadline/core/no_throw.h"
@@ -274,6 +275,35 @@ Status ReportCut(kv::Store* store, RepairReport* report) {
   return {};
 }
 
+/// Mends the memory of idempotency keys. Records are none of its business.
+Status RepairIdempotency(kv::Store* store, RepairRun* run) {
+  LEADLINE_ASSIGN_OR_RETURN(const IdempotencyFindings found,
+                            AuditIdempotency(store, nullptr, run->call));
+  if (found.problems.empty()) {
+    return {};
+  }
+  kv::WriteBatch batch;
+  uint64_t dropped = 0;
+  for (const IdempotencyProblem& problem : found.problems) {
+    if (problem.mended.has_value()) {
+      batch.Put(kv::Table::kMeta, problem.key, *problem.mended);
+    } else {
+      batch.Delete(kv::Table::kMeta, problem.key);
+      ++dropped;
+    }
+    if (batch.size_bytes() > kRepairBatchBytes) {
+      LEADLINE_RETURN_IF_ERROR(store->Write(batch, /*sync=*/true));
+      batch.Clear();
+    }
+  }
+  batch.Put(kv::Table::kMeta, kIdempotencyRangeKey, EncodeIdempotencyRange(found.range));
+  run->report.actions.push_back(
+      "idempotency keys: mended " + std::to_string(found.problems.size() - dropped) +
+      " entries and dropped " + std::to_string(dropped) +
+      " damaged ones: a write that is sent again under such a key is done again");
+  return store->Write(batch, /*sync=*/true);
+}
+
 Status RepairStore(RepairRun* run, const Wanted& wanted) {
   kv::StoreOptions options;
   options.fs = run->options.file_system;
@@ -297,6 +327,7 @@ Status RepairStore(RepairRun* run, const Wanted& wanted) {
       LEADLINE_RETURN_IF_ERROR(CollectionRepair(store.get(), std::move(entry), run).Run());
     }
   }
+  LEADLINE_RETURN_IF_ERROR(RepairIdempotency(store.get(), run));
   LEADLINE_RETURN_IF_ERROR(store->Flush());
   return store->Close();
 }
@@ -344,7 +375,8 @@ Status MendStore(RepairRun* run, std::optional<CheckFindings> findings) {
   if (!findings.has_value() || findings->store_damaged) {
     return RepairStore(run, std::nullopt);
   }
-  return findings->collections.empty() ? OkStatus() : RepairStore(run, findings->collections);
+  const bool sound = findings->collections.empty() && !findings->idempotency_damaged;
+  return sound ? OkStatus() : RepairStore(run, findings->collections);
 }
 
 /// Rebuilds every damaged segment and everything that was forgotten.

@@ -13,6 +13,8 @@ namespace {
 constexpr char kErrorTrailer[] = "leadline-error-bin";
 constexpr int kMaxMessageBytes = 16 << 20;  // the server's
 constexpr int kKeepaliveMs = 60'000;
+constexpr int kFirstReconnectMs = 100;
+constexpr int kLongestReconnectMs = 2000;
 /// How often a call with a cancel token looks at it.
 constexpr int64_t kCancelCheckMs = 10;
 
@@ -26,6 +28,9 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address,
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // A server that was started anew is found by the next attempt of a call.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnectMs);
   // Handles of one process share nothing, so that closing one is seen by no other.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (security.direct) {

@@ -27,6 +27,9 @@ class Channel {
   /// kUnavailable where nobody answers in time, and at once where the two ends cannot agree on TLS.
   Status WaitForServer(int64_t timeout_ms);
 
+  /// The time of a call that names none.
+  [[nodiscard]] int64_t call_timeout_ms() const { return call_timeout_ms_; }
+
   /// When a call has to end. `timeout_ms` 0 means the channel's own.
   struct Limits {
     int64_t timeout_ms = 0;

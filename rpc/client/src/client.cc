@@ -8,6 +8,7 @@ namespace leadline {
 namespace {
 
 constexpr int64_t kMaxTimeoutMs = 3'600'000;
+constexpr uint32_t kMaxRetries = 20;
 
 Status CheckRange(const char* field, int64_t value) {
   return value >= 1 && value <= kMaxTimeoutMs
@@ -22,10 +23,16 @@ Result<std::unique_ptr<Database>> Client::Connect(const std::string& address,
                                                   const ClientOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("connect_timeout_ms", options.connect_timeout_ms));
   LEADLINE_RETURN_IF_ERROR(CheckRange("call_timeout_ms", options.call_timeout_ms));
+  if (options.max_retries > kMaxRetries) {
+    return InvalidFieldError("too many retries", "max_retries", std::to_string(options.max_retries),
+                             "0 to " + std::to_string(kMaxRetries));
+  }
   auto state = std::make_shared<rpc::RemoteState>();
   LEADLINE_ASSIGN_OR_RETURN(const rpc::ChannelSecurity security,
                             rpc::SecureChannel(address, options));
   state->channel = std::make_shared<rpc::Channel>(address, security, options.call_timeout_ms);
+  LEADLINE_ASSIGN_OR_RETURN(state->retrier,
+                            rpc::Retrier::Make(state->channel, options.max_retries));
   state->leases = std::make_shared<rpc::LeaseKeeper>(state->channel);
   LEADLINE_RETURN_IF_ERROR(state->channel->WaitForServer(options.connect_timeout_ms));
   v1::InfoResponse info;

@@ -44,20 +44,28 @@ RemoteCollection::RemoteCollection(std::shared_ptr<RemoteState> state,
 
 template <typename Request>
 Status RemoteCollection::Call(const char* path, Request* request,
-                              google::protobuf::Message* response,
-                              const Channel::Limits& limits) const {
+                              google::protobuf::Message* response, const Channel::Limits& limits,
+                              Repeat repeat) const {
   LEADLINE_RETURN_IF_ERROR(state_->CheckOpen());
   LEADLINE_RETURN_IF_ERROR(CheckTimeout(limits.timeout_ms));
   request->set_collection(name_);
-  return state_->channel->Call(path, *request, response, limits);
+  return state_->retrier->Call(path, *request, response, limits, repeat);
+}
+
+template <typename Request>
+Result<WriteResult> RemoteCollection::SendWrite(const char* path, Request* request,
+                                                const std::string& key) const {
+  request->set_idempotency_key(key.empty() ? state_->retrier->NewKey() : key);
+  v1::WriteResponse response;
+  const Repeat repeat = request->idempotency_key().empty() ? Repeat::kNever : Repeat::kWrite;
+  LEADLINE_RETURN_IF_ERROR(Call(path, request, &response, {}, repeat));
+  return ReadWriteResult(response);
 }
 
 Result<WriteResult> RemoteCollection::Write(const WriteBatch& batch) {
   v1::WriteRequest request;
   WriteChanges(batch, request.mutable_changes());
-  v1::WriteResponse response;
-  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Records/Write", &request, &response, {}));
-  return ReadWriteResult(response);
+  return SendWrite("/leadline.v1.Records/Write", &request, batch.idempotency_key());
 }
 
 Result<WriteResult> RemoteCollection::Upsert(std::vector<Record> records) {
@@ -65,9 +73,7 @@ Result<WriteResult> RemoteCollection::Upsert(std::vector<Record> records) {
   for (Record& record : records) {
     WriteRecord(std::move(record), VectorAs::kBytes, request.add_records());
   }
-  v1::WriteResponse response;
-  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Records/Upsert", &request, &response, {}));
-  return ReadWriteResult(response);
+  return SendWrite("/leadline.v1.Records/Upsert", &request, "");
 }
 
 Result<WriteResult> RemoteCollection::Delete(const std::vector<std::string>& ids) {
@@ -75,9 +81,7 @@ Result<WriteResult> RemoteCollection::Delete(const std::vector<std::string>& ids
   for (const std::string& id : ids) {
     request.add_ids(id);
   }
-  v1::WriteResponse response;
-  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Records/Delete", &request, &response, {}));
-  return ReadWriteResult(response);
+  return SendWrite("/leadline.v1.Records/Delete", &request, "");
 }
 
 Result<WriteResult> RemoteCollection::DeleteWhere(const Filter& filter,
@@ -86,7 +90,7 @@ Result<WriteResult> RemoteCollection::DeleteWhere(const Filter& filter,
   request.set_filter(filter.ToString());
   v1::WriteResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Records/Delete", &request, &response, LimitsOf(options)));
+      Call("/leadline.v1.Records/Delete", &request, &response, LimitsOf(options), Repeat::kNever));
   return ReadWriteResult(response);
 }
 
@@ -102,7 +106,7 @@ Result<std::vector<std::optional<Record>>> RemoteCollection::Get(
   LEADLINE_ASSIGN_OR_RETURN(*request.mutable_snapshot(), NameOf(options.snapshot));
   v1::GetResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Records/Get", &request, &response, LimitsOf(options)));
+      Call("/leadline.v1.Records/Get", &request, &response, LimitsOf(options), Repeat::kRead));
   std::vector<std::optional<Record>> records;
   // Both lists are in the order of `ids`.
   int found = 0;
@@ -125,7 +129,7 @@ Result<uint64_t> RemoteCollection::Count(const std::optional<Filter>& filter,
   LEADLINE_ASSIGN_OR_RETURN(*request.mutable_snapshot(), NameOf(options.snapshot));
   v1::CountResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Records/Count", &request, &response, LimitsOf(options)));
+      Call("/leadline.v1.Records/Count", &request, &response, LimitsOf(options), Repeat::kRead));
   return response.count();
 }
 
@@ -141,8 +145,8 @@ Result<ScrollPage> RemoteCollection::Scroll(const ScrollOptions& options) {
   request.set_vector_form(v1::VECTOR_FORM_F32);
   LEADLINE_ASSIGN_OR_RETURN(*request.mutable_snapshot(), NameOf(options.read.snapshot));
   v1::ScrollPage response;
-  LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Records/Page", &request, &response, LimitsOf(options.read)));
+  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Records/Page", &request, &response,
+                                LimitsOf(options.read), Repeat::kRead));
   ScrollPage page;
   for (const v1::Record& record : response.records()) {
     LEADLINE_RETURN_IF_ERROR(ReadRecord(record, "", &page.records.emplace_back()));
@@ -158,7 +162,7 @@ Result<SearchResponse> RemoteCollection::SearchFor(v1::SearchRequest* request,
                             NameOf(options.snapshot));
   v1::SearchResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Search/Search", request, &response, LimitsOf(options)));
+      Call("/leadline.v1.Search/Search", request, &response, LimitsOf(options), Repeat::kRead));
   return ReadSearchResponse(response);
 }
 
@@ -190,7 +194,8 @@ Status RemoteCollection::SearchRows(MatrixView queries, size_t begin, size_t end
   request.set_matrix_dim(static_cast<uint32_t>(std::min<size_t>(queries.dim, UINT32_MAX)));
   request.set_matrix_f32(BytesOf(queries.data + begin * queries.dim, (end - begin) * queries.dim));
   v1::SearchBatchResponse response;
-  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Search/SearchBatch", &request, &response, limits));
+  LEADLINE_RETURN_IF_ERROR(
+      Call("/leadline.v1.Search/SearchBatch", &request, &response, limits, Repeat::kRead));
   for (const v1::SearchResponse& one : response.responses()) {
     LEADLINE_ASSIGN_OR_RETURN(SearchResponse read, ReadSearchResponse(one));
     out->push_back(std::move(read));
@@ -238,7 +243,7 @@ Result<CollectionStats> RemoteCollection::Stats() {
   v1::CollectionStatsRequest request;
   v1::CollectionStatsResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Maintenance/CollectionStats", &request, &response, {}));
+      Call("/leadline.v1.Maintenance/CollectionStats", &request, &response, {}, Repeat::kRead));
   return ReadStats(response);
 }
 
@@ -246,7 +251,7 @@ Status RemoteCollection::Optimize(const CallOptions& options) {
   v1::OptimizeRequest request;
   v1::OptimizeResponse response;
   return Call("/leadline.v1.Maintenance/Optimize", &request, &response,
-              {options.timeout_ms, true, options.cancel});
+              {options.timeout_ms, true, options.cancel}, Repeat::kNever);
 }
 
 }  // namespace leadline::rpc

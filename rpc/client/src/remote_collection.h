@@ -42,7 +42,10 @@ class RemoteCollection final : public Collection {
   /// Calls with the name of this collection in the request.
   template <typename Request>
   Status Call(const char* path, Request* request, google::protobuf::Message* response,
-              const Channel::Limits& limits) const;
+              const Channel::Limits& limits, Repeat repeat) const;
+  /// Sends a change of one batch, with `key` or, where that is empty, with one of its own.
+  template <typename Request>
+  Result<WriteResult> SendWrite(const char* path, Request* request, const std::string& key) const;
   Result<SearchResponse> SearchFor(v1::SearchRequest* request, const SearchOptions& options) const;
   /// Appends the answers to `rows` of `queries`, few enough for one call.
   Status SearchRows(MatrixView queries, size_t begin, size_t end, const v1::SearchOptions& options,

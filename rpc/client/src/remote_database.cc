@@ -11,7 +11,13 @@ Status RemoteDatabase::Call(const char* path, const google::protobuf::Message& r
                             google::protobuf::Message* response,
                             const Channel::Limits& limits) const {
   LEADLINE_RETURN_IF_ERROR(state_->CheckOpen());
-  return state_->channel->Call(path, request, response, limits);
+  return state_->retrier->Call(path, request, response, limits, Repeat::kNever);
+}
+
+Status RemoteDatabase::Read(const char* path, const google::protobuf::Message& request,
+                            google::protobuf::Message* response) const {
+  LEADLINE_RETURN_IF_ERROR(state_->CheckOpen());
+  return state_->retrier->Call(path, request, response, {}, Repeat::kRead);
 }
 
 Result<std::shared_ptr<Collection>> RemoteDatabase::CreateCollection(
@@ -27,7 +33,7 @@ Result<std::shared_ptr<Collection>> RemoteDatabase::OpenCollection(const std::st
   v1::DescribeCollectionRequest request;
   request.set_collection(name);
   v1::CollectionDescription response;
-  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Collections/Describe", request, &response));
+  LEADLINE_RETURN_IF_ERROR(Read("/leadline.v1.Collections/Describe", request, &response));
   return std::shared_ptr<Collection>(std::make_shared<RemoteCollection>(state_, response));
 }
 
@@ -41,7 +47,7 @@ Status RemoteDatabase::DropCollection(const std::string& name) {
 Result<std::vector<std::string>> RemoteDatabase::ListCollections() {
   v1::ListCollectionsResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Collections/List", v1::ListCollectionsRequest(), &response));
+      Read("/leadline.v1.Collections/List", v1::ListCollectionsRequest(), &response));
   return std::vector<std::string>(response.names().begin(), response.names().end());
 }
 
@@ -62,7 +68,7 @@ Status RemoteDatabase::Flush() {
 Result<DatabaseStats> RemoteDatabase::Stats() {
   v1::DatabaseStatsResponse response;
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Maintenance/DatabaseStats", v1::DatabaseStatsRequest(), &response));
+      Read("/leadline.v1.Maintenance/DatabaseStats", v1::DatabaseStatsRequest(), &response));
   return ReadStats(response);
 }
 
@@ -84,6 +90,7 @@ Result<CheckReport> RemoteDatabase::Check(const CallOptions& options) {
 
 Status RemoteDatabase::Close() {
   state_->closed.store(true);
+  state_->retrier->Stop();
   return {};
 }
 

@@ -31,6 +31,10 @@ class RemoteDatabase final : public Database {
   Status Call(const char* path, const google::protobuf::Message& request,
               google::protobuf::Message* response, const Channel::Limits& limits = {}) const;
 
+  /// The same for what changes nothing, which may be sent again.
+  Status Read(const char* path, const google::protobuf::Message& request,
+              google::protobuf::Message* response) const;
+
   const std::shared_ptr<RemoteState> state_;
 };
 

@@ -7,12 +7,14 @@
 #include "leadline/core/fork_generation.h"
 #include "leadline/core/status.h"
 #include "lease_keeper.h"
+#include "retrier.h"
 
 namespace leadline::rpc {
 
 /// What the handles of one connection share.
 struct RemoteState {
   std::shared_ptr<Channel> channel;
+  std::unique_ptr<Retrier> retrier;
   std::shared_ptr<LeaseKeeper> leases;
   std::atomic<bool> closed{false};
   const uint64_t fork_generation = ForkGeneration();

@@ -36,12 +36,15 @@ Status Upsert(const ServiceParts& parts, const CallContext& /*context*/,
               const v1::UpsertRequest& request, v1::WriteResponse* response) {
   LEADLINE_ASSIGN_OR_RETURN(const auto collection,
                             parts.database->OpenCollection(request.collection()));
-  std::vector<Record> records(static_cast<size_t>(request.records_size()));
-  for (size_t i = 0; i < records.size(); ++i) {
-    LEADLINE_RETURN_IF_ERROR(ReadRecord(request.records(static_cast<int>(i)),
-                                        "records[" + std::to_string(i) + "].", &records[i]));
+  WriteBatch batch;
+  batch.SetIdempotencyKey(request.idempotency_key());
+  for (int i = 0; i < request.records_size(); ++i) {
+    Record record;
+    LEADLINE_RETURN_IF_ERROR(
+        ReadRecord(request.records(i), "records[" + std::to_string(i) + "].", &record));
+    batch.Upsert(std::move(record));
   }
-  LEADLINE_ASSIGN_OR_RETURN(const WriteResult result, collection->Upsert(std::move(records)));
+  LEADLINE_ASSIGN_OR_RETURN(const WriteResult result, collection->Write(batch));
   WriteResultTo(result, response);
   return {};
 }
@@ -51,6 +54,7 @@ Status Write(const ServiceParts& parts, const CallContext& /*context*/,
   LEADLINE_ASSIGN_OR_RETURN(const auto collection,
                             parts.database->OpenCollection(request.collection()));
   WriteBatch batch;
+  batch.SetIdempotencyKey(request.idempotency_key());
   LEADLINE_RETURN_IF_ERROR(ReadChanges(request.changes(), &batch));
   LEADLINE_ASSIGN_OR_RETURN(const WriteResult result, collection->Write(batch));
   WriteResultTo(result, response);
@@ -62,6 +66,7 @@ Status Patch(const ServiceParts& parts, const CallContext& /*context*/,
   LEADLINE_ASSIGN_OR_RETURN(const auto collection,
                             parts.database->OpenCollection(request.collection()));
   WriteBatch batch;
+  batch.SetIdempotencyKey(request.idempotency_key());
   for (const v1::PayloadPatch& patch : request.patches()) {
     batch.PatchPayload(patch.id(), patch.patch());
   }
@@ -70,19 +75,34 @@ Status Patch(const ServiceParts& parts, const CallContext& /*context*/,
   return {};
 }
 
+Result<WriteResult> DeleteIds(Collection* collection, const v1::DeleteRequest& request) {
+  if (request.ids().empty() || request.idempotency_key().empty()) {
+    return collection->Delete({request.ids().begin(), request.ids().end()});
+  }
+  WriteBatch batch;
+  batch.SetIdempotencyKey(request.idempotency_key());
+  for (const std::string& id : request.ids()) {
+    batch.Delete(id);
+  }
+  return collection->Write(batch);
+}
+
 Status Delete(const ServiceParts& parts, const CallContext& context,
               const v1::DeleteRequest& request, v1::WriteResponse* response) {
   LEADLINE_ASSIGN_OR_RETURN(const auto collection,
                             parts.database->OpenCollection(request.collection()));
   LEADLINE_ASSIGN_OR_RETURN(const std::optional<Filter> filter, ParseFilter(request.filter()));
   if (!filter) {
-    LEADLINE_ASSIGN_OR_RETURN(const WriteResult result,
-                              collection->Delete({request.ids().begin(), request.ids().end()}));
+    LEADLINE_ASSIGN_OR_RETURN(const WriteResult result, DeleteIds(collection.get(), request));
     WriteResultTo(result, response);
     return {};
   }
   if (!request.ids().empty()) {
     return InvalidFieldError("ids and a filter in one call", "filter", "given", "one of the two");
+  }
+  if (!request.idempotency_key().empty()) {
+    return InvalidFieldError("a deletion by filter takes no key", "idempotency_key", "given",
+                             "with ids only");
   }
   DeleteOptions options;
   LEADLINE_ASSIGN_OR_RETURN(options.timeout_ms, context.TimeoutMs());

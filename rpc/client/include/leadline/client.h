@@ -35,17 +35,24 @@ struct ClientOptions {
   int64_t connect_timeout_ms = 10'000;
   /// Of every call that names none, long ones (Optimize, Check, Backup) excepted; [1, 3600000] ms.
   int64_t call_timeout_ms = 60'000;
+  /// How often a call that only reads, or a write of one batch, is sent again when its answer is
+  /// lost; [0, 20]. The pauses grow from 0.1 s to 2 s, and end with the call's time.
+  uint32_t max_retries = 2;
 };
 
 /// Thread-safe, as are the databases it makes.
 class Client {
  public:
   /// Connects to "HOST:PORT" or "unix:PATH". The handle differs from one of this process only where
-  /// a network does: any call may fail with kUnavailable, and a write that did may or may not have
-  /// happened. Backup names a folder of the server's own directory instead of a path. Snapshots
-  /// are leases that a thread of the handle renews. Errors: kUnavailable (nobody answers, or no
-  /// agreement on TLS, with the reason), kUnauthenticated, kInvalidArgument (options, files, a
-  /// token that would be sent unencrypted), those of reading files.
+  /// a network does. Any call may fail with kUnavailable. Of the calls that change something,
+  /// Write, Upsert and Delete of ids send an idempotency key, the batch's or one made here, and so
+  /// are done at most once however often they are sent; with max_retries 0 only the batch's. All
+  /// others are sent once. A change that fails with kUnavailable or kDeadlineExceeded may or may
+  /// not have happened; for a batch with a key of the caller's, the same Write again finds out, and
+  /// does it if not. Backup names a folder of the server's own directory instead of a path.
+  /// Snapshots are leases that a thread of the handle renews. Errors: kUnavailable (nobody
+  /// answers, or no agreement on TLS, with the reason), kUnauthenticated, kInvalidArgument
+  /// (options, files, a token that would be sent unencrypted), those of reading files.
   static Result<std::unique_ptr<Database>> Connect(const std::string& address,
                                                    const ClientOptions& options = {});
 };

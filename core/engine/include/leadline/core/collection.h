@@ -80,15 +80,22 @@ class Collection {
   /// nothing changed), kFailedPrecondition (read-only or latched after an I/O error), kDataLoss
   /// (latched after work in the background met damage). Waits up to 30 s while sealing does not
   /// keep up.
+  ///
+  /// A batch with an idempotency key is done at most once: its result is stored with its changes,
+  /// and for kIdempotencyLifeMs a batch of the same content under the same key gets that result and
+  /// changes nothing, also after a crash or at another process. kAlreadyExists (field
+  /// idempotency_key) for another content. Keys are the collection's own and go with it. A batch
+  /// that fails leaves no key. Cost: one look-up, and two entries of some 100 bytes. The newest
+  /// kMaxIdempotencyEntries of the database are kept.
   virtual Result<WriteResult> Write(const WriteBatch& batch) = 0;
-  /// Write with only upserts.
+  /// Write with only upserts, without a key.
   virtual Result<WriteResult> Upsert(std::vector<Record> records) = 0;
-  /// Unknown and expired ids are no error and do not count. No ids: nothing happens.
+  /// Unknown and expired ids are no error and do not count. No ids: nothing happens. Without a key.
   virtual Result<WriteResult> Delete(const std::vector<std::string>& ids) = 0;
   /// Deletes every record that matches at the moment of the call, in batches of bounded size;
   /// returns the last sequence and the total count. Stopped between batches, it fails with
   /// kCancelled or kDeadlineExceeded; what was deleted by then stays deleted, here as after any
-  /// other failure.
+  /// other failure. Takes no key: it may be called again, for what matches then.
   virtual Result<WriteResult> DeleteWhere(const Filter& filter,
                                           const DeleteOptions& options = {}) = 0;
 

@@ -33,9 +33,9 @@ struct DatabaseStats {
   std::vector<std::string> damaged_collections;  ///< only calls that name one of these fail
 };
 
-/// One violated invariant found by Check (docs/architecture.md lists I1 to I8).
+/// One violated invariant found by Check (docs/architecture.md lists I1 to I9).
 struct CheckProblem {
-  std::string invariant;  ///< "I1" .. "I8", or "IO" where something could not be read
+  std::string invariant;  ///< "I1" .. "I9", or "IO" where something could not be read
   std::string where;
   std::string detail;
 };

@@ -12,6 +12,12 @@
 
 namespace leadline {
 
+/// Longest idempotency key of a batch, how long its result is remembered, and how many results one
+/// database remembers: the oldest go first.
+inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
+inline constexpr int64_t kIdempotencyLifeMs = 24 * 3'600'000;
+inline constexpr uint64_t kMaxIdempotencyEntries = 1'000'000;
+
 struct NamedVector {
   std::string name;
   std::vector<float> values;  ///< dim of them, each in [-kMaxComponent, kMaxComponent]
@@ -51,7 +57,17 @@ class WriteBatch {
     ops_.push_back(std::move(op));
   }
 
-  void Clear() { ops_.clear(); }
+  /// Names this write, so that it is done once however often it is sent: see Collection::Write.
+  /// 1 to kMaxIdempotencyKeyBytes bytes of printable ASCII, best random; empty takes the name away.
+  void SetIdempotencyKey(std::string key) { idempotency_key_ = std::move(key); }
+
+  [[nodiscard]] const std::string& idempotency_key() const { return idempotency_key_; }
+
+  /// Removes the changes and the idempotency key.
+  void Clear() {
+    ops_.clear();
+    idempotency_key_.clear();
+  }
 
   [[nodiscard]] size_t size() const { return ops_.size(); }
 
@@ -66,6 +82,7 @@ class WriteBatch {
 
  private:
   std::vector<Op> ops_;
+  std::string idempotency_key_;
 };
 
 struct WriteResult {

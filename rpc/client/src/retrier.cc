@@ -1,0 +1,104 @@
+#include "retrier.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+#include <utility>
+
+#include "leadline/core/clock.h"
+
+namespace leadline::rpc {
+namespace {
+
+/// A pause is between half of this and the whole, four times as much before each further attempt.
+constexpr int64_t kFirstPauseMs = 100;
+constexpr int64_t kLongestPauseMs = 2000;
+/// How soon a pause sees a token that nobody announces.
+constexpr int64_t kPauseTickMs = 10;
+
+int64_t NowMs() {
+  return Clock::System()->MonotonicNanos() / 1'000'000;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Retrier>> Retrier::Make(std::shared_ptr<Channel> channel,
+                                               uint32_t max_retries) {
+  std::array<uint64_t, 3> random{};
+  if (::getentropy(random.data(), sizeof random) != 0) {
+    return UnavailableError(std::string("no random bytes: ") + ::strerrordesc_np(errno));
+  }
+  std::array<char, 40> prefix{};
+  std::snprintf(prefix.data(), prefix.size(), "%016llx%016llx-",
+                static_cast<unsigned long long>(random[0]),
+                static_cast<unsigned long long>(random[1]));
+  return std::unique_ptr<Retrier>(
+      new Retrier(std::move(channel), max_retries, prefix.data(), random[2]));
+}
+
+std::string Retrier::NewKey() {
+  return max_retries_ == 0 ? std::string() : key_prefix_ + std::to_string(next_key_.fetch_add(1));
+}
+
+Status Retrier::Call(const std::string& path, const google::protobuf::Message& request,
+                     google::protobuf::Message* response, const Channel::Limits& limits,
+                     Repeat repeat) {
+  const uint32_t retries = repeat == Repeat::kNever ? 0 : max_retries_;
+  const int64_t end_ms =
+      NowMs() + (limits.timeout_ms > 0 ? limits.timeout_ms : channel_->call_timeout_ms());
+  Channel::Limits left = limits;
+  Status lost;
+  for (uint32_t attempt = 0;; ++attempt) {
+    Status status = channel_->Call(path, request, response, left);
+    if (status.code() != StatusCode::kUnavailable) {
+      const bool unknown = repeat == Repeat::kWrite && attempt > 0 && !status.ok() &&
+                           status.code() != StatusCode::kDeadlineExceeded;
+      return unknown ? UnavailableError(lost.message() + "; sent again: " + status.ToString())
+                     : status;
+    }
+    if (attempt == retries) {
+      return status;
+    }
+    const int64_t pause_ms = PauseMs(attempt);
+    if (NowMs() + pause_ms >= end_ms || !Pause(pause_ms, limits.cancel)) {
+      return status;
+    }
+    left.timeout_ms = std::max<int64_t>(1, end_ms - NowMs());
+    lost = std::move(status);
+  }
+}
+
+int64_t Retrier::PauseMs(uint32_t attempt) {
+  int64_t longest = kFirstPauseMs;
+  for (uint32_t i = 0; i < attempt && longest < kLongestPauseMs; ++i) {
+    longest = std::min(longest * 4, kLongestPauseMs);
+  }
+  MutexLock lock(&mutex_);
+  return longest / 2 + static_cast<int64_t>(rng_.Uniform(static_cast<uint64_t>(longest / 2) + 1));
+}
+
+bool Retrier::Pause(int64_t pause_ms, const CancelToken* cancel) {
+  const int64_t end_ms = NowMs() + pause_ms;
+  MutexLock lock(&mutex_);
+  while (!stopping_ && (cancel == nullptr || !cancel->cancelled())) {
+    const int64_t left_ms = end_ms - NowMs();
+    if (left_ms <= 0) {
+      return true;
+    }
+    stop_.WaitFor(&mutex_, cancel == nullptr ? left_ms : std::min(left_ms, kPauseTickMs));
+  }
+  return false;
+}
+
+void Retrier::Stop() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  stop_.NotifyAll();
+}
+
+}  // namespace leadline::rpc
