@@ -207,7 +207,7 @@ Status Service::CheckRequest(const Method& method, const CallContext& context,
   if (context.caller->MayTouch(collection)) {
     return {};
   }
-  const Status refused =
+  Status refused =
       PermissionDeniedError("the token is for other collections: collection=" + collection);
   if (context.record != nullptr) {
     NoteRefusal(refused, context.record);
@@ -236,7 +236,7 @@ Status Service::Answer(const Method& method, const CallContext& context,
                        const google::protobuf::Message& request,
                        google::protobuf::Message* response) {
   const WorkTime time(clock_, context.record);
-  const Status status = Contained([&] { return Handle(method, context, request, response); });
+  Status status = Contained([&] { return Handle(method, context, request, response); });
   NoteOutcome(status, context.record);
   if (status.ok() && context.record != nullptr &&
       response->GetDescriptor() == v1::WriteResponse::descriptor()) {
