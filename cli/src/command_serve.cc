@@ -59,6 +59,9 @@ rpc::ServiceOptions ServiceOptionsOf(const ServeArguments& args, const ServeLogs
   options.logger = logs.logger();
   options.slow_ms = static_cast<int64_t>(args.logs.slow_ms);
   options.audit = logs.audit();
+  if (logs.spans() != nullptr) {
+    options.observers.push_back(logs.spans());
+  }
   return options;
 }
 

@@ -38,6 +38,10 @@ void DeclareServeLogs(Arguments& arguments, ServeLogArguments* target) {
                    kMaxSlowMs);
   arguments.Text(&target->audit, "--audit", "FILE",
                  "appends a JSON line for every change and refusal; SIGHUP opens it again");
+  arguments.Text(&target->otlp, "--otlp", "URL",
+                 "sends a span of every sampled call there, by OTLP over HTTP with JSON");
+  arguments.Text(&target->otlp_ratio, "--otlp-ratio", "SHARE",
+                 "of the traces that begin here, how many are sampled; 0 to 1");
 }
 
 Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args, bool quiet) {
@@ -54,6 +58,13 @@ Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args
     }
     logs->audit_ = *std::move(audit);
     logs->hangup_.emplace();
+  }
+  if (args.otlp) {
+    rpc::SpanExporterOptions options;
+    options.url = *args.otlp;
+    LEADLINE_ASSIGN_OR_RETURN(options.ratio, ParseReal("--otlp-ratio", args.otlp_ratio, 0, 1));
+    LEADLINE_ASSIGN_OR_RETURN(
+        logs->spans_, rpc::SpanExporter::Start(options, Clock::System(), logs->logger_.get()));
   }
   return logs;
 }

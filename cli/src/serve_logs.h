@@ -9,6 +9,7 @@
 #include "leadline/core/status.h"
 #include "leadline/rpc/audit_log.h"
 #include "leadline/rpc/logger.h"
+#include "leadline/rpc/span_exporter.h"
 #include "signal_hangup.h"
 
 namespace leadline::cli {
@@ -18,21 +19,27 @@ struct ServeLogArguments {
   std::string format = "auto";
   std::optional<std::string> audit;
   uint64_t slow_ms = 1000;
+  std::optional<std::string> otlp;
+  std::string otlp_ratio = "1";
 };
 
 void DeclareServeLogs(Arguments& arguments, ServeLogArguments* target);
 
-/// What a server writes for those who run it: events on standard error, changes into a file.
+/// What a server writes for those who run it: events on standard error, changes into a file, spans
+/// to a collector.
 class ServeLogs {
  public:
-  /// I/O errors where the audit log cannot be opened; they name the flag. Make it before starting
-  /// threads. `quiet` leaves errors only.
+  /// I/O errors where the audit log cannot be opened, kInvalidArgument about a collector; they name
+  /// the flag. Make it before starting threads. `quiet` leaves errors only.
   static Result<std::unique_ptr<ServeLogs>> Open(const ServeLogArguments& args, bool quiet);
 
   [[nodiscard]] rpc::Logger* logger() const { return logger_.get(); }
 
   /// Null without --audit.
   [[nodiscard]] rpc::AuditLog* audit() const { return audit_.get(); }
+
+  /// Null without --otlp.
+  [[nodiscard]] rpc::SpanExporter* spans() const { return spans_.get(); }
 
   /// Opens the audit log again where a SIGHUP asked for it; to be called every second or so.
   void Tick();
@@ -42,6 +49,7 @@ class ServeLogs {
 
   std::unique_ptr<rpc::Logger> logger_;
   std::unique_ptr<rpc::AuditLog> audit_;
+  std::unique_ptr<rpc::SpanExporter> spans_;
   std::optional<SignalHangup>
       hangup_;  // with an audit log only: a terminal that closes ends others
 };

@@ -1,5 +1,5 @@
-// One suite over a database of this process and one behind a server: the same answers, and errors
-// of the same code about the same field.
+// One suite over a database of this process and one behind a server, by gRPC and by HTTP: the same
+// answers, and errors of the same code about the same field.
 
 #include <cmath>
 #include <functional>
@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http_channel.h"
 #include "leadline/core/rng.h"
 #include "leadline/leadline.h"
 #include "leadline/text/embedder.h"
@@ -118,14 +119,19 @@ SearchOptions Nearest(size_t limit, const std::string& field = "") {
 }
 
 /// A database of this process and a served one, to which the same is done.
-class ClientBehaviour : public ::testing::Test {
+class ClientBehaviour : public ::testing::TestWithParam<const char*> {
  protected:
-  ClientBehaviour() : remote_(served_.Connect()) {
+  ClientBehaviour() : remote_(Connect()) {
     DatabaseOptions options;
     options.create_if_missing = true;
     Result<std::unique_ptr<Database>> local = Database::Open(dir_.file("db"), options);
     EXPECT_OK(local);
     local_ = *std::move(local);
+  }
+
+  std::unique_ptr<Database> Connect() {
+    return GetParam() == std::string("http") ? ConnectOverHttp(served_.http()->port())
+                                             : served_.Connect();
   }
 
   /// Does `call` to both databases and expects what they answer to look the same.
@@ -180,7 +186,7 @@ class ClientBehaviour : public ::testing::Test {
   std::unique_ptr<Database> remote_;
 };
 
-TEST_F(ClientBehaviour, CollectionsAreMadeDescribedListedAndDropped) {
+TEST_P(ClientBehaviour, CollectionsAreMadeDescribedListedAndDropped) {
   Create();
   ExpectSame([](Database& database) { return database.CreateCollection("c", Options()); });
   ExpectSame([](Database& database) { return database.OpenCollection("c"); });
@@ -191,7 +197,7 @@ TEST_F(ClientBehaviour, CollectionsAreMadeDescribedListedAndDropped) {
   ExpectSame([](Database& database) { return database.ListCollections(); });
 }
 
-TEST_F(ClientBehaviour, BadCollectionsAreRefusedAlike) {
+TEST_P(ClientBehaviour, BadCollectionsAreRefusedAlike) {
   const std::function<void(CollectionOptions&)> faults[] = {
       [](CollectionOptions& options) { options.vectors[0].dim = 0; },
       [](CollectionOptions& options) { options.vectors[0].dim = kMaxDim + 1; },
@@ -220,7 +226,7 @@ TEST_F(ClientBehaviour, BadCollectionsAreRefusedAlike) {
   EXPECT_TRUE(remote_->ListCollections()->empty());
 }
 
-TEST_F(ClientBehaviour, BatchesMixChangesInTheirOrder) {
+TEST_P(ClientBehaviour, BatchesMixChangesInTheirOrder) {
   Create();
   Fill(10);
   ExpectSameOf([](Collection& collection) {
@@ -248,7 +254,7 @@ TEST_F(ClientBehaviour, BatchesMixChangesInTheirOrder) {
   ExpectSameOf([](Collection& collection) { return collection.Count(std::nullopt); });
 }
 
-TEST_F(ClientBehaviour, BadRecordsAreRefusedAlike) {
+TEST_P(ClientBehaviour, BadRecordsAreRefusedAlike) {
   Create();
   const std::function<void(Record&)> faults[] = {
       [](Record& record) { record.id = ""; },
@@ -280,7 +286,7 @@ TEST_F(ClientBehaviour, BadRecordsAreRefusedAlike) {
   ExpectSameOf([](Collection& collection) { return collection.Count(std::nullopt); });
 }
 
-TEST_F(ClientBehaviour, SearchesFindTheSame) {
+TEST_P(ClientBehaviour, SearchesFindTheSame) {
   Create();
   Fill(200);
   const std::vector<float> query = {50.2F, 1, 0, 1};
@@ -304,7 +310,7 @@ TEST_F(ClientBehaviour, SearchesFindTheSame) {
   });
 }
 
-TEST_F(ClientBehaviour, BadSearchesAreRefusedAlike) {
+TEST_P(ClientBehaviour, BadSearchesAreRefusedAlike) {
   Create();
   Fill(20);
   std::vector<SearchOptions> faults(7);
@@ -333,7 +339,7 @@ TEST_F(ClientBehaviour, BadSearchesAreRefusedAlike) {
   ExpectSameOf([](Collection& collection) { return collection.SearchText("no embedder"); });
 }
 
-TEST_F(ClientBehaviour, BatchesOfAnySizeEqualSingleSearches) {
+TEST_P(ClientBehaviour, BatchesOfAnySizeEqualSingleSearches) {
   Create();
   Fill(300);
   // More rows than fit one call.
@@ -351,7 +357,7 @@ TEST_F(ClientBehaviour, BatchesOfAnySizeEqualSingleSearches) {
   });
 }
 
-TEST_F(ClientBehaviour, ScrollsPageThroughEverything) {
+TEST_P(ClientBehaviour, ScrollsPageThroughEverything) {
   Create();
   Fill(25);
   std::string cursor;
@@ -373,7 +379,7 @@ TEST_F(ClientBehaviour, ScrollsPageThroughEverything) {
   });
 }
 
-TEST_F(ClientBehaviour, SnapshotsKeepTheirMoment) {
+TEST_P(ClientBehaviour, SnapshotsKeepTheirMoment) {
   Create();
   Fill(10);
   const auto pinned = [](Database& database) {
@@ -399,7 +405,7 @@ TEST_F(ClientBehaviour, SnapshotsKeepTheirMoment) {
               StatusIs(StatusCode::kInvalidArgument, "snapshot of another database"));
 }
 
-TEST_F(ClientBehaviour, TextIsEmbeddedByTheServerOrHere) {
+TEST_P(ClientBehaviour, TextIsEmbeddedByTheServerOrHere) {
   CollectionOptions options;
   options.vectors = {{.dim = 256, .metric = Metric::kCosine}};
   options.text_fields = {"text"};
@@ -422,7 +428,7 @@ TEST_F(ClientBehaviour, TextIsEmbeddedByTheServerOrHere) {
   ExpectSameOf([](Collection& collection) { return collection.SearchText(""); });
 }
 
-TEST_F(ClientBehaviour, UpkeepWorksFromAfar) {
+TEST_P(ClientBehaviour, UpkeepWorksFromAfar) {
   Create();
   Fill(100);
   ExpectSame([](Database& database) { return database.Flush(); });
@@ -448,7 +454,7 @@ TEST_F(ClientBehaviour, UpkeepWorksFromAfar) {
   EXPECT_EQ(*(*copy->OpenCollection("c"))->Count(std::nullopt), 100U);
 }
 
-TEST_F(ClientBehaviour, CancelAndDeadlineReachTheServer) {
+TEST_P(ClientBehaviour, CancelAndDeadlineReachTheServer) {
   Create();
   Fill(10);
   const std::shared_ptr<Collection> collection = *remote_->OpenCollection("c");
@@ -476,10 +482,10 @@ TEST_F(ClientBehaviour, CancelAndDeadlineReachTheServer) {
   EXPECT_THAT(remote_->Backup("stopped", backup), StatusIs(StatusCode::kCancelled));
 }
 
-TEST_F(ClientBehaviour, AClosedOrUnreachableDatabaseSaysSo) {
+TEST_P(ClientBehaviour, AClosedOrUnreachableDatabaseSaysSo) {
   Create();
   const std::shared_ptr<Collection> collection = *remote_->OpenCollection("c");
-  const std::unique_ptr<Database> other = served_.Connect();
+  const std::unique_ptr<Database> other = Connect();
   ExpectSame([](Database& database) { return database.Close(); });
   EXPECT_THAT(collection->Count(std::nullopt), StatusIs(StatusCode::kFailedPrecondition));
   ASSERT_OK(other->ListCollections());  // closing one handle is seen by no other
@@ -493,7 +499,7 @@ TEST_F(ClientBehaviour, AClosedOrUnreachableDatabaseSaysSo) {
               StatusIs(StatusCode::kInvalidArgument, "field=connect_timeout_ms"));
 }
 
-TEST_F(ClientBehaviour, RandomCallsAnswerAlike) {
+TEST_P(ClientBehaviour, RandomCallsAnswerAlike) {
   Create();
   const uint64_t seed = testing::TestSeed(44);
   Rng rng(seed);
@@ -533,6 +539,9 @@ TEST_F(ClientBehaviour, RandomCallsAnswerAlike) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Transports, ClientBehaviour, ::testing::Values("grpc", "http"),
+                         [](const auto& transport) { return std::string(transport.param); });
 
 }  // namespace
 }  // namespace leadline::rpc

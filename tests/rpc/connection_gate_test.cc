@@ -110,7 +110,8 @@ TEST(ConnectionGate, MoreConnectionsThanDescriptorsAreRefused) {
 
 TEST(ConnectionGate, AServerOutOfDescriptorsRefusesAndGoesOn) {
   const testing::TempDir dir;
-  RunningProgram program({"serve", dir.file("db"), "--grpc", "127.0.0.1:0", "--json"});
+  RunningProgram program(
+      {"serve", dir.file("db"), "--grpc", "127.0.0.1:0", "--http", "", "--json"});
   std::string line;
   ASSERT_TRUE(program.ReadLine(&line));
   const int port = Json::parse(line, nullptr, false).value("grpc_port", 0);

@@ -39,6 +39,7 @@ RegisterOperation Op(Kind kind, std::optional<int> value, int64_t began, int64_t
 
 TEST(RegisterChecker, KnowsGoodHistoriesFromBadOnes) {
   constexpr int64_t kUnknown = RegisterOperation::kUnknown;
+
   const struct {
     const char* name;
     std::vector<RegisterOperation> operations;
@@ -72,6 +73,7 @@ TEST(RegisterChecker, KnowsGoodHistoriesFromBadOnes) {
         Op(Kind::kRead, 1, 6, 7)},
        false},
   };
+
   for (const auto& one : cases) {
     EXPECT_EQ(RegisterChecker(one.operations).Linearizable(), one.good) << one.name;
   }

@@ -62,7 +62,7 @@ class ReachedProgram : public ::testing::Test {
 
   [[nodiscard]] std::vector<std::string> Serve(bool tls,
                                                const std::string& address = "0.0.0.0:0") const {
-    std::vector<std::string> words = {"serve", db_, "--grpc", address, "--json"};
+    std::vector<std::string> words = {"serve", db_, "--grpc", address, "--http", "", "--json"};
     if (tls) {
       words.insert(words.end(), {"--tls-cert", dir_.file("crt"), "--tls-key", dir_.file("key")});
     }

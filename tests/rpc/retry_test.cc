@@ -341,7 +341,8 @@ TEST_F(Retry, EveryWriteIsDoneOnceOverANetworkThatKeepsCutting) {
 class KilledProgram {
  public:
   KilledProgram(const std::string& path, int port)
-      : program_({"serve", path, "--grpc", "127.0.0.1:" + std::to_string(port), "--json"}) {
+      : program_({"serve", path, "--grpc", "127.0.0.1:" + std::to_string(port), "--http", "",
+                  "--json"}) {
     std::string line;
     EXPECT_TRUE(program_.ReadLine(&line));
     port_ = Json::parse(line, nullptr, false).value("grpc_port", 0);

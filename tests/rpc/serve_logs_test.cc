@@ -153,7 +153,8 @@ class ServedProgram {
  private:
   static std::vector<std::string> Words(const std::string& path,
                                         const std::vector<std::string>& flags) {
-    std::vector<std::string> words = {"serve", path, "--grpc", "127.0.0.1:0", "--json"};
+    std::vector<std::string> words = {"serve",  path, "--grpc", "127.0.0.1:0",
+                                      "--http", "",   "--json"};
     words.insert(words.end(), flags.begin(), flags.end());
     return words;
   }

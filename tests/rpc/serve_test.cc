@@ -11,10 +11,10 @@
 
 #include <gtest/gtest.h>
 
-#include "../cli/program_runner.h"
 #include "leadline/client.h"
 #include "leadline/core/mutex.h"
 #include "leadline/leadline.h"
+#include "served_program.h"
 #include "status_matchers.h"
 #include "temp_dir.h"
 #include "test_environment.h"
@@ -29,41 +29,6 @@ using testing::StatusIs;
 
 constexpr int kWriters = 4;
 constexpr int kBatch = 5;
-
-/// A server process on a port that it chose.
-class ServedProgram {
- public:
-  explicit ServedProgram(const std::string& path, std::vector<std::string> more = {})
-      : program_(Words(path, std::move(more))) {
-    std::string line;
-    EXPECT_TRUE(program_.ReadLine(&line));
-    port_ = Json::parse(line, nullptr, false).value("grpc_port", 0);
-    EXPECT_GT(port_, 0);
-  }
-
-  [[nodiscard]] std::unique_ptr<Database> Connect() const {
-    ClientOptions options;
-    options.max_retries = 0;  // what a call that is sent once hears
-    Result<std::unique_ptr<Database>> client =
-        Client::Connect("127.0.0.1:" + std::to_string(port_), options);
-    EXPECT_OK(client);
-    return *std::move(client);
-  }
-
-  RunningProgram& program() { return program_; }
-
-  [[nodiscard]] int port() const { return port_; }
-
- private:
-  static std::vector<std::string> Words(const std::string& path, std::vector<std::string> more) {
-    std::vector<std::string> words = {"serve", path, "--grpc", "127.0.0.1:0", "--json"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-
-  RunningProgram program_;
-  int port_ = 0;
-};
 
 /// What clients know of their batches. Thread-safe.
 class Acknowledgements {
@@ -218,7 +183,7 @@ TEST_F(Serve, RefusesAddressesThatOthersReachAndWhatIsTaken) {
 
 TEST_F(Serve, ListensOnASocketThatOnlyTheOwnerOpens) {
   const std::string socket = dir_.file("s");
-  RunningProgram program({"serve", path_, "--grpc", "unix:" + socket, "--json"});
+  RunningProgram program({"serve", path_, "--grpc", "unix:" + socket, "--http", "", "--json"});
   std::string line;
   ASSERT_TRUE(program.ReadLine(&line));
   ASSERT_OK_AND_ASSIGN(const auto client, Client::Connect("unix:" + socket));

@@ -15,7 +15,8 @@
 
 namespace leadline::rpc {
 
-/// One connection and what is sent with every call. Thread-safe.
+/// One connection and what is sent with every call. Thread-safe. Virtual where tests send the same
+/// calls another way.
 class Channel {
  public:
   Channel(const std::string& address, const ChannelSecurity& security, int64_t call_timeout_ms);
@@ -23,6 +24,8 @@ class Channel {
   /// Without TLS.
   Channel(const std::string& address, std::string token, int64_t call_timeout_ms)
       : Channel(address, PlainChannel(std::move(token)), call_timeout_ms) {}
+
+  virtual ~Channel() = default;
 
   /// kUnavailable where nobody answers in time, and at once where the two ends cannot agree on TLS.
   Status WaitForServer(int64_t timeout_ms);
@@ -38,8 +41,8 @@ class Channel {
   };
 
   /// One request of the method `path`, one response.
-  Status Call(const std::string& path, const google::protobuf::Message& request,
-              google::protobuf::Message* response, const Limits& limits);
+  virtual Status Call(const std::string& path, const google::protobuf::Message& request,
+                      google::protobuf::Message* response, const Limits& limits);
 
  private:
   /// Why the last attempt to connect failed; OK where a connection is there by now.

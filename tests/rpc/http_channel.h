@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "channel.h"
+#include "leadline/core/mutex.h"
+#include "leadline/rpc/error_wire.h"
+#include "leadline/rpc/json_wire.h"
+#include "leadline/rpc/method_table.h"
+#include "leadline/v1/common.pb.h"
+#include "leadline/v1/records.pb.h"
+#include "leadline/v1/search.pb.h"
+#include "raw_http.h"
+#include "remote_database.h"
+
+namespace leadline::rpc {
+
+/// Sends what the client sends by gRPC as HTTP and JSON instead. Thread-safe.
+class HttpChannel final : public Channel {
+ public:
+  explicit HttpChannel(int port) : Channel("unix:/nowhere", "", kCallTimeoutMs), http_(port) {}
+
+  Status Call(const std::string& path, const google::protobuf::Message& request,
+              google::protobuf::Message* response, const Limits& limits) override {
+    if (limits.cancel != nullptr && limits.cancel->cancelled()) {
+      return CancelledError("cancelled before the call");
+    }
+    const std::string& http = FindMethod(path)->rule.http();
+    const std::unique_ptr<google::protobuf::Message> body(request.New());
+    body->CopyFrom(request);
+    SpellOut(body.get());
+    const std::string target = TakeTarget(http.substr(http.find(' ') + 1), body.get());
+    std::string text;
+    if (http.starts_with("POST")) {
+      WriteJson(*body, &text);
+    }
+    const std::string deadline =
+        limits.timeout_ms > 0 ? "Leadline-Timeout-Ms: " + std::to_string(limits.timeout_ms) + "\r\n"
+                              : "";
+    MutexLock lock(&mutex_);
+    const HttpAnswer answer = http_.Ask(http.substr(0, http.find(' ')), target, text, "", deadline);
+    return answer.status == 200 ? ReadJson(answer.body, response) : ErrorOf(answer);
+  }
+
+ private:
+  static constexpr int64_t kCallTimeoutMs = 60'000;
+
+  static Status ErrorOf(const HttpAnswer& answer) {
+    v1::Error error;
+    const Status read = ReadJson(answer.Json().value("error", nlohmann::json()).dump(), &error);
+    return read.ok() ? ReadError(error) : UnavailableError("no answer: " + answer.body);
+  }
+
+  /// The path of `pattern`, with fields that it then takes from the body. Names are encoded whole.
+  static std::string TakeTarget(std::string pattern, google::protobuf::Message* body) {
+    for (size_t open = 0; (open = pattern.find('{')) != std::string::npos;) {
+      const size_t close = pattern.find('}');
+      const auto* field =
+          body->GetDescriptor()->FindFieldByName(pattern.substr(open + 1, close - open - 1));
+      std::string encoded;
+      for (const unsigned char c : body->GetReflection()->GetString(*body, field)) {
+        static constexpr char kDigits[] = "0123456789ABCDEF";
+        encoded += {'%', kDigits[c >> 4], kDigits[c & 15]};
+      }
+      body->GetReflection()->ClearField(body, field);
+      pattern.replace(open, close - open + 1, encoded);
+    }
+    return pattern;
+  }
+
+  static void Floats(const std::string& bytes, google::protobuf::RepeatedField<float>* out) {
+    out->Resize(static_cast<int>(bytes.size() / sizeof(float)), 0);
+    std::memcpy(out->mutable_data(), bytes.data(), bytes.size());
+  }
+
+  static void SpellOut(v1::Record* record) {
+    if (!record->vector_f32().empty()) {
+      Floats(record->vector_f32(), record->mutable_vector());
+    }
+    for (auto& [name, vector] : *record->mutable_vectors()) {
+      if (!vector.f32().empty()) {
+        Floats(vector.f32(), vector.mutable_values());
+      }
+    }
+  }
+
+  /// Numbers in place of the bytes that only gRPC has.
+  static void SpellOut(google::protobuf::Message* message) {
+    if (auto* upsert = dynamic_cast<v1::UpsertRequest*>(message)) {
+      for (v1::Record& record : *upsert->mutable_records()) {
+        SpellOut(&record);
+      }
+    } else if (auto* write = dynamic_cast<v1::WriteRequest*>(message)) {
+      for (v1::Change& change : *write->mutable_changes()) {
+        if (change.has_upsert()) {
+          SpellOut(change.mutable_upsert());
+        }
+      }
+    } else if (auto* search = dynamic_cast<v1::SearchRequest*>(message)) {
+      if (!search->vector_f32().empty()) {
+        Floats(search->vector_f32(), search->mutable_vector());
+      }
+    } else if (auto* batch = dynamic_cast<v1::SearchBatchRequest*>(message)) {
+      const size_t row = batch->matrix_dim() * sizeof(float);
+      for (size_t at = 0; row > 0 && at < batch->matrix_f32().size(); at += row) {
+        Floats(batch->matrix_f32().substr(at, row), batch->add_vectors()->mutable_values());
+      }
+    }
+  }
+
+  Mutex mutex_;
+  RawHttp http_ LEADLINE_GUARDED_BY(mutex_);
+};
+
+inline std::unique_ptr<Database> ConnectOverHttp(int port) {
+  auto state = std::make_shared<RemoteState>();
+  state->channel = std::make_shared<HttpChannel>(port);
+  Result<std::unique_ptr<Retrier>> retrier = Retrier::Make(state->channel, 0);
+  EXPECT_OK(retrier);
+  state->retrier = *std::move(retrier);
+  state->leases = std::make_shared<LeaseKeeper>(state->channel);
+  return std::make_unique<RemoteDatabase>(std::move(state));
+}
+
+}  // namespace leadline::rpc
