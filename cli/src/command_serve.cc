@@ -121,7 +121,8 @@ CommandBody DeclareServe(Arguments& arguments) {
 Command ServeCommand() {
   return {"serve", "Serve a database over gRPC and HTTP",
           "Creates the database where it is missing. Needs no token until `leadline token create` "
-          "made one.\nListens on this machine only. SIGTERM or SIGINT ends it: calls in flight "
+          "made one.\nListens beyond this machine only with TLS and a token; changed TLS files are "
+          "used for new connections within a second.\nSIGTERM or SIGINT ends it: calls in flight "
           "finish first; a second signal ends it at once.\nWith --json one line when it serves: "
           "{\"grpc\":ADDRESS,\"grpc_port\":N,\"http\":ADDRESS,\"http_port\":N}.",
           DeclareServe};

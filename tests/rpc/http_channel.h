@@ -15,6 +15,7 @@
 #include "leadline/v1/search.pb.h"
 #include "raw_http.h"
 #include "remote_database.h"
+#include "status_matchers.h"
 
 namespace leadline::rpc {
 

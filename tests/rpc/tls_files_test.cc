@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "leadline/rpc/tls_reloader.h"
+#include "status_matchers.h"
 #include "temp_dir.h"
 #include "test_authority.h"
 

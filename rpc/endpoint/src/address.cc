@@ -70,8 +70,9 @@ Status CheckReach(std::string_view flag, std::string_view text, bool has_tls, bo
   if (!needs_token) {
     missing += (missing.empty() ? "" : " and ") + std::string("a token (leadline token create)");
   }
-  return InvalidFieldError("address that other machines reach, without " + missing, flag, text,
-                           "this machine, or TLS and a token");
+  return InvalidFieldError(
+      "address that other machines reach, without " + missing, flag, text,
+      "127.0.0.1:PORT, [::1]:PORT, localhost:PORT or unix:PATH; or TLS and a token");
 }
 
 }  // namespace leadline::rpc

@@ -133,8 +133,15 @@ bool ConnectionGate::Survive(int error, int listener) {
 }
 
 void ConnectionGate::Admit(int listener, int connection) {
+  sockaddr_storage peer = {};
+  socklen_t size = sizeof(peer);
   struct stat info = {};
-  ::fstat(connection, &info);
+  // A peer that is gone already is not worth the line that gRPC would write about it.
+  if (::getpeername(connection, reinterpret_cast<sockaddr*>(&peer), &size) != 0 ||
+      ::fstat(connection, &info) != 0) {
+    ::close(connection);
+    return;
+  }
   open_[connection] = info.st_ino;
   SetOptions(connection);
   take_(listener, connection);

@@ -45,7 +45,12 @@ class ListeningSockets {
   static Result<ListeningSockets> Bind(const Address& address);
 
   ListeningSockets() = default;
-  ListeningSockets(ListeningSockets&&) noexcept = default;
+
+  ListeningSockets(ListeningSockets&& other) noexcept
+      : sockets_(std::move(other.sockets_)),
+        port_(other.port_),
+        path_(std::exchange(other.path_, {})) {}
+
   ListeningSockets& operator=(ListeningSockets&&) = delete;
 
   ~ListeningSockets() { Close(); }
