@@ -136,8 +136,9 @@ TEST(JsonWire, NamesWhatIsWrong) {
 }
 
 TEST(JsonWire, RefusesTwoFormsOfOneChange) {
-  EXPECT_EQ(Again<v1::WriteRequest>(R"({"changes":[{"delete_id":"a"},{"upsert":{"id":"b"}}]})"),
-            R"({"collection":"","changes":[{"delete_id":"a"},{"upsert":{"id":"b"}}],"idempotency_key":""})");
+  EXPECT_EQ(
+      Again<v1::WriteRequest>(R"({"changes":[{"delete_id":"a"},{"upsert":{"id":"b"}}]})"),
+      R"({"collection":"","changes":[{"delete_id":"a"},{"upsert":{"id":"b"}}],"idempotency_key":""})");
   v1::WriteRequest request;
   EXPECT_EQ(ReadJson(R"({"changes":[{"delete_id":"a","upsert":{"id":"b"}}]})", &request).field(),
             "changes[0].upsert");

@@ -77,7 +77,8 @@ void CallCount::WaitForNone() {
 void GrpcCall::Await(const CallSource& source) {
   auto* call = new GrpcCall(source);  // frees itself in LetGo
   source.count->Add();
-  call->Hold();
+  call->Hold();  // until kArrived
+  call->Hold();  // until kOver, which another thread may handle before kArrived
   call->context_.AsyncNotifyWhenDone(AsTag(call->over_));
   source.generic->RequestCall(&call->context_, &call->stream_, source.queue, source.queue,
                               AsTag(call->arrived_));
@@ -95,9 +96,10 @@ void GrpcCall::Handle(Event event, bool ok) {
   switch (event) {
     case Event::kArrived:
       if (ok) {
-        Hold();  // until kOver, which comes for calls that arrived only
         Await(source_);
         Arrived();
+      } else {
+        LetGo();  // kOver comes for calls that arrived only
       }
       break;
     case Event::kRead:
