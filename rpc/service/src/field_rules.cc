@@ -4,14 +4,18 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include <google/protobuf/reflection.h>
 
+#include "leadline/rpc/method_table.h"
 #include "leadline/v1/options.pb.h"
 
 namespace leadline::rpc {
 namespace {
 
+using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
@@ -26,40 +30,95 @@ std::string Range(const std::string& low, const std::string& high) {
   return low + " to " + high;
 }
 
+struct MessagePlan;
+
+/// One field with what is asked of it. Descriptors find it too, but take longer than a whole check.
+struct FieldPlan {
+  const FieldDescriptor* field = nullptr;
+  const v1::FieldRule* rule = nullptr;
+  const MessagePlan* message = nullptr;  ///< of fields that are messages
+};
+
+/// Fields of one type of message, but for those that cannot be wrong.
+struct MessagePlan {
+  std::vector<FieldPlan> fields;
+};
+
+/// By type: those of all requests and of what they hold.
+using Plans = std::unordered_map<const Descriptor*, MessagePlan>;
+
+/// Elements of `plans` keep their places.
+const MessagePlan* AddPlan(const Descriptor* type, Plans* plans) {
+  const auto [entry, is_new] = plans->try_emplace(type);
+  MessagePlan* const plan = &entry->second;
+  for (int i = 0; is_new && i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_BOOL || field->is_repeated()) {
+      plan->fields.push_back({field, &field->options().GetExtension(v1::bounds),
+                              is_message ? AddPlan(field->message_type(), plans) : nullptr});
+    }
+  }
+  return plan;
+}
+
+Plans MakePlans() {
+  Plans plans;
+  for (const Method& method : Methods()) {
+    AddPlan(method.request->GetDescriptor(), &plans);
+  }
+  return plans;
+}
+
 /// Checks one message. Messages of the service do not nest without end, so neither does this.
 class FieldCheck {
  public:
-  FieldCheck(const Message& message, std::string prefix)
-      : message_(message), reflection_(*message.GetReflection()), prefix_(std::move(prefix)) {}
+  explicit FieldCheck(const Message& message) : FieldCheck(message, nullptr, nullptr, -1) {}
 
-  Status Run() const {
-    const auto* type = message_.GetDescriptor();
-    for (int i = 0; i < type->field_count(); ++i) {
-      const FieldDescriptor* field = type->field(i);
-      LEADLINE_RETURN_IF_ERROR(field->is_repeated() ? Repeated(field) : Single(field));
+  Status Run(const MessagePlan& plan) const {
+    for (const FieldPlan& field : plan.fields) {
+      LEADLINE_RETURN_IF_ERROR(field.field->is_repeated() ? Repeated(field) : Single(field));
     }
     return {};
   }
 
  private:
-  [[nodiscard]] std::string NameOf(const FieldDescriptor* field, int index) const {
-    return prefix_ + field->name() + (index < 0 ? "" : "[" + std::to_string(index) + "]");
+  /// The message is item `index` of `field` of `outer`'s message; -1 for a field that is not
+  /// repeated.
+  FieldCheck(const Message& message, const FieldCheck* outer, const FieldPlan* field, int index)
+      : message_(message),
+        reflection_(*message.GetReflection()),
+        outer_(outer),
+        field_(field),
+        index_(index) {}
+
+  /// What stands before the names of fields: made only for errors.
+  [[nodiscard]] std::string Prefix() const {
+    if (outer_ == nullptr) {
+      return "";
+    }
+    return field_->rule->inlined() ? outer_->Prefix() : outer_->NameOf(field_->field, index_) + ".";
   }
 
-  Status Single(const FieldDescriptor* field) const {
-    const v1::FieldRule& rule = field->options().GetExtension(v1::bounds);
+  [[nodiscard]] std::string NameOf(const FieldDescriptor* field, int index) const {
+    return Prefix() + field->name() + (index < 0 ? "" : "[" + std::to_string(index) + "]");
+  }
+
+  Status Single(const FieldPlan& plan) const {
+    const FieldDescriptor* field = plan.field;
     if (field->has_presence() && !reflection_.HasField(message_, field)) {
       return {};
     }
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      const std::string prefix = rule.inlined() ? prefix_ : NameOf(field, -1) + ".";
-      return FieldCheck(reflection_.GetMessage(message_, field), prefix).Run();
+    if (plan.message != nullptr) {
+      return FieldCheck(reflection_.GetMessage(message_, field), this, &plan, -1)
+          .Run(*plan.message);
     }
-    return Value(field, rule, -1);
+    return Value(field, *plan.rule, -1);
   }
 
-  Status Repeated(const FieldDescriptor* field) const {
-    const v1::FieldRule& rule = field->options().GetExtension(v1::bounds);
+  Status Repeated(const FieldPlan& plan) const {
+    const FieldDescriptor* field = plan.field;
+    const v1::FieldRule& rule = *plan.rule;
     const int size = reflection_.FieldSize(message_, field);
     const auto items = static_cast<uint64_t>(size);
     if (items < rule.min_items() || (rule.has_max_items() && items > rule.max_items())) {
@@ -67,14 +126,14 @@ class FieldCheck {
           "wrong number of items", NameOf(field, -1), std::to_string(items),
           Range(std::to_string(rule.min_items()), std::to_string(rule.max_items())));
     }
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_FLOAT) {
+    if (size > 0 && field->cpp_type() == FieldDescriptor::CPPTYPE_FLOAT) {
       return Floats(field, rule);
     }
     for (int i = 0; i < size; ++i) {
-      if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      if (plan.message != nullptr) {
         LEADLINE_RETURN_IF_ERROR(
-            FieldCheck(reflection_.GetRepeatedMessage(message_, field, i), NameOf(field, i) + ".")
-                .Run());
+            FieldCheck(reflection_.GetRepeatedMessage(message_, field, i), this, &plan, i)
+                .Run(*plan.message));
       } else {
         LEADLINE_RETURN_IF_ERROR(Value(field, rule, i));
       }
@@ -159,11 +218,14 @@ class FieldCheck {
           "wrong length", NameOf(field, index), std::to_string(text.size()) + " bytes",
           Range(std::to_string(rule.min_bytes()), std::to_string(rule.max_bytes())));
     }
+    if (!rule.name()) {
+      return {};
+    }
     const auto odd = std::find_if_not(text.begin(), text.end(), [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
              c == '_' || c == '-';
     });
-    if (rule.name() && odd != text.end()) {
+    if (odd != text.end()) {
       return InvalidFieldError("character not allowed in a name", NameOf(field, index),
                                "at byte " + std::to_string(odd - text.begin()), "[A-Za-z0-9_-]+");
     }
@@ -181,13 +243,21 @@ class FieldCheck {
 
   const Message& message_;
   const Reflection& reflection_;
-  const std::string prefix_;
+  const FieldCheck* const outer_;
+  const FieldPlan* const field_;
+  const int index_;
 };
 
 }  // namespace
 
 Status CheckFields(const Message& message) {
-  return FieldCheck(message, "").Run();
+  static const Plans* const kPlans = new Plans(MakePlans());
+  const auto found = kPlans->find(message.GetDescriptor());
+  if (found != kPlans->end()) {
+    return FieldCheck(message).Run(found->second);
+  }
+  Plans own;
+  return FieldCheck(message).Run(*AddPlan(message.GetDescriptor(), &own));
 }
 
 }  // namespace leadline::rpc

@@ -106,6 +106,7 @@ void WriteSearchResponse(SearchResponse response, v1::SearchResponse* out) {
 
 Result<SearchResponse> ReadSearchResponse(const v1::SearchResponse& in) {
   SearchResponse response;
+  response.hits.reserve(static_cast<size_t>(in.hits_size()));
   for (const v1::Hit& hit : in.hits()) {
     response.hits.push_back(
         {hit.id(), hit.score(), hit.payload(), {hit.vector().begin(), hit.vector().end()}});

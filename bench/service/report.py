@@ -1,0 +1,114 @@
+"""What bench/service/run.py found: ratios, promises and the section of docs/performance.md."""
+import statistics
+
+# (what, unit of the ratio, measured by, promise, aim); smaller is better for microseconds.
+PROMISES = [
+    ("one query a call, over in-process", "x", "unary_over_process", 0.4, 0.6),
+    ("32 queries a call, over in-process", "x", "batch_over_process", 0.85, 0.95),
+    ("latency that a call adds, median", "us", "added_us", 150, 80),
+    ("ingest over the stream, over in-process", "x", "ingest_over_process", 0.7, 0.9),
+    ("one query a call from Python, over Milvus Lite", "x", "python_over_milvus-lite", 3, 10),
+    ("one query a call from Python, over Chroma", "x", "python_over_chroma", 3, 10),
+]
+
+
+def spread(values):
+    """Median and the ends."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def paired(results, above, below, field="per_second"):
+    return spread([a[field] / b[field] for a, b in zip(results[above], results[below])])
+
+
+def ratios(results, systems):
+    found = {
+        "unary_over_process": paired(results, "unary", "process"),
+        "batch_over_process": paired(results, "batch", "process_batch"),
+        "stream_over_process": paired(results, "stream", "process"),
+        "ingest_over_process": paired(results, "ingest", "process_ingest"),
+        "added_us": spread([a["latency_us"]["p50"] - b["latency_us"]["p50"]
+                            for a, b in zip(results["unary_one"], results["process_one"])]),
+    }
+    for name, system in systems.items():
+        if name != "leadline":
+            processes = max(system["runs"], key=int)
+            found[f"python_over_{name}"] = spread(
+                [a["qps"] / b["qps"] for a, b in zip(systems["leadline"]["runs"][processes],
+                                                     system["runs"][processes])])
+    return found
+
+
+def kept(result):
+    """(what, measured, spread, promise, kept) for each promise that was measured."""
+    for what, unit, name, promise, aim in PROMISES:
+        if name not in result["ratios"]:
+            continue
+        value = result["ratios"][name]
+        if unit == "us":
+            yield (what, f"{value['median']:.0f} us", f"{value['low']:.0f} to {value['high']:.0f}",
+                   f"at most {promise} us, aim {aim}", value["median"] <= promise)
+        else:
+            yield (what, f"{value['median']:.2f}x", f"{value['low']:.2f} to {value['high']:.2f}",
+                   f"at least {promise}x, aim {aim}x", value["median"] >= promise)
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def calls_table(runs):
+    def cell(name, *path):
+        def value(run):
+            for part in path:
+                run = run.get(part, {})
+            return run
+        values = [value(run) for run in runs[name]]
+        return f"{statistics.median(values):,.0f}" if all(isinstance(v, float) for v in values) else ""
+
+    names = {"process": "in process", "unary": "one query a call", "stream": "stream",
+             "process_batch": "in process, 32 a call", "batch": "32 queries a call",
+             "process_one": "in process, one client", "unary_one": "one client",
+             "empty_one": "one client, calls that do nothing",
+             "half_rate": "one query a call, due at random at half the rate",
+             "process_ingest": "ingest in process, 1,000 rows a call", "ingest": "ingest stream"}
+    return table(("run", "clients", "a second", "p50 us", "p99 us", "p99.9 us", "client CPU us a call",
+                  "server CPU us a call"),
+                 [(shown, runs[name][0]["clients"], cell(name, "per_second"),
+                   *(cell(name, "latency_us", q) for q in ("p50", "p99", "p999")),
+                   cell(name, "cpu_us_per_call"), cell(name, "server_cpu_us_per_call"))
+                  for name, shown in names.items()])
+
+
+def peers_table(systems):
+    rows = []
+    for name, system in systems.items():
+        for processes, runs in system["runs"].items():
+            rows.append((name, system["client"], system["ef"], f"{system['recall']:.4f}", processes,
+                         f"{statistics.median(run['qps'] for run in runs):,.0f}",
+                         f"{statistics.median(run['p50_us'] for run in runs):,.0f}"))
+    return table(("system", "client", "ef", "recall@10", "client processes", "QPS", "p50 us"), rows)
+
+
+def section(result):
+    """The part of docs/performance.md about the service."""
+    peers_part = f"""
+From Python, one client library for each system, each client one process that calls again when it has
+its answer:
+
+{peers_table(result['peers'])}
+""" if result["peers"] else ""
+    ratio_table = table(("what", "measured", "rounds", "promise", ""),
+                        [(what, measured, ends, promise, "kept" if ok else "**missed**")
+                         for what, measured, ends, promise, ok in kept(result)])
+    return f"""## Service
+
+`bench/service/run.sh`: {result['rows']:,} x {result['dim']}, cosine, ef_search {result['ef']}, recall@10
+{result['recall']:.4f} in process and over gRPC alike. Client and server share {result['cpus']} cores; TCP
+over the loopback; medians of {result['rounds']} interleaved rounds.
+
+{ratio_table}
+
+{calls_table(result['runs'])}
+{peers_part}"""
