@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, program, database, *more):
         self.process = subprocess.Popen(
-            [program, "serve", database, "--grpc", "127.0.0.1:0", "--json", *more],
+            [program, "serve", database, "--grpc", "127.0.0.1:0", "--http", "", "--json", *more],
             stdout=subprocess.PIPE, text=True)
         self.address = f"127.0.0.1:{json.loads(self.process.stdout.readline())['grpc_port']}"
 
