@@ -50,6 +50,9 @@ class HttpChannel final : public Channel {
   static constexpr int64_t kCallTimeoutMs = 60'000;
 
   static Status ErrorOf(const HttpAnswer& answer) {
+    if (answer.status == 0) {
+      return UnavailableError("the connection ended");
+    }
     v1::Error error;
     const Status read = ReadJson(answer.Json().value("error", nlohmann::json()).dump(), &error);
     return read.ok() ? ReadError(error) : UnavailableError("no answer: " + answer.body);

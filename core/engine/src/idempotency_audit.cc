@@ -81,8 +81,10 @@ class Audit {
       LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> entry,
                                 Read(IdempotencyEntryKey(turn->collection, turn->key)));
       const Result<IdempotencyEntry> named = DecodeIdempotencyEntry(entry.value_or(""));
-      if (named.ok() && named->number != number) {
-        Report(std::string(it->key()), std::nullopt, where, "names the entry of another turn");
+      if (entry.has_value() && (!named.ok() || named->number != number)) {
+        Report(
+            std::string(it->key()), std::nullopt, where,
+            named.ok() ? "names the entry of another turn" : "names an entry that cannot be read");
       }
     }
     return it->status();

@@ -36,8 +36,8 @@ Result<std::unique_ptr<Database>> Client::Connect(const std::string& address,
   state->leases = std::make_shared<rpc::LeaseKeeper>(state->channel);
   LEADLINE_RETURN_IF_ERROR(state->channel->WaitForServer(options.connect_timeout_ms));
   v1::InfoResponse info;
-  LEADLINE_RETURN_IF_ERROR(
-      state->channel->Call("/leadline.v1.Maintenance/Info", v1::InfoRequest(), &info, {}));
+  LEADLINE_RETURN_IF_ERROR(state->retrier->Call("/leadline.v1.Maintenance/Info", v1::InfoRequest(),
+                                                &info, {}, rpc::Repeat::kRead));
   return std::unique_ptr<Database>(std::make_unique<rpc::RemoteDatabase>(std::move(state)));
 }
 

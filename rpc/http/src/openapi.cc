@@ -139,7 +139,7 @@ class Schemas {
       schema["maxLength"] = rule.max_bytes();
     }
     if (rule.name()) {
-      schema["pattern"] = "^[A-Za-z0-9_-]+$";
+      schema["pattern"] = rule.min_bytes() > 0 ? "^[A-Za-z0-9_-]+$" : "^[A-Za-z0-9_-]*$";
     }
     return schema;
   }

@@ -15,8 +15,8 @@
 #include "leadline/rpc/field_rules.h"
 #include "leadline/simd/distance.h"
 #include "leadline/v1/health.pb.h"
-#include "leadline/v1/reflection.pb.h"
 #include "leadline/v1/records.pb.h"
+#include "leadline/v1/reflection.pb.h"
 #include "metric_families.h"
 
 namespace leadline::rpc {
