@@ -15,7 +15,7 @@ namespace leadline {
 /// Longest idempotency key of a batch, how long its result is remembered, and how many results one
 /// database remembers: the oldest go first.
 inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
-inline constexpr int64_t kIdempotencyLifeMs = 24 * 3'600'000;
+inline constexpr int64_t kIdempotencyLifeMs = int64_t{24} * 3'600'000;
 inline constexpr uint64_t kMaxIdempotencyEntries = 1'000'000;
 
 struct NamedVector {
