@@ -90,7 +90,7 @@ TEST(CallNames, AreDifferentForCallsOfManyThreads) {
     threads.emplace_back([&] {
       for (size_t i = 0; i < kCalls; ++i) {
         CallRecord record;
-        (void)served.service()->Admit({.request_id = "not valid"}, &record).status();
+        EXPECT_FALSE(served.service()->Admit({.request_id = "not valid"}, &record).ok());
         served.service()->Ended(record, UnimplementedError("x"));
         EXPECT_EQ(record.request_id.view().size(), 16U);
         EXPECT_EQ(record.trace.parent_id, (std::array<uint8_t, 8>{}));
