@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -179,6 +180,7 @@ LoopResult RunStreams(const Arguments& args, const Workload& work, double second
   const auto channel = ConnectTo(args.address);
   std::vector<LoopResult> parts(args.clients);
   std::vector<std::thread> threads;
+  threads.reserve(parts.size());
   const ProcessUse before = ProcessUse::Now();
   const auto start = std::chrono::steady_clock::now();
   for (LoopResult& part : parts) {
@@ -263,7 +265,7 @@ LoopResult RunIngest(const Arguments& args) {
 
 double Micros(const std::vector<int64_t>& sorted, double quantile) {
   const auto last = static_cast<double>(sorted.size() - 1);
-  return static_cast<double>(sorted[static_cast<size_t>(quantile * last + 0.5)]) / 1000;
+  return static_cast<double>(sorted[static_cast<size_t>(std::lround(quantile * last))]) / 1000;
 }
 
 /// `per_second` and `recall` are of queries, or of rows for ingest; latency is of calls.
