@@ -19,6 +19,7 @@ if(LEADLINE_PROGRAM)
   find_package(CLI11 REQUIRED)
   find_package(CURL REQUIRED)
   find_package(OpenSSL REQUIRED)
+  find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)  # headers alone: its shared library is not needed
   find_package(Protobuf REQUIRED)
   find_package(gRPC REQUIRED)
   # Its CMake package wants the web server and client of the parts that are not used.
