@@ -24,6 +24,7 @@
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
 #include "leadline/rpc/token_store.h"
+#include "leadline/v1/health.pb.h"
 
 namespace leadline::rpc {
 
@@ -107,6 +108,8 @@ class Service {
 
   /// False for a method that is switched off.
   [[nodiscard]] bool Offers(const Method& method) const;
+  /// Of the whole server, whichever of its services is asked about. kNotFound for others.
+  Status Health(const std::string& name, v1::HealthResponse* response) const;
   /// kInvalidArgument and kPermissionDenied that only the body can tell.
   static Status CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request);
