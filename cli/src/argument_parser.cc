@@ -64,8 +64,16 @@ std::string PlainName(std::string_view word) {
   return plain;
 }
 
+/// True where an option that was given takes the place of `argument`.
+bool IsReplaced(const Argument& argument, const Arguments& arguments,
+                const std::vector<std::string>& words) {
+  return !argument.replaced_by.empty() &&
+         GivenOption(arguments, words, argument.replaced_by).has_value();
+}
+
 /// Names what was left over, and the argument that a near miss may have meant.
-Status UnknownArgument(const Arguments& arguments, const std::vector<std::string>& left) {
+Status UnknownArgument(const Arguments& arguments, const std::vector<std::string>& given,
+                       const std::vector<std::string>& left) {
   std::string words;
   std::string hint;
   for (const std::string& shielded : left) {
@@ -76,9 +84,38 @@ Status UnknownArgument(const Arguments& arguments, const std::vector<std::string
       if (near && argument.kind != Argument::Kind::kPositional && hint.empty()) {
         hint = " (did you mean " + argument.name + "?)";
       }
+      if (!word.starts_with('-') && hint.empty() && IsReplaced(argument, arguments, given)) {
+        hint = " (" + argument.name + " is left out with " + argument.replaced_by + ")";
+      }
     }
   }
   return InvalidArgumentError("unknown argument: " + words + hint);
+}
+
+/// Refuses arguments that do not go together.
+Status CheckTogether(const std::vector<Given>& all) {
+  const auto is_given = [&all](const std::string& name) {
+    return std::any_of(all.begin(), all.end(), [&name](const Given& given) {
+      return given.argument->name == name && given.option->count() > 0;
+    });
+  };
+  for (const Given& given : all) {
+    const Argument& argument = *given.argument;
+    if (given.option->count() == 0) {
+      continue;
+    }
+    const std::string value =
+        argument.kind == Argument::Kind::kFlag ? "given" : Unshielded(given.option->results()[0]);
+    if (!argument.needs.empty() && !is_given(argument.needs)) {
+      return InvalidFieldError("means nothing without " + argument.needs, argument.name, value,
+                               "beside " + argument.needs);
+    }
+    if (!argument.barred_by.empty() && is_given(argument.barred_by)) {
+      return InvalidFieldError(argument.barred_why, argument.name, value,
+                               "not beside " + argument.barred_by);
+    }
+  }
+  return OkStatus();
 }
 
 const Argument* Find(const Arguments& arguments, std::string_view name) {
@@ -118,7 +155,9 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
   try {
     app.set_help_flag("-h,--help");
     for (const Argument& argument : arguments.list()) {
-      all.push_back({&argument, Declare(app, argument)});
+      if (!IsReplaced(argument, arguments, words)) {
+        all.push_back({&argument, Declare(app, argument)});
+      }
     }
     std::vector<std::string> reversed(words.rbegin(), words.rend());
     std::transform(reversed.begin(), reversed.end(), reversed.begin(), Shielded);
@@ -126,7 +165,7 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
   } catch (const CLI::CallForHelp&) {
     return ParseOutcome::kHelpWanted;
   } catch (const CLI::ExtrasError&) {
-    return UnknownArgument(arguments, app.remaining());
+    return UnknownArgument(arguments, words, app.remaining());
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string_view text = error.what();  // "-k: 1 required  missing"
     return InvalidArgumentError(std::string(text.substr(0, text.find(':'))) + ": takes one value");
@@ -138,7 +177,37 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
   for (const Given& given : all) {
     LEADLINE_RETURN_IF_ERROR(StoreValues(given));
   }
+  LEADLINE_RETURN_IF_ERROR(CheckTogether(all));
   return ParseOutcome::kReady;
+}
+
+size_t WordsOfOption(const Arguments& arguments, const std::vector<std::string>& words, size_t at) {
+  const std::string& word = words[at];
+  const size_t equals = word.find('=');
+  const Argument* argument = Find(arguments, word.substr(0, equals));
+  if (argument == nullptr || argument->kind == Argument::Kind::kPositional) {
+    return 0;
+  }
+  if (argument->kind == Argument::Kind::kFlag) {
+    return equals == std::string::npos ? 1 : 0;
+  }
+  return equals == std::string::npos && at + 1 < words.size() ? 2 : 1;
+}
+
+std::optional<std::string> GivenOption(const Arguments& arguments,
+                                       const std::vector<std::string>& words,
+                                       std::string_view name) {
+  for (size_t at = 0; at < words.size() && words[at] != "--";) {
+    const size_t used = WordsOfOption(arguments, words, at);
+    const size_t equals = words[at].find('=');
+    if (words[at].substr(0, equals) == name) {
+      return used == 2                     ? words[at + 1]
+             : equals == std::string::npos ? std::string()
+                                           : words[at].substr(equals + 1);
+    }
+    at += std::max<size_t>(1, used);
+  }
+  return std::nullopt;
 }
 
 }  // namespace leadline::cli

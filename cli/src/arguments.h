@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "leadline/core/status.h"
@@ -26,6 +27,10 @@ struct Argument {
   /// Checks one given value and stores it. kInvalidArgument names argument, value and limit.
   std::function<Status(const std::string& value)> set;
   bool may_be_empty = false;
+  std::string replaced_by = {};  ///< option in whose presence this word is left out
+  std::string barred_by = {};    ///< option beside which this one is refused
+  std::string barred_why = {};   ///< what the refusal says
+  std::string needs = {};        ///< option without which this one is refused
 
   Argument& Required() {
     required = true;
@@ -40,6 +45,22 @@ struct Argument {
   /// Takes "" for a value.
   Argument& MayBeEmpty() {
     may_be_empty = true;
+    return *this;
+  }
+
+  Argument& ReplacedBy(std::string option) {
+    replaced_by = std::move(option);
+    return *this;
+  }
+
+  Argument& NotWith(std::string option, std::string why) {
+    barred_by = std::move(option);
+    barred_why = std::move(why);
+    return *this;
+  }
+
+  Argument& Needs(std::string option) {
+    needs = std::move(option);
     return *this;
   }
 };

@@ -21,6 +21,9 @@ struct Command {
   std::string_view details;  ///< paragraphs of plain text for help and documentation; may be empty
   /// Declares the arguments; the returned body owns what they are stored in.
   CommandBody (*declare)(Arguments& arguments);
+  /// What it does that no server can do for it, so that --remote is refused; empty where it is
+  /// taken.
+  std::string_view local_only = {};
 };
 
 /// Every command in the order of the documentation. To add one, write its file and list it here.

@@ -125,7 +125,7 @@ Command ServeCommand() {
           "used for new connections within a second.\nSIGTERM or SIGINT ends it: calls in flight "
           "finish first; a second signal ends it at once.\nWith --json one line when it serves: "
           "{\"grpc\":ADDRESS,\"grpc_port\":N,\"http\":ADDRESS,\"http_port\":N}.",
-          DeclareServe};
+          DeclareServe, "is the server"};
 }
 
 }  // namespace leadline::cli
