@@ -23,6 +23,7 @@ if(LEADLINE_PROGRAM)
   find_package(Boost 1.74 REQUIRED)
   find_package(CLI11 REQUIRED)
   find_package(CURL REQUIRED)
+  find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)  # headers alone: its shared library is not needed
   # Its CMake package wants the web server and client of the parts that are not used.
   pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 endif()

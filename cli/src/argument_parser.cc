@@ -10,7 +10,7 @@ namespace {
 /// Collected by the parser first, checked and stored afterwards: CLI11's own conversions name
 /// neither limit nor field as our errors do.
 struct Given {
-  const Argument* argument;
+  Argument* argument;
   CLI::Option* option;
 };
 
@@ -44,14 +44,21 @@ CLI::Option* Declare(CLI::App& app, const Argument& argument) {
 }
 
 Status StoreValues(const Given& given) {
-  if (given.argument->kind == Argument::Kind::kFlag) {
-    return given.option->count() > 0 ? given.argument->set("") : OkStatus();
-  }
-  for (const std::string& value : given.option->results()) {
-    if (value.empty() && !given.argument->may_be_empty) {
-      return InvalidFieldError("must not be empty", given.argument->name, "", "1 byte");
+  Argument& argument = *given.argument;
+  if (argument.kind == Argument::Kind::kFlag) {
+    if (given.option->count() > 0) {
+      argument.given = {"true"};
     }
-    LEADLINE_RETURN_IF_ERROR(given.argument->set(Unshielded(value)));
+  } else {
+    for (const std::string& value : given.option->results()) {
+      argument.given.push_back(Unshielded(value));
+    }
+  }
+  for (const std::string& value : argument.given) {
+    if (value.empty() && !argument.may_be_empty) {
+      return InvalidFieldError("must not be empty", argument.name, "", "1 byte");
+    }
+    LEADLINE_RETURN_IF_ERROR(argument.set(argument.name, value));
   }
   return OkStatus();
 }
@@ -147,14 +154,13 @@ Status CheckFlags(const Arguments& arguments, const std::vector<std::string>& wo
 
 }  // namespace
 
-Result<ParseOutcome> ParseArguments(const Arguments& arguments,
-                                    const std::vector<std::string>& words) {
+Result<ParseOutcome> ParseArguments(Arguments& arguments, const std::vector<std::string>& words) {
   LEADLINE_RETURN_IF_ERROR(CheckFlags(arguments, words));
   CLI::App app;
   std::vector<Given> all;
   try {
     app.set_help_flag("-h,--help");
-    for (const Argument& argument : arguments.list()) {
+    for (Argument& argument : arguments.list()) {
       if (!IsReplaced(argument, arguments, words)) {
         all.push_back({&argument, Declare(app, argument)});
       }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "configuration.h"
 #include "remote_arguments.h"
 
 namespace leadline::cli {
@@ -63,6 +64,10 @@ std::string ArgumentText(const Argument& argument) {
   return text;
 }
 
+std::string SettingNote(const Argument& argument) {
+  return argument.key.empty() ? "" : "; setting " + argument.key;
+}
+
 std::string Wrapped(std::string_view text, size_t indent) {
   std::string out;
   size_t column = indent;
@@ -109,7 +114,7 @@ void AppendArgumentList(std::string* out, std::string_view title, const Argument
     }
     const std::string form = ArgumentForm(argument);
     *out += "  " + form + std::string(width - form.size() + 2, ' ') +
-            Wrapped(ArgumentText(argument), width + 4) + "\n";
+            Wrapped(ArgumentText(argument) + SettingNote(argument), width + 4) + "\n";
   }
 }
 
@@ -132,7 +137,7 @@ Arguments DeclareAll(const Command& command) {
 
 void AppendRow(std::string* page, const Argument& argument) {
   *page += "| `" + EscapedCell(ArgumentForm(argument)) + "` | " +
-           EscapedCell(ArgumentText(argument)) + " |\n";
+           EscapedCell(ArgumentText(argument) + SettingNote(argument)) + " |\n";
 }
 
 void AppendMarkdown(std::string* page, const Command& command) {
@@ -226,20 +231,37 @@ std::string Overview(const std::string& group) {
   return text;
 }
 
+std::string SettingsTable() {
+  std::string table = "| Setting | Flag | Meaning |\n|---|---|---|\n";
+  for (const Command& command : AllCommands()) {
+    const Arguments arguments = DeclareAll(command);
+    for (const Argument& argument : arguments.list()) {
+      if (!argument.key.empty()) {
+        table += "| `" + argument.key + "` | `" + argument.name + "` | " +
+                 EscapedCell(ArgumentText(argument)) + " |\n";
+      }
+    }
+  }
+  return table;
+}
+
 Json HelpJson() {
   Json commands = Json::array();
   for (const Command& command : AllCommands()) {
     const Arguments declared = DeclareAll(command);
     Json arguments = Json::array();
     for (const Argument& argument : declared.list()) {
-      arguments.push_back({{"name", argument.name},
-                           {"value", argument.value_name},
-                           {"help", argument.help},
-                           {"limit", argument.limit},
-                           {"default", argument.default_text},
-                           {"required", argument.required},
-                           {"repeated", argument.repeated},
-                           {"replaced_by", argument.replaced_by}});
+      arguments.push_back(
+          {{"name", argument.name},
+           {"value", argument.value_name},
+           {"help", argument.help},
+           {"limit", argument.limit},
+           {"default", argument.default_text},
+           {"required", argument.required},
+           {"repeated", argument.repeated},
+           {"replaced_by", argument.replaced_by},
+           {"key", argument.key},
+           {"environment", argument.key.empty() ? "" : EnvironmentName(argument.key)}});
     }
     commands.push_back({{"command", command.path},
                         {"summary", command.summary},

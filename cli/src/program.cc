@@ -93,6 +93,9 @@ int RunHelp(std::vector<std::string> words) {
   if (words.size() == 1 && words[0] == "--markdown") {
     return PrintAndClose(MarkdownPage());
   }
+  if (words.size() == 1 && words[0] == "--settings") {
+    return PrintAndClose(SettingsTable());
+  }
   words.emplace_back("--help");
   return RunProgram(words);
 }

@@ -82,7 +82,7 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
        {"not in this version", "--codes", "value=sq8", "limit=auto|f32"}},
       {{"create", db, "c", "--dim", "4", "--metric", "l2", "--codes", "int8"}, {"unknown word"}},
       {{"serve", db, "--http", "0.0.0.0:7700"}, {"--http", "value=0.0.0.0:7700", "127.0.0.1:PORT"}},
-      {{"serve", db, "--config", "leadline.toml"}, {"not in this version", "--config"}},
+      {{"serve", db, "--config", dir.file("none.toml")}, {"--config", "none.toml"}},
       {{"serve", db, "--grpc", "0.0.0.0:7701"}, {"--grpc", "value=0.0.0.0:7701", "127.0.0.1:PORT"}},
       {{"serve", db, "--durability", "never"}, {"--durability"}},
       {{"token", "create", db}, {"db"}},
