@@ -183,6 +183,7 @@ Result<google::protobuf::Message*> GrpcCall::ParseRequest() {
   grpc::ProtoBufferReader reader(&request_bytes_);
   const bool parsed = reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
   request_bytes_.Clear();
+  source_.service->EndStage(&record_, &CallRecord::parse_nanos);
   if (!parsed) {
     return InvalidFieldError("message cannot be parsed", "request", "damaged",
                              method_->request->GetDescriptor()->full_name());
@@ -239,6 +240,7 @@ void GrpcCall::Respond(const Status& status, const google::protobuf::Message& re
     Finish(OutOfMemoryError());
     return;
   }
+  source_.service->EndStage(&record_, &CallRecord::write_nanos);
   record_.response_bytes += size;
   Hold();
   if (method_->shape == CallShape::kUnary) {

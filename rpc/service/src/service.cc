@@ -208,6 +208,12 @@ Status Service::Health(const std::string& name, v1::HealthResponse* response) co
   return {};
 }
 
+void Service::EndStage(CallRecord* record, int64_t CallRecord::*stage) {
+  const int64_t now = clock_->MonotonicNanos();
+  record->*stage += now - record->began_nanos;
+  record->began_nanos = now;
+}
+
 Status Service::CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request) {
   LEADLINE_RETURN_IF_ERROR(CheckFields(request));

@@ -78,6 +78,10 @@ class Service {
   /// have ended, and the call with it.
   Status Submit(const Method& method, CallRecord* record, std::function<void()> work);
 
+  /// Ends a stage of the work that is the transport's own, `parse_nanos` or `write_nanos`: what
+  /// passed since the work began or the last stage ended goes there.
+  void EndStage(CallRecord* record, int64_t CallRecord::*stage);
+
   /// Answers one request of a kUnary or kAnswers method. The errors of fields, scope, handler and
   /// library, always kInternal where something throws. Where `context` has a record, each request
   /// of a kAnswers method costs one call of the caller's rate, beside the one of its arrival.
