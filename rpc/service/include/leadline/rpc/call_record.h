@@ -19,6 +19,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -92,7 +93,10 @@ struct CallRecord {
   /// Advice that goes with the error; 0 gives none.
   int64_t retry_after_ms = 0;
 
-  // Filled by the transport: messages as they are on the wire, without framing.
+  // Filled by the transport. Whence the call came: "1.2.3.4:5", "[::1]:5" or "unix"; asked for
+  // while the call ends, where somebody writes it down.
+  std::function<std::string()> peer;
+  // Messages as they are on the wire, without framing.
   uint64_t request_bytes = 0;
   uint64_t response_bytes = 0;
 };
