@@ -41,6 +41,7 @@ Command CountCommand();
 Command ScrollCommand();
 Command ListCommand();
 Command StatsCommand();
+Command AlterCommand();
 Command DropCommand();
 Command OptimizeCommand();
 Command CheckCommand();

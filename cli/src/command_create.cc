@@ -130,10 +130,11 @@ CommandBody DeclareCreate(Arguments& arguments) {
 }  // namespace
 
 Command CreateCommand() {
-  return {"create", "Create a collection, and the database where it is missing",
-          "What is chosen here is fixed for the life of the collection.\n"
-          "--json: the options as stored, {\"name\",\"vectors\":[..],\"text_fields\",..}.",
-          DeclareCreate};
+  return {
+      "create", "Create a collection, and the database where it is missing",
+      "What is chosen here is fixed for the life of the collection, but for the index (`alter`).\n"
+      "--json: the options as stored, {\"name\",\"vectors\":[..],\"text_fields\",..}.",
+      DeclareCreate};
 }
 
 }  // namespace leadline::cli

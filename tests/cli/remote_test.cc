@@ -160,6 +160,8 @@ TEST_F(RemoteCommands, RefuseTheSame) {
                           {"search", kDb, "c", "--id", "nobody"},
                           {"search", kDb, "c", "--text", "no embedder"},
                           {"stats", kDb, "none"},
+                          {"alter", kDb, "none", "--M", "8"},
+                          {"alter", kDb, "c", "--M", "8", "--vector-field", "none"},
                           {"drop", kDb, "none"},
                           {"delete", kDb, "none", "r1"},
                           {"optimize", kDb, "none"},
@@ -199,6 +201,9 @@ TEST_F(RemoteCommands, WriteTheSame) {
   Both({"stats", kDb, "--json"});
   Both({"stats", kDb, "c"}, true);
   Both({"search", kDb, "c", "--vector", "[10.2,0,0,0]", "--explain", "--json"});
+  Both({"alter", kDb, "d", "--index", "hnsw", "--M", "8", "--vector-field", "e", "--json"});
+  Both({"alter", kDb, "d", "--language", ""});
+  Both({"list", kDb, "--json"});
   Both({"drop", kDb, "d"});
   Both({"drop", kDb, "e", "--json"});
   Both({"list", kDb, "--json"});
@@ -219,9 +224,9 @@ TEST_F(RemoteCommands, BackupMakesAFolderOfTheServer) {
 }
 
 TEST_F(RemoteCommands, EveryCommandIsRemoteOrSaysWhyNot) {
-  const std::set<std::string> remote = {"create",   "ingest", "search", "get",   "delete",
-                                        "count",    "scroll", "list",   "stats", "drop",
-                                        "optimize", "check",  "backup"};
+  const std::set<std::string> remote = {"create", "ingest",   "search", "get",   "delete",
+                                        "count",  "scroll",   "list",   "stats", "alter",
+                                        "drop",   "optimize", "check",  "backup"};
   const Json help = Leadline({"help", "--json"}).OneJson();
   ASSERT_GE(help["commands"].size(), remote.size());
   for (const Json& command : help["commands"]) {

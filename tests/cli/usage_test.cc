@@ -16,9 +16,10 @@ TEST(Usage, HelpListsEveryCommandOfTheContract) {
   const ProgramOutput help = Leadline({"help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* command :
-       {"create",  "ingest", "search",   "get",        "delete",   "count",       "scroll",
-        "list",    "stats",  "drop",     "optimize",   "check",    "repair",      "backup",
-        "restore", "info",   "eval run", "eval score", "eval ann", "eval ground", "bench ann"}) {
+       {"create",     "ingest",   "search",      "get",      "delete", "count",
+        "scroll",     "list",     "stats",       "alter",    "drop",   "optimize",
+        "check",      "repair",   "backup",      "restore",  "info",   "eval run",
+        "eval score", "eval ann", "eval ground", "bench ann"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
     std::vector<std::string> words = {"help"};
     std::istringstream parts(command);
