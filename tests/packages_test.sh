@@ -86,7 +86,7 @@ paths() {
 paths >"$scratch/before"
 
 say "installation"
-inside "DEBIAN_FRONTEND=noninteractive apt-get -s install /srv/packages/*.deb" | grep '^Inst' >"$scratch/planned"
+inside "DEBIAN_FRONTEND=noninteractive apt-get -s --no-install-recommends install /srv/packages/*.deb" | grep '^Inst' >"$scratch/planned"
 [ "$(wc -l <"$scratch/planned")" -eq 2 ] ||
   { cat "$scratch/planned" >&2; fail "apt would install something that Depends does not name"; }
 apt "install /srv/packages/*.deb"

@@ -182,9 +182,11 @@ TEST_F(ServeConfig, AFlagCountsBeforeTheEnvironmentBeforeTheFileBeforeTheDefault
     flags[argument["key"]] = argument["name"];
     defaults[argument["key"]] = argument["default"];
   }
-  const auto check = [](const ProgramOutput& output, const auto& expect) {
+  const auto check = [&samples](const ProgramOutput& output, const auto& expect) {
     ASSERT_EQ(output.exit_code, 0) << output.err;
-    for (const Json& setting : output.OneJson()["settings"]) {
+    const Json report = output.OneJson();
+    EXPECT_EQ(report["settings"].size(), samples.size());
+    for (const Json& setting : report["settings"]) {
       expect(setting, setting["key"].get<std::string>());
     }
   };
