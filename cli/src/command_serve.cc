@@ -87,6 +87,7 @@ Result<ExitCode> RunServe(const ServeArguments& args, Console& console) {
                       {{"drain_ms", static_cast<int64_t>(args.drain_ms)}});
   service.Drain();
   endpoints.Shutdown(static_cast<int64_t>(args.drain_ms));
+  service.FinishJobs();
   LEADLINE_RETURN_IF_ERROR(database->Close());
   logs->logger()->Log(rpc::LogLevel::kInfo, "stopped", {});
   return ExitCode::kDone;
