@@ -129,6 +129,7 @@ void GrpcCall::Handle(Event event, bool ok) {
     case Event::kOver:
       if (context_.IsCancelled()) {
         cancel_.Cancel();
+        GoOn(page_wait_->Over());
       }
       break;
     case Event::kFinished:
@@ -243,6 +244,22 @@ void GrpcCall::NextPage() {
   Respond(more.status(), *response);
 }
 
+void GrpcCall::AwaitPage() {
+  Hold();  // until GoOn
+  if (!page_wait_->Begin(this)) {
+    GoOn(this);
+    return;
+  }
+  pages_->WhenReady([wait = page_wait_] { GoOn(wait->Take()); });
+}
+
+void GrpcCall::GoOn(GrpcCall* call) {
+  if (call != nullptr) {
+    call->Submit(&GrpcCall::NextPage);
+    call->LetGo();
+  }
+}
+
 void GrpcCall::Respond(const Status& status, const google::protobuf::Message& response) {
   if (!status.ok()) {
     Finish(status);
@@ -276,7 +293,7 @@ void GrpcCall::WrittenDone(bool ok) {
   } else if (method_->shape == CallShape::kAnswers) {
     Read();
   } else if (more_pages_) {
-    Submit(&GrpcCall::NextPage);
+    AwaitPage();
   } else {
     Finish(OkStatus());
   }

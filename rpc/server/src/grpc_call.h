@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include <google/protobuf/arena.h>
 #include <grpcpp/generic/async_generic_service.h>
@@ -15,6 +16,8 @@
 
 namespace leadline::rpc {
 
+class GrpcCall;
+
 /// How many calls a server has, waiting ones included, so that it can end when none is left.
 /// Thread-safe.
 class CallCount {
@@ -27,6 +30,36 @@ class CallCount {
   Mutex mutex_;
   CondVar none_;
   size_t count_ LEADLINE_GUARDED_BY(mutex_) = 0;
+};
+
+/// A call that waits for its next page. Whoever is first goes on with it: what it waits for, or the
+/// news that it is over. Outlives the call where what it waits for comes too late. Thread-safe.
+class PageWait {
+ public:
+  /// False where the call is over, and there is nothing to wait for.
+  bool Begin(GrpcCall* call) {
+    MutexLock lock(&mutex_);
+    call_ = over_ ? nullptr : call;
+    return !over_;
+  }
+
+  /// The call that waits, for one taker; null where none does.
+  GrpcCall* Take() {
+    MutexLock lock(&mutex_);
+    return std::exchange(call_, nullptr);
+  }
+
+  /// The call is over. Returns it where it waits.
+  GrpcCall* Over() {
+    MutexLock lock(&mutex_);
+    over_ = true;
+    return std::exchange(call_, nullptr);
+  }
+
+ private:
+  Mutex mutex_;
+  GrpcCall* call_ LEADLINE_GUARDED_BY(mutex_) = nullptr;
+  bool over_ LEADLINE_GUARDED_BY(mutex_) = false;
 };
 
 /// Where calls come from. Borrowed; outlives them.
@@ -73,6 +106,9 @@ class GrpcCall {
   void AnswerRequest();
   void StartPages();
   void NextPage();
+  void AwaitPage();
+  /// Goes on with a call that waited for its next page; null does nothing.
+  static void GoOn(GrpcCall* call);
   void Respond(const Status& status, const google::protobuf::Message& response);
   void WrittenDone(bool ok);
   void Finish(const Status& status);
@@ -97,6 +133,7 @@ class GrpcCall {
   const Tag finished_{this, Event::kFinished};
   const Tag over_{this, Event::kOver};
   std::atomic<int> held_{0};
+  const std::shared_ptr<PageWait> page_wait_ = std::make_shared<PageWait>();
 
   const Method* method_ = nullptr;
   Caller caller_;
