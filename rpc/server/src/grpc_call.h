@@ -10,6 +10,7 @@
 
 #include "call_table.h"
 #include "connection_ledger.h"
+#include "leadline/core/mutex.h"
 #include "leadline/rpc/call_record.h"
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
