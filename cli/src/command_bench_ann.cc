@@ -161,7 +161,7 @@ touched and the heap of tail and indexes. The store's caches and the program its
 
 --json: {"points":[..as in eval ann..],"filtered":[{"selectivity","matches","points"}],"ingest_s",
 "build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}.)",
-      DeclareBench};
+      DeclareBench, "makes a database of its own"};
 }
 
 }  // namespace leadline::cli

@@ -143,7 +143,7 @@ query without a neighbour, and a text that cannot be embedded, is left out; a wa
 --json: {"points":[{"ef_search":32,"recall":{"id","tie","epsilon","inverse_ratio","id_p5","id_min",..},
 "qps":..,"latency_us":{"p50","p95","p99",..}}],..}. A recall that is not defined is null, and
 "undefined" beside it maps its name to the reason.)",
-      DeclareAnn};
+      DeclareAnn, "reads the directory of the database"};
 }
 
 }  // namespace leadline::cli

@@ -143,7 +143,7 @@ null, with a "reason" beside it. Where lines have labels, a last line {"summary"
 "balanced_accuracy","f1","pr_auc_ungrounded","f1_ungrounded","n","baselines"}} compares the score and
 trivial baselines with them; *_ungrounded count the responses to be found as positives. Where one of
 these is null, and where no evidence was found, "undefined" beside it maps its name to the reason.)",
-          DeclareGround};
+          DeclareGround, "reads a file only"};
 }
 
 }  // namespace leadline::cli

@@ -301,7 +301,7 @@ the mean; sums over queries (num_*) and geometric means (gm_*) have none. The sa
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
 threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged
 queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.)",
-      DeclareEvalRun};
+      DeclareEvalRun, "reads the directory of the database and keeps runs there"};
 }
 
 }  // namespace leadline::cli

@@ -302,7 +302,7 @@ Result<ExitCode> RunSearch(const SearchCommandArguments& args, Console& console)
 
 CommandBody DeclareSearchCommand(Arguments& arguments) {
   auto args = std::make_shared<SearchCommandArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->vector, "--vector", "JSON", "search by this vector, [n, n, ..]");
   arguments.Text(
       &args->queries, "--queries", "FILE",

@@ -20,10 +20,13 @@ struct ServeLogArguments {
   std::optional<std::string> audit;
   uint64_t slow_ms = 1000;
   std::optional<std::string> otlp;
-  std::string otlp_ratio = "1";
+  double otlp_ratio = 1;
 };
 
 void DeclareServeLogs(Arguments& arguments, ServeLogArguments* target);
+
+/// The errors of ServeLogs::Open as far as they show without opening anything.
+Status CheckServeLogs(const ServeLogArguments& args);
 
 /// What a server writes for those who run it: events on standard error, changes into a file, spans
 /// to a collector.

@@ -100,6 +100,83 @@ TEST_F(Access, EveryMethodAsksForItsRole) {
   EXPECT_EQ(served_.database()->ListCollections()->size(), 2U);
 }
 
+/// Requests that change something of the collection "mine", each in another way.
+std::vector<std::pair<std::string, std::unique_ptr<google::protobuf::Message>>> Changes() {
+  std::vector<std::pair<std::string, std::unique_ptr<google::protobuf::Message>>> changes;
+  const auto add = [&changes](const char* method, const auto& request) {
+    changes.emplace_back(std::string("/leadline.v1.") + method,
+                         std::make_unique<std::decay_t<decltype(request)>>(request));
+  };
+  v1::UpsertRequest upsert;
+  upsert.set_collection("mine");
+  upsert.add_records()->set_id("b");
+  upsert.mutable_records(0)->add_vector(1);
+  upsert.mutable_records(0)->add_vector(2);
+  add("Records/Upsert", upsert);
+  v1::WriteRequest write;
+  write.set_collection("mine");
+  *write.add_changes()->mutable_upsert() = upsert.records(0);
+  add("Records/Write", write);
+  v1::PatchRequest patch;
+  patch.set_collection("mine");
+  patch.add_patches()->set_id("a");
+  patch.mutable_patches(0)->set_patch(R"({"n":1})");
+  add("Records/Patch", patch);
+  v1::DeleteRequest remove;
+  remove.set_collection("mine");
+  remove.add_ids("a");
+  add("Records/Delete", remove);
+  v1::CreateCollectionRequest create;
+  create.set_name("new");
+  create.set_dim(2);
+  add("Collections/Create", create);
+  v1::DropCollectionRequest drop;
+  drop.set_collection("other");
+  add("Collections/Drop", drop);
+  v1::BackupRequest backup;
+  backup.set_name("copy");
+  add("Maintenance/Backup", backup);
+  return changes;
+}
+
+TEST_F(Access, WhoMayNotChangesNothing) {
+  ASSERT_OK_AND_ASSIGN(const auto mine, served_.database()->OpenCollection("mine"));
+  Record record;
+  record.id = "a";
+  record.vector = {1, 2};
+  ASSERT_OK(mine->Upsert({record}).status());
+  const std::string admin = Token(v1::ROLE_ADMIN);
+  std::string wrong = admin;
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+  const std::string refused[] = {"",
+                                 "x",
+                                 wrong,
+                                 Token(v1::ROLE_ADMIN, {}, 1),
+                                 Token(v1::ROLE_READ),
+                                 Token(v1::ROLE_ADMIN, {"nothing"})};
+  const auto call = [this](const std::string& token, const std::string& path,
+                           const google::protobuf::Message& request) {
+    Channel channel(served_.address(), token, kTimeoutMs);
+    const std::unique_ptr<google::protobuf::Message> response(FindMethod(path)->response->New());
+    return channel.Call(path, request, response.get(), {});
+  };
+  const SequenceNumber before = served_.database()->Stats()->sequence;
+  for (const std::string& token : refused) {
+    for (const auto& [path, request] : Changes()) {
+      EXPECT_TRUE(IsRefusal(call(token, path, *request).code())) << path << " '" << token << "'";
+    }
+  }
+  EXPECT_EQ(served_.database()->Stats()->sequence, before);
+  EXPECT_EQ(*served_.database()->ListCollections(), (std::vector<std::string>{"mine", "other"}));
+  EXPECT_FALSE(FileSystem::Posix()->FileExists(served_.path("copy")).ok());
+  // The same requests change something for whoever may.
+  for (const auto& [path, request] : Changes()) {
+    EXPECT_OK(call(admin, path, *request)) << path;
+  }
+  EXPECT_EQ(*served_.database()->ListCollections(), (std::vector<std::string>{"mine", "new"}));
+  EXPECT_OK(FileSystem::Posix()->FileExists(served_.path("copy")));
+}
+
 TEST_F(Access, NoMethodForgetsItsRule) {
   EXPECT_GE(Methods().size(), 20U);
   for (const Method& method : Methods()) {
@@ -152,6 +229,21 @@ TEST_F(Access, HealthNeedsNoTokenAndTurnsWhileDraining) {
     return response.status();
   };
   EXPECT_EQ(health(), v1::HealthResponse::SERVING);
+  for (const char* name : {"leadline.v1.Search", "grpc.health.v1.Health"}) {
+    v1::HealthRequest request;
+    request.set_service(name);
+    v1::HealthResponse response;
+    EXPECT_OK(channel.Call("/grpc.health.v1.Health/Check", request, &response, {}));
+    EXPECT_EQ(response.status(), v1::HealthResponse::SERVING);
+  }
+  for (const char* name :
+       {"leadline.v1.Nothing", "leadline.v1", "/", "leadline.v1.Search/Search"}) {
+    v1::HealthRequest request;
+    request.set_service(name);
+    v1::HealthResponse response;
+    EXPECT_THAT(channel.Call("/grpc.health.v1.Health/Check", request, &response, {}),
+                StatusIs(StatusCode::kNotFound, "no such service"));
+  }
   served_.service()->Drain();
   EXPECT_EQ(health(), v1::HealthResponse::NOT_SERVING);
   v1::InfoResponse info;

@@ -193,6 +193,38 @@ TEST_F(Http, EveryRouteAsksForItsRole) {
   EXPECT_EQ(stranger.Ask("GET", "/v1/nothing", "", admin).status, 404);
 }
 
+TEST_F(Http, PagesAndMetricsWithEveryKindOfToken) {
+  const auto token = [this](v1::Role role, std::vector<std::string> collections = {},
+                            std::optional<int64_t> expires_at_ms = {}) {
+    return *served_.tokens()->Create({role, std::move(collections), "", expires_at_ms});
+  };
+  std::string wrong = token(v1::ROLE_ADMIN);
+  wrong.back() = wrong.back() == '0' ? '1' : '0';
+
+  const struct {
+    std::string token;
+    int metrics;  ///< the status of /metrics, which names all collections
+  } callers[] = {{"", 401},
+                 {"x", 401},
+                 {wrong, 401},
+                 {token(v1::ROLE_ADMIN, {}, 1), 401},
+                 {token(v1::ROLE_ADMIN, {"c"}), 403},
+                 {token(v1::ROLE_READ), 200},
+                 {token(v1::ROLE_WRITE), 200},
+                 {token(v1::ROLE_ADMIN), 200}};
+
+  for (const auto& caller : callers) {
+    SCOPED_TRACE(caller.token);
+    EXPECT_EQ(client_.Ask("GET", "/metrics", "", caller.token).status, caller.metrics);
+    for (const char* path : {"/healthz", "/livez", "/readyz", "/openapi.json"}) {
+      EXPECT_EQ(client_.Ask("GET", path, "", caller.token).status, 200) << path;
+      EXPECT_EQ(client_.Ask("POST", path, "", caller.token).status,
+                caller.metrics == 401 ? 401 : 405)
+          << path;
+    }
+  }
+}
+
 TEST_F(Http, RefusesBeforeABodyIsRead) {
   ASSERT_OK(served_.tokens()->Create({v1::ROLE_ADMIN, {}, "", {}}).status());
   // The body is announced and never sent.

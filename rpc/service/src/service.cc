@@ -1,5 +1,6 @@
 #include "leadline/rpc/service.h"
 
+#include <algorithm>
 #include <exception>
 #include <sstream>
 #include <thread>
@@ -199,6 +200,25 @@ Status Service::Submit(const Method& method, CallRecord* record, std::function<v
   return ResourceExhaustedError("too many calls wait; try again later");
 }
 
+Status Service::Health(const std::string& name, v1::HealthResponse* response) const {
+  const std::vector<Method>& methods = Methods();
+  const bool known =
+      name.empty() || std::any_of(methods.begin(), methods.end(), [&](const Method& method) {
+        return method.path.starts_with("/" + name + "/") && Offers(method);
+      });
+  if (!known) {
+    return NotFoundError("no such service: " + name.substr(0, 256));
+  }
+  response->set_status(ready() ? v1::HealthResponse::SERVING : v1::HealthResponse::NOT_SERVING);
+  return {};
+}
+
+void Service::EndStage(CallRecord* record, int64_t CallRecord::*stage) {
+  const int64_t now = clock_->MonotonicNanos();
+  record->*stage += now - record->began_nanos;
+  record->began_nanos = now;
+}
+
 Status Service::CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request) {
   LEADLINE_RETURN_IF_ERROR(CheckFields(request));
@@ -224,9 +244,8 @@ Status Service::Handle(const Method& method, const CallContext& context,
                        const google::protobuf::Message& request,
                        google::protobuf::Message* response) {
   if (method.path == kHealthPath) {
-    static_cast<v1::HealthResponse*>(response)->set_status(
-        ready() ? v1::HealthResponse::SERVING : v1::HealthResponse::NOT_SERVING);
-    return {};
+    return Health(static_cast<const v1::HealthRequest&>(request).service(),
+                  static_cast<v1::HealthResponse*>(response));
   }
   if (method.shape == CallShape::kAnswers && context.record != nullptr) {
     LEADLINE_RETURN_IF_ERROR(parts_->book.TakeOne(*context.caller, context.record));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include <nlohmann/json.hpp>
 #include <openssl/crypto.h>
@@ -15,13 +16,15 @@ namespace {
 constexpr uint64_t kMaxFileBytes = uint64_t{64} << 20;
 constexpr size_t kIdDigits = 12;
 constexpr size_t kSecretBytes = 32;
+constexpr size_t kDigestBytes = SHA256_DIGEST_LENGTH;
+constexpr int kFileVersion = 1;
 constexpr int64_t kRereadNanos = 1'000'000'000;
 constexpr std::string_view kPrefix = "leadline_";
 
 using Json = nlohmann::ordered_json;
 
 std::string Digest(std::string_view token) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  std::array<unsigned char, kDigestBytes> digest{};
   SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
   return ToHex(digest.data(), digest.size());
 }
@@ -65,52 +68,88 @@ Json ToJson(const TokenRecord& record) {
   return json;
 }
 
-/// A number of calls. Throws as FromJson does.
-Result<uint32_t> ParseCalls(const std::string& field, const Json& json) {
-  const auto calls = json.get<int64_t>();
-  if (calls < 0 || calls > CallRate::kMax) {
-    return InvalidFieldError("number out of range", field, std::to_string(calls),
-                             "[0, " + std::to_string(CallRate::kMax) + "]");
+Status DamagedFile(const std::string& path, const std::string& what) {
+  return DataLossError("damaged token file: file=" + path + ": " + what);
+}
+
+/// Throws as FromJson does.
+Result<int64_t> ParseInteger(const Json& json, const char* field, int64_t min, int64_t max) {
+  const Json& value = json.at(field);
+  // A number above int64 is of another type, so that it cannot become a negative one here.
+  if (value.is_number_integer() &&
+      (!value.is_number_unsigned() || value.get<uint64_t>() <= INT64_MAX)) {
+    const auto number = value.get<int64_t>();
+    if (number >= min && number <= max) {
+      return number;
+    }
   }
-  return static_cast<uint32_t>(calls);
+  return InvalidFieldError("no integer in range", field, value.dump().substr(0, 64),
+                           "[" + std::to_string(min) + ", " + std::to_string(max) + "]");
+}
+
+/// Throws as FromJson does.
+Result<std::string> ParseHex(const Json& json, const char* field, size_t digits) {
+  auto text = json.at(field).get<std::string>();
+  if (text.size() != digits || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return InvalidFieldError("not hexadecimal", field, text.substr(0, 64),
+                             std::to_string(digits) + " digits");
+  }
+  return text;
 }
 
 /// Throws nlohmann's exception where a member is missing or of another type.
 Result<TokenRecord> FromJson(const Json& json) {
   TokenRecord record;
-  record.id = json.at("id").get<std::string>();
-  record.digest = json.at("sha256").get<std::string>();
+  LEADLINE_ASSIGN_OR_RETURN(record.id, ParseHex(json, "id", kIdDigits));
+  LEADLINE_ASSIGN_OR_RETURN(record.digest, ParseHex(json, "sha256", size_t{2} * kDigestBytes));
   LEADLINE_ASSIGN_OR_RETURN(record.role, ParseRole(json.at("role").get<std::string>()));
   record.label = json.at("label").get<std::string>();
-  record.created_ms = json.at("created_ms").get<int64_t>();
+  LEADLINE_ASSIGN_OR_RETURN(record.created_ms,
+                            ParseInteger(json, "created_ms", INT64_MIN, INT64_MAX));
   if (json.contains("collections")) {
     record.all_collections = false;
     record.collections = json.at("collections").get<std::vector<std::string>>();
   }
   if (json.contains("expires_at_ms")) {
-    record.expires_at_ms = json.at("expires_at_ms").get<int64_t>();
+    LEADLINE_ASSIGN_OR_RETURN(record.expires_at_ms,
+                              ParseInteger(json, "expires_at_ms", INT64_MIN, INT64_MAX));
   }
   if (json.contains("rate")) {
     CallRate rate;
-    LEADLINE_ASSIGN_OR_RETURN(rate.per_second, ParseCalls("rate", json.at("rate")));
+    LEADLINE_ASSIGN_OR_RETURN(const int64_t calls, ParseInteger(json, "rate", 0, CallRate::kMax));
+    rate.per_second = static_cast<uint32_t>(calls);
     if (json.contains("burst")) {
-      LEADLINE_ASSIGN_OR_RETURN(rate.burst, ParseCalls("burst", json.at("burst")));
+      LEADLINE_ASSIGN_OR_RETURN(const int64_t burst,
+                                ParseInteger(json, "burst", 0, CallRate::kMax));
+      rate.burst = static_cast<uint32_t>(burst);
     }
     record.rate = rate;
   }
   return record;
 }
 
+/// kDataLoss for whatever TokenStore does not write: a record that is not understood may be one
+/// that gives less than what is read of it.
 Result<std::vector<TokenRecord>> ParseFile(const std::string& text, const std::string& path) {
   std::vector<TokenRecord> records;
   try {
     const Json file = Json::parse(text);
-    for (const Json& json : file.at("tokens")) {
-      LEADLINE_ASSIGN_OR_RETURN(TokenRecord record, FromJson(json));
-      records.push_back(std::move(record));
+    if (file.at("version") != kFileVersion) {
+      return DamagedFile(path, "version " + file.at("version").dump().substr(0, 64));
+    }
+    const Json& tokens = file.at("tokens");
+    if (!tokens.is_array()) {
+      return DamagedFile(path, "tokens is no list");
+    }
+    for (const Json& json : tokens) {
+      Result<TokenRecord> record = FromJson(json);
+      if (!record.ok()) {
+        return DamagedFile(path, record.status().ToString());
+      }
+      records.push_back(*std::move(record));
     }
   } catch (const Json::exception& error) {
-    return DataLossError("damaged token file: file=" + path + ": " + error.what());
+    return DamagedFile(path, error.what());
   }
   return records;
 }
@@ -169,7 +208,7 @@ Result<std::shared_ptr<const TokenStore::Contents>> TokenStore::Recent() {
 }
 
 Status TokenStore::Save(const std::vector<TokenRecord>& tokens) {
-  Json file = {{"version", 1}, {"tokens", Json::array()}};
+  Json file = {{"version", kFileVersion}, {"tokens", Json::array()}};
   for (const TokenRecord& token : tokens) {
     file["tokens"].push_back(ToJson(token));
   }

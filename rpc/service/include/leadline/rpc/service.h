@@ -24,6 +24,7 @@
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
 #include "leadline/rpc/token_store.h"
+#include "leadline/v1/health.pb.h"
 
 namespace leadline::rpc {
 
@@ -79,6 +80,10 @@ class Service {
   /// have ended, and the call with it.
   Status Submit(const Method& method, CallRecord* record, std::function<void()> work);
 
+  /// Ends a stage of the work that is the transport's own, `parse_nanos` or `write_nanos`: what
+  /// passed since the work began or the last stage ended goes there.
+  void EndStage(CallRecord* record, int64_t CallRecord::*stage);
+
   /// Answers one request of a kUnary or kAnswers method. The errors of fields, scope, handler and
   /// library, always kInternal where something throws. Where `context` has a record, each request
   /// of a kAnswers method costs one call of the caller's rate, beside the one of its arrival.
@@ -112,6 +117,8 @@ class Service {
 
   /// False for a method that is switched off.
   [[nodiscard]] bool Offers(const Method& method) const;
+  /// Of the whole server, whichever of its services is asked about. kNotFound for others.
+  Status Health(const std::string& name, v1::HealthResponse* response) const;
   /// kInvalidArgument and kPermissionDenied that only the body can tell.
   static Status CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request);
