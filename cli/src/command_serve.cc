@@ -70,6 +70,7 @@ Result<ExitCode> Serve(const ServeSettings& settings, const DatabaseOptions& opt
                       {{"drain_ms", static_cast<int64_t>(settings.drain_ms)}});
   service.Drain();
   endpoints.Shutdown(static_cast<int64_t>(settings.drain_ms));
+  service.FinishJobs();
   LEADLINE_RETURN_IF_ERROR(database->Close());
   logs->logger()->Log(rpc::LogLevel::kInfo, "stopped", {});
   return ExitCode::kDone;
