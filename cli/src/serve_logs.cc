@@ -1,6 +1,7 @@
 #include "serve_logs.h"
 
 #include <cstdio>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "directory_rule.h"
@@ -33,6 +34,15 @@ rpc::SpanExporterOptions SpansOf(const ServeLogArguments& args) {
 std::string DirectoryOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+/// True where a terminal that closes sends SIGHUP to this process.
+bool HasTerminal() {
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (terminal >= 0) {
+    ::close(terminal);
+  }
+  return terminal >= 0;
 }
 
 /// Standard error has no buffer: a line is one write.
@@ -89,6 +99,8 @@ Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args
       return failed.WithContext("--audit");
     }
     logs->audit_ = *std::move(audit);
+  }
+  if (args.audit || !HasTerminal()) {
     logs->hangup_.emplace();
   }
   if (args.otlp) {
@@ -100,6 +112,10 @@ Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args
 
 void ServeLogs::Tick() {
   if (!hangup_ || !hangup_->Take()) {
+    return;
+  }
+  if (audit_ == nullptr) {
+    logger_->Log(rpc::LogLevel::kInfo, "no audit log to open again", {});
     return;
   }
   const Status opened = audit_->Reopen();

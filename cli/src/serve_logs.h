@@ -53,8 +53,8 @@ class ServeLogs {
   std::unique_ptr<rpc::Logger> logger_;
   std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<rpc::SpanExporter> spans_;
-  std::optional<SignalHangup>
-      hangup_;  // with an audit log only: a terminal that closes ends others
+  /// With an audit log, or without a terminal whose end should end the server.
+  std::optional<SignalHangup> hangup_;
 };
 
 }  // namespace leadline::cli

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#define TOML_EXCEPTIONS 0
+#define TOML_EXCEPTIONS 0  // NOLINT(readability-identifier-naming): the library's name
 #include <toml++/toml.h>
 
 namespace leadline::cli {

@@ -3,8 +3,10 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -368,6 +370,53 @@ TEST_F(ServeConfig, TheServerMayOpenAllTheFilesItMayAtAll) {
   rlimit after = {};
   ASSERT_EQ(::prlimit(served.program().pid(), RLIMIT_NOFILE, nullptr, &after), 0);
   EXPECT_EQ(after.rlim_cur, before.rlim_max);
+}
+
+TEST_F(ServeConfig, ThePackagedFileHasEverySettingAndIsTaken) {
+  const std::string path = LEADLINE_SOURCE_DIR "/packaging/leadline.toml";
+  const ProgramOutput output =
+      Check({"--config", path, "--backups", dir_.path(), "--audit", dir_.file("audit"), "--json"});
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  std::map<std::string, std::string> defaults;
+  for (const Json& argument : ServeArguments()) {
+    if (!argument["key"].get<std::string>().empty()) {
+      defaults[argument["key"]] = argument["default"];
+    }
+  }
+  std::string section;
+  std::set<std::string> found;
+  std::ifstream file(path);
+  static const std::regex entry(R"re((#?)([a-z_]+) = "?([^"]*)"?)re");
+  for (std::string line; std::getline(file, line);) {
+    std::smatch parts;
+    if (line.starts_with('[')) {
+      section = line.substr(1, line.size() - 2);
+    } else if (std::regex_match(line, parts, entry)) {
+      const std::string key = section + "." + parts[2].str();
+      found.insert(key);
+      EXPECT_TRUE(defaults.contains(key)) << line;
+      if (parts[1] == "#" && key != "grpc.reflection") {
+        EXPECT_EQ(parts[3], defaults[key]) << line;
+      }
+    }
+  }
+  EXPECT_EQ(found.size(), defaults.size());
+}
+
+TEST_F(ServeConfig, AHangupEndsNoServerWithoutATerminal) {
+  RunningProgram server(
+      {"serve", db_, "--http", "", "--grpc", "unix:" + dir_.file("socket"), "--json"});
+  std::string line;
+  ASSERT_TRUE(server.ReadLine(&line));
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_NOCTTY);
+  if (terminal >= 0) {
+    ::close(terminal);
+    GTEST_SKIP() << "this test has a terminal, and so has the server";
+  }
+  server.Signal(SIGHUP);
+  EXPECT_EQ(Leadline({"list", "--remote", "unix:" + dir_.file("socket")}).exit_code, 0);
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait().exit_code, 0);
 }
 
 TEST_F(ServeConfig, TheDocumentedTableIsThatOfTheProgram) {

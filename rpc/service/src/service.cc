@@ -187,11 +187,15 @@ Status Service::Submit(const Method& method, CallRecord* record, std::function<v
     return {};
   }
   // Once it was taken the call may end before this thread goes on.
-  const bool taken = lane->Submit([this, record, work = std::move(work)] {
-    record->began_nanos = clock_->MonotonicNanos();
-    record->queue_nanos += record->began_nanos - record->submitted_nanos;
-    work();
-  });
+  const bool taken = lane->Submit(
+      [record] {
+        return !record->token_id.empty() || !record->peer ? record->token_id : record->peer();
+      },
+      [this, record, work = std::move(work)] {
+        record->began_nanos = clock_->MonotonicNanos();
+        record->queue_nanos += record->began_nanos - record->submitted_nanos;
+        work();
+      });
   if (taken) {
     return {};
   }

@@ -93,8 +93,8 @@ struct CallRecord {
   /// Advice that goes with the error; 0 gives none.
   int64_t retry_after_ms = 0;
 
-  // Filled by the transport. Whence the call came: "1.2.3.4:5", "[::1]:5" or "unix"; asked for
-  // while the call ends, where somebody writes it down.
+  // Filled by the transport. Whence the call came: "1.2.3.4:5", "[::1]:5" or "unix". Asked for
+  // where somebody writes it down, and where a call without a token waits its turn.
   std::function<std::string()> peer;
   // Messages as they are on the wire, without framing.
   uint64_t request_bytes = 0;
