@@ -34,8 +34,6 @@ using PlainStream = beast::basic_stream<asio::generic::stream_protocol>;
 using TlsStream = beast::ssl_stream<PlainStream>;
 using Parser = http::request_parser<http::string_body>;
 
-/// A transfer may take as long as this needs, and the scope's transfer_ms.
-constexpr size_t kMinBytesPerSecond = 64 << 10;
 /// Read and dropped after an answer that ends the connection, so that the caller gets to read it.
 constexpr size_t kMaxLingerBytes = 1 << 20;
 constexpr int64_t kLingerMs = 2'000;

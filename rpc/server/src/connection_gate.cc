@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -10,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <linux/tcp.h>  // its tcp_info has bytes, that of netinet/tcp.h has not
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 
 #include "leadline/core/clock.h"
@@ -22,6 +23,10 @@ namespace {
 constexpr int kBatch = 64;
 /// A sweep of 10,000 descriptors is some milliseconds of work.
 constexpr int64_t kSweepMs = 50;
+/// Between two looks at what connections have received, at least, and for each connection: looking
+/// takes half a microsecond.
+constexpr int64_t kJudgeMs = 50;
+constexpr int64_t kJudgeMicrosEach = 50;
 /// After a failure that has no cure but time.
 constexpr int64_t kFailurePauseMs = 100;
 /// A peer that acknowledges nothing for so long is gone.
@@ -39,12 +44,29 @@ void SetOptions(int connection) {
   ::setsockopt(connection, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(kUserTimeoutMs));
 }
 
+/// What has come over a connection of TCP; 0 for anything else.
+uint64_t ReceivedBytes(int connection) {
+  tcp_info info = {};
+  socklen_t size = sizeof(info);
+  const bool told = ::getsockopt(connection, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+                    size >= offsetof(tcp_info, tcpi_bytes_received) + sizeof(uint64_t);
+  return told ? info.tcpi_bytes_received : 0;
+}
+
+/// False once `descriptor` is no more the socket that it was.
+bool IsSocket(int descriptor, ino_t inode) {
+  struct stat info = {};
+  return ::fstat(descriptor, &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == inode;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ConnectionGate>> ConnectionGate::Listen(const Address& address,
-                                                               size_t max_connections) {
+                                                               size_t max_connections,
+                                                               ConnectionLedger* ledger) {
   LEADLINE_ASSIGN_OR_RETURN(ListeningSockets listening, ListeningSockets::Bind(address));
-  std::unique_ptr<ConnectionGate> gate(new ConnectionGate(std::move(listening), max_connections));
+  std::unique_ptr<ConnectionGate> gate(
+      new ConnectionGate(std::move(listening), max_connections, ledger));
   gate->stop_.Reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   gate->spare_ = SpareOf(gate->stop_.get());
   return gate->stop_.ok() && gate->spare_.ok()
@@ -89,7 +111,7 @@ void ConnectionGate::Run() {
 }
 
 void ConnectionGate::AcceptBatch(int listener) {
-  if (open_.size() >= max_connections_) {
+  if (!HasRoom(-1)) {
     Sweep();
   }
   for (int i = 0; i < kBatch; ++i) {
@@ -98,7 +120,7 @@ void ConnectionGate::AcceptBatch(int listener) {
       if (!Survive(errno, listener)) {
         return;
       }
-    } else if (open_.size() >= max_connections_ && !open_.contains(connection)) {
+    } else if (!HasRoom(connection)) {
       ::close(connection);
     } else {
       Admit(listener, connection);
@@ -142,9 +164,17 @@ void ConnectionGate::Admit(int listener, int connection) {
     ::close(connection);
     return;
   }
-  open_[connection] = info.st_ino;
+  {
+    MutexLock lock(&mutex_);
+    open_[connection] = {info.st_ino, ledger_->Open(peer)};
+  }
   SetOptions(connection);
   take_(listener, connection);
+}
+
+bool ConnectionGate::HasRoom(int connection) {
+  MutexLock lock(&mutex_);
+  return open_.size() < max_connections_ || open_.contains(connection);
 }
 
 void ConnectionGate::Sweep() {
@@ -152,12 +182,30 @@ void ConnectionGate::Sweep() {
   if (swept_nanos_ != 0 && since_ms < kSweepMs) {
     Pause(kSweepMs - since_ms);
   }
-  std::erase_if(open_, [](const auto& entry) {
-    struct stat info = {};
-    return ::fstat(entry.first, &info) != 0 || !S_ISSOCK(info.st_mode) ||
-           info.st_ino != entry.second;
-  });
+  MutexLock lock(&mutex_);
+  std::erase_if(open_,
+                [](const auto& entry) { return !IsSocket(entry.first, entry.second.inode); });
+  ledger_->Sweep();
   swept_nanos_ = Clock::System()->MonotonicNanos();
+}
+
+int64_t ConnectionGate::Judge() {
+  const int64_t now = Clock::System()->MonotonicNanos();
+  MutexLock lock(&mutex_);
+  for (auto entry = open_.begin(); entry != open_.end();) {
+    const auto& [descriptor, connection] = *entry;
+    const uint64_t received =
+        connection.account != nullptr ? ReceivedBytes(descriptor) : uint64_t{0};
+    const bool flooding = received != 0 && connection.account->IsFlooding(received, now);
+    // Whoever took the connection may have closed it, and the descriptor be another's by now.
+    const bool gone = (flooding || received == 0) && !IsSocket(descriptor, connection.inode);
+    if (flooding && !gone) {
+      ::shutdown(descriptor, SHUT_RDWR);
+    }
+    entry = gone ? open_.erase(entry) : std::next(entry);
+  }
+  ledger_->Sweep();
+  return std::max(kJudgeMs, static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
 }
 
 void ConnectionGate::Pause(int64_t ms) {

@@ -6,6 +6,8 @@
 #include <thread>
 #include <unordered_map>
 
+#include "connection_ledger.h"
+#include "leadline/core/mutex.h"
 #include "leadline/core/status.h"
 #include "leadline/rpc/address.h"
 #include "leadline/rpc/listening_socket.h"
@@ -14,16 +16,18 @@ namespace leadline::rpc {
 
 /// Accepts connections of one address and hands them on, so many at a time: gRPC 1.51 has no
 /// bound of its own, and would spend every descriptor of the process. Connections beyond the bound
-/// are closed at once. Open and Close are externally synchronised.
+/// are closed at once, those that send more than their calls explain (ConnectionLedger) are cut.
+/// Open and Close are externally synchronised, Judge may be called beside them.
 class ConnectionGate {
  public:
   /// Takes over a descriptor, which does not block; called from the gate's thread.
   using Take = std::function<void(int listener, int connection)>;
 
-  /// Binds, and lets connections wait until Open. `max_connections` is at least 1. The errors of
-  /// ListeningSockets::Bind; kUnavailable without descriptors.
+  /// Binds, and lets connections wait until Open. `max_connections` is at least 1; `ledger`
+  /// outlives the gate. The errors of ListeningSockets::Bind; kUnavailable without descriptors.
   static Result<std::unique_ptr<ConnectionGate>> Listen(const Address& address,
-                                                        size_t max_connections);
+                                                        size_t max_connections,
+                                                        ConnectionLedger* ledger);
 
   ConnectionGate(const ConnectionGate&) = delete;
   ConnectionGate& operator=(const ConnectionGate&) = delete;
@@ -35,12 +39,22 @@ class ConnectionGate {
   /// Accepts no more; returns when `take` runs no more. Idempotent.
   void Close();
 
+  /// Cuts the connections that flood: not on the gate's thread, because gRPC may read the first
+  /// bytes of a connection, and be kept busy by them, on the thread that hands it over. Returns how
+  /// many ms to wait before the next time.
+  int64_t Judge();
+
   /// 0 for a path.
   [[nodiscard]] uint16_t port() const { return listening_.port(); }
 
  private:
-  ConnectionGate(ListeningSockets listening, size_t max_connections)
-      : listening_(std::move(listening)), max_connections_(max_connections) {}
+  struct Connection {
+    ino_t inode = 0;  // with the descriptor: the pair is there no more once the socket was closed
+    std::shared_ptr<ConnectionAccount> account;  // null for paths
+  };
+
+  ConnectionGate(ListeningSockets listening, size_t max_connections, ConnectionLedger* ledger)
+      : listening_(std::move(listening)), max_connections_(max_connections), ledger_(ledger) {}
 
   void Run();
   /// Accepts what waits at `listener`, some connections at a time.
@@ -48,6 +62,8 @@ class ConnectionGate {
   /// False where the batch ends with this failure of accept.
   bool Survive(int error, int listener);
   void Admit(int listener, int connection);
+  /// Whether there is room for one more connection, which has descriptor `connection`.
+  bool HasRoom(int connection);
   /// Forgets connections that were closed by whoever took them. Not more often than every
   /// kSweepMs: waits for that.
   void Sweep();
@@ -56,14 +72,14 @@ class ConnectionGate {
 
   ListeningSockets listening_;
   const size_t max_connections_;
+  ConnectionLedger* const ledger_;
   Take take_;
   Descriptor stop_;   // an eventfd: readable once Close was called
   Descriptor spare_;  // given up where no other descriptor is left, to refuse a connection with
   std::thread thread_;
-  // Of the gate's thread. A descriptor and the inode of its socket: the pair is there no more once
-  // the socket was closed.
-  std::unordered_map<int, ino_t> open_;
-  int64_t swept_nanos_ = 0;
+  int64_t swept_nanos_ = 0;  // of the gate's thread
+  Mutex mutex_;
+  std::unordered_map<int, Connection> open_ LEADLINE_GUARDED_BY(mutex_);  // by descriptor
 };
 
 }  // namespace leadline::rpc

@@ -1,6 +1,7 @@
 #include "grpc_call.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 
 constexpr char kErrorTrailer[] = "leadline-error-bin";
 constexpr char kRequestIdKey[] = "x-request-id";
+/// How many times as long the callers of streams may take: they work on what they have got.
+constexpr int64_t kStreamPatience = 6;
 
 void* AsTag(const GrpcCall::Tag& tag) {
   return const_cast<GrpcCall::Tag*>(&tag);
@@ -59,10 +62,6 @@ std::string PeerIn(const std::string& uri) {
   return peer;
 }
 
-Status CallerLeft() {
-  return CancelledError("the caller went away");
-}
-
 /// Fails only where memory does.
 bool Serialize(const google::protobuf::Message& message, grpc::ByteBuffer* bytes) {
   const size_t size = message.ByteSizeLong();
@@ -73,28 +72,9 @@ bool Serialize(const google::protobuf::Message& message, grpc::ByteBuffer* bytes
 
 }  // namespace
 
-void CallCount::Add() {
-  MutexLock lock(&mutex_);
-  ++count_;
-}
-
-void CallCount::Remove() {
-  MutexLock lock(&mutex_);
-  if (--count_ == 0) {
-    none_.NotifyAll();
-  }
-}
-
-void CallCount::WaitForNone() {
-  MutexLock lock(&mutex_);
-  while (count_ > 0) {
-    none_.Wait(&mutex_);
-  }
-}
-
 void GrpcCall::Await(const CallSource& source) {
   auto* call = new GrpcCall(source);  // frees itself in LetGo
-  source.count->Add();
+  call->place_ = source.calls->Add(call);
   call->Hold();  // until kArrived
   call->Hold();  // until kOver, which another thread may handle before kArrived
   call->context_.AsyncNotifyWhenDone(AsTag(call->over_));
@@ -104,13 +84,39 @@ void GrpcCall::Await(const CallSource& source) {
 
 void GrpcCall::LetGo() {
   if (held_.fetch_sub(1) == 1) {
-    CallCount* const count = source_.count;
+    CallTable* const calls = source_.calls;
+    calls->Forget(place_);
+    if (account_ != nullptr) {
+      account_->RemoveCall(admitted_, cancel_.cancelled());
+    }
     delete this;
-    count->Remove();
+    calls->Freed();
   }
 }
 
+void GrpcCall::WaitForCaller(size_t bytes) {
+  const bool streams = method_ != nullptr && method_->shape != CallShape::kUnary;
+  const int64_t ms = source_.transfer_ms * (streams ? kStreamPatience : 1) +
+                     static_cast<int64_t>(bytes * 1000 / kMinBytesPerSecond);
+  due_nanos_.store(Clock::System()->MonotonicNanos() + ms * 1'000'000);
+}
+
+void GrpcCall::EndIfStalled(int64_t now_nanos) {
+  const int64_t due = due_nanos_.load();
+  if (due != 0 && now_nanos >= due && !stalled_.exchange(true)) {
+    context_.TryCancel();
+  }
+}
+
+Status GrpcCall::CallerLeft() {
+  return CancelledError(stalled_.load() ? "the caller took too long to send or to take a message"
+                                        : "the caller went away");
+}
+
 void GrpcCall::Handle(Event event, bool ok) {
+  if (event != Event::kOver) {
+    due_nanos_.store(0);
+  }
   switch (event) {
     case Event::kArrived:
       if (ok) {
@@ -139,10 +145,21 @@ void GrpcCall::Handle(Event event, bool ok) {
 }
 
 void GrpcCall::Arrived() {
+  account_ = source_.ledger->Find(context_.peer());
+  const bool in_bounds = account_ == nullptr || account_->AddCall();
   const Status admitted = Admit();
+  if (admitted.ok() && !in_bounds) {
+    Finish(ResourceExhaustedError("more than " + std::to_string(kMaxStreamsPerConnection) +
+                                  " calls at a time over one connection"));
+    return;
+  }
   if (!admitted.ok()) {
     Finish(admitted);
     return;
+  }
+  if (account_ != nullptr) {
+    admitted_ = true;
+    account_->CallAdmitted();
   }
   deadline_nanos_ = MonotonicDeadline(context_.raw_deadline());
   const bool long_lived =
@@ -169,19 +186,28 @@ Status GrpcCall::Admit() {
 
 void GrpcCall::Read() {
   Hold();
+  // Between the requests of a stream a caller may rest.
+  if (method_->shape != CallShape::kAnswers) {
+    WaitForCaller(kMaxMessageBytes);
+  }
   stream_.Read(&request_bytes_, AsTag(read_));
 }
 
 void GrpcCall::ReadDone(bool ok) {
   if (ok) {
     record_.request_bytes += request_bytes_.Length();
+    if (account_ != nullptr) {
+      account_->MessageRead();
+    }
     Submit(method_->shape == CallShape::kPages ? &GrpcCall::StartPages : &GrpcCall::AnswerRequest);
   } else if (cancel_.cancelled()) {
     Finish(CallerLeft());
   } else if (method_->shape == CallShape::kAnswers) {
     Finish(OkStatus());
   } else {
-    Finish(InvalidArgumentError("the call ended without a request"));
+    // gRPC says no more than that: of a message too large, cut short or compressed, too.
+    Finish(InvalidFieldError("no whole message came", "request", "none",
+                             std::to_string(kMaxMessageBytes) + " bytes, not compressed"));
   }
 }
 
@@ -279,6 +305,7 @@ void GrpcCall::Respond(const Status& status, const google::protobuf::Message& re
   source_.service->EndStage(&record_, &CallRecord::write_nanos);
   record_.response_bytes += size;
   Hold();
+  WaitForCaller(size);
   if (method_->shape == CallShape::kUnary) {
     End(OkStatus());
     stream_.WriteAndFinish(bytes, grpc::WriteOptions(), grpc::Status::OK, AsTag(finished_));
@@ -301,6 +328,7 @@ void GrpcCall::WrittenDone(bool ok) {
 
 void GrpcCall::Finish(const Status& status) {
   Hold();
+  WaitForCaller(0);
   End(status);
   if (status.ok()) {
     stream_.Finish(grpc::Status::OK, AsTag(finished_));

@@ -8,6 +8,8 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
+#include "call_table.h"
+#include "connection_ledger.h"
 #include "leadline/core/mutex.h"
 #include "leadline/rpc/call_record.h"
 #include "leadline/rpc/method_table.h"
@@ -17,20 +19,6 @@
 namespace leadline::rpc {
 
 class GrpcCall;
-
-/// How many calls a server has, waiting ones included, so that it can end when none is left.
-/// Thread-safe.
-class CallCount {
- public:
-  void Add();
-  void Remove();
-  void WaitForNone();
-
- private:
-  Mutex mutex_;
-  CondVar none_;
-  size_t count_ LEADLINE_GUARDED_BY(mutex_) = 0;
-};
 
 /// A call that waits for its next page. Whoever is first goes on with it: what it waits for, or the
 /// news that it is over. Outlives the call where what it waits for comes too late. Thread-safe.
@@ -67,7 +55,10 @@ struct CallSource {
   Service* service = nullptr;
   grpc::AsyncGenericService* generic = nullptr;
   grpc::ServerCompletionQueue* queue = nullptr;
-  CallCount* count = nullptr;
+  CallTable* calls = nullptr;
+  ConnectionLedger* ledger = nullptr;
+  /// How long a caller may take to send a request or take an answer beyond what its size needs.
+  int64_t transfer_ms = 0;
 };
 
 /// One gRPC call from its wait to its end; owns itself. Every step is started by a polling thread
@@ -89,6 +80,9 @@ class GrpcCall {
   /// `ok` as the queue says.
   static void OnEvent(const Tag& tag, bool ok) { tag.call->Handle(tag.event, ok); }
 
+  /// Ends the call where it has waited for its caller until `now_nanos` in vain. From any thread.
+  void EndIfStalled(int64_t now_nanos);
+
  private:
   explicit GrpcCall(const CallSource& source) : source_(source), stream_(&context_) {}
 
@@ -96,6 +90,8 @@ class GrpcCall {
 
   void Handle(Event event, bool ok);
   void Arrived();
+  /// From here to the next event the caller is waited for: for a message of `bytes` bytes.
+  void WaitForCaller(size_t bytes);
   /// Service::Admit: all that needs no body.
   Status Admit();
   void Read();
@@ -112,6 +108,8 @@ class GrpcCall {
   void Respond(const Status& status, const google::protobuf::Message& response);
   void WrittenDone(bool ok);
   void Finish(const Status& status);
+  /// Where the queue says that a step of the caller failed.
+  Status CallerLeft();
   /// Notes the end, before the caller can see it.
   void End(const Status& status);
 
@@ -134,6 +132,11 @@ class GrpcCall {
   const Tag over_{this, Event::kOver};
   std::atomic<int> held_{0};
   const std::shared_ptr<PageWait> page_wait_ = std::make_shared<PageWait>();
+  std::atomic<int64_t> due_nanos_{0};  // when the caller must have acted; 0: it need not
+  std::atomic<bool> stalled_{false};
+  CallTable::Place place_;
+  std::shared_ptr<ConnectionAccount> account_;  // null for paths
+  bool admitted_ = false;                       // to the account
 
   const Method* method_ = nullptr;
   Caller caller_;

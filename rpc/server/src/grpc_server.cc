@@ -14,6 +14,7 @@
 #include "connection_gate.h"
 #include "grpc_call.h"
 #include "leadline/core/clock.h"
+#include "leadline/core/mutex.h"
 #include "leadline/rpc/address.h"
 #include "leadline/rpc/limits.h"
 #include "tls_credentials.h"
@@ -69,7 +70,8 @@ void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
 
 class AsyncGrpcServer final : public GrpcServer {
  public:
-  explicit AsyncGrpcServer(Service* service) : service_(service) {}
+  AsyncGrpcServer(Service* service, int64_t transfer_ms)
+      : service_(service), transfer_ms_(transfer_ms) {}
 
   AsyncGrpcServer(const AsyncGrpcServer&) = delete;
   AsyncGrpcServer& operator=(const AsyncGrpcServer&) = delete;
@@ -88,7 +90,7 @@ class AsyncGrpcServer final : public GrpcServer {
           tls_, TlsReloader::Open(*options.tls, Clock::System(), options.tls_refused));
       credentials = NewTlsCredentials(tls_.get());
     }
-    LEADLINE_ASSIGN_OR_RETURN(gate_, ConnectionGate::Listen(address, connections));
+    LEADLINE_ASSIGN_OR_RETURN(gate_, ConnectionGate::Listen(address, connections, &ledger_));
     grpc::ServerBuilder builder;
     SetLimits(options, &builder);
     using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
@@ -101,11 +103,12 @@ class AsyncGrpcServer final : public GrpcServer {
       return UnavailableError("cannot serve: address=" + options.address);
     }
     for (int i = 0; i < kAwaitedCalls; ++i) {
-      GrpcCall::Await({service_, &generic_, queue_.get(), &calls_});
+      GrpcCall::Await({service_, &generic_, queue_.get(), &calls_, &ledger_, transfer_ms_});
     }
     for (size_t i = 0; i < ThreadsOf(options); ++i) {
       threads_.emplace_back([this] { Poll(); });
     }
+    watcher_ = std::thread([this] { Watch(); });
     gate_->Open([this](int listener, int connection) { Take(listener, connection); });
     return {};
   }
@@ -122,6 +125,7 @@ class AsyncGrpcServer final : public GrpcServer {
                                    gpr_time_from_millis(patience_ms, GPR_TIMESPAN)));
     // Work that still runs starts steps on the queue, which must not be closed by then.
     calls_.WaitForNone();
+    StopWatching();
     queue_->Shutdown();
     for (std::thread& thread : threads_) {
       thread.join();
@@ -145,15 +149,41 @@ class AsyncGrpcServer final : public GrpcServer {
     }
   }
 
+  /// Ends calls that wait for callers who do nothing, and connections that flood.
+  void Watch() {
+    int64_t pause_ms = 0;
+    MutexLock lock(&mutex_);
+    while (!stop_watching_) {
+      calls_.EndStalled(Clock::System()->MonotonicNanos());
+      pause_ms = gate_->Judge();
+      stop_.WaitFor(&mutex_, pause_ms);
+    }
+  }
+
+  void StopWatching() {
+    {
+      MutexLock lock(&mutex_);
+      stop_watching_ = true;
+      stop_.NotifyAll();
+    }
+    watcher_.join();
+  }
+
   Service* const service_;
+  const int64_t transfer_ms_;
+  ConnectionLedger ledger_;
   grpc::AsyncGenericService generic_;
   std::unique_ptr<TlsReloader> tls_;  // outlives the server's credentials
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<ConnectionGate> gate_;
-  CallCount calls_;
+  CallTable calls_;
   std::vector<std::thread> threads_;
+  std::thread watcher_;
+  Mutex mutex_;
+  CondVar stop_;
+  bool stop_watching_ LEADLINE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
@@ -164,7 +194,7 @@ Status CheckConnections(size_t wanted) {
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(Service* service,
                                                       const GrpcServerOptions& options) {
-  auto server = std::make_unique<AsyncGrpcServer>(service);
+  auto server = std::make_unique<AsyncGrpcServer>(service, options.transfer_ms);
   LEADLINE_RETURN_IF_ERROR(server->Listen(options));
   return std::unique_ptr<GrpcServer>(std::move(server));
 }

@@ -31,6 +31,10 @@ struct GrpcServerOptions {
   size_t max_connections = 0;
   /// For TLS and the first frame of HTTP/2 together; a connection that takes longer is closed.
   int handshake_timeout_ms = 10'000;
+  /// How long a caller may take to send a request or to take an answer beyond what
+  /// kMinBytesPerSecond allows, in streams six times as long; the call ends then. Requests of
+  /// streams may come at any time.
+  int64_t transfer_ms = 10'000;
 };
 
 /// kInvalidArgument about --connections for more than the descriptors of this process allow.

@@ -14,6 +14,8 @@ inline constexpr uint32_t kMaxMessageBytes = uint32_t{16} << 20;
 inline constexpr uint32_t kMaxHeaderBytes = 8 << 10;
 /// Calls at a time over one connection.
 inline constexpr uint32_t kMaxStreamsPerConnection = 128;
+/// Who sends or takes messages slower than that, on the whole and beyond some seconds, is cut.
+inline constexpr size_t kMinBytesPerSecond = 64 << 10;
 /// A call without a deadline gets this one.
 inline constexpr int64_t kDefaultTimeoutMs = 60'000;
 

@@ -1,0 +1,121 @@
+#include "connection_ledger.h"
+
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "leadline/rpc/limits.h"
+
+namespace leadline::rpc {
+namespace {
+
+/// Heads, pings and settings that no call explains. Not more, because gRPC parses the part of a
+/// header that it has again with every piece that comes: the work grows with the square of the
+/// bytes.
+constexpr uint64_t kUnexplainedBytes = 256 << 10;
+/// A call may have one message under way, with its framing.
+constexpr uint64_t kBytesPerCall = kMaxMessageBytes + (uint64_t{1} << 20);
+/// For so long what was under way may come when a call has ended, its message unread perhaps.
+constexpr int64_t kTrailNanos = 2'000'000'000;
+/// In a second; who takes back half of the calls or more may take back no more than these.
+constexpr uint64_t kMaxTakenBack = 1'000;
+constexpr int64_t kWindowNanos = 1'000'000'000;
+
+std::string Named(const char* scheme, const char* open, int family, const void* address,
+                  const char* close, uint16_t port) {
+  char text[INET6_ADDRSTRLEN] = {};
+  ::inet_ntop(family, address, text, sizeof text);
+  return std::string(scheme) + open + text + close + ":" + std::to_string(ntohs(port));
+}
+
+}  // namespace
+
+bool ConnectionAccount::AddCall() {
+  steps_.fetch_add(1);
+  return calls_.fetch_add(1) < kMaxStreamsPerConnection;
+}
+
+void ConnectionAccount::CallAdmitted() {
+  admitted_.fetch_add(1);
+}
+
+void ConnectionAccount::RemoveCall(bool admitted, bool cancelled) {
+  cancelled_.fetch_add(cancelled ? 1 : 0);
+  ended_.fetch_add(1);
+  admitted_.fetch_sub(admitted ? 1 : 0);
+  calls_.fetch_sub(1);
+}
+
+bool ConnectionAccount::TakesBack(uint64_t ended, int64_t now_nanos) {
+  const uint64_t cancelled = cancelled_.load();
+  if (now_nanos - window_nanos_ >= kWindowNanos) {
+    window_nanos_ = now_nanos;
+    window_ended_ = ended;
+    window_cancelled_ = cancelled;
+  }
+  const uint64_t taken_back = cancelled - window_cancelled_;
+  return taken_back > kMaxTakenBack && 2 * taken_back >= ended - window_ended_;
+}
+
+bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {
+  // Before the number of calls: one that ends now counts as both.
+  const uint64_t ended = ended_.load();
+  const uint64_t steps = steps_.load();
+  if (ended != seen_ended_) {
+    seen_ended_ = ended;
+    ended_nanos_ = now_nanos;
+  }
+  if (steps != seen_steps_) {
+    seen_steps_ = steps;
+    explained_bytes_ = received;
+  }
+  if (TakesBack(ended, now_nanos) || calls_.load() > 2 * kMaxStreamsPerConnection) {
+    return true;
+  }
+  const bool trails = ended_nanos_ != 0 && now_nanos - ended_nanos_ < kTrailNanos;
+  return received - explained_bytes_ >
+         kUnexplainedBytes + (admitted_.load() + (trails ? 1U : 0U)) * kBytesPerCall;
+}
+
+std::string PeerName(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
+    return Named("ipv4:", "", AF_INET, &v4.sin_addr, "", v4.sin_port);
+  }
+  if (peer.ss_family != AF_INET6) {
+    return "";
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    return Named("ipv4:", "", AF_INET, v6.sin6_addr.s6_addr + 12, "", v6.sin6_port);
+  }
+  // A peer of one link only has its interface in its name, in whichever form: not judged.
+  return v6.sin6_scope_id != 0
+             ? ""
+             : Named("ipv6:", "%5B", AF_INET6, &v6.sin6_addr, "%5D", v6.sin6_port);
+}
+
+std::shared_ptr<ConnectionAccount> ConnectionLedger::Open(const sockaddr_storage& peer) {
+  const std::string name = PeerName(peer);
+  if (name.empty()) {
+    return nullptr;
+  }
+  auto account = std::make_shared<ConnectionAccount>();
+  MutexLock lock(&mutex_);
+  accounts_[name] = account;
+  return account;
+}
+
+std::shared_ptr<ConnectionAccount> ConnectionLedger::Find(const std::string& peer) {
+  MutexLock lock(&mutex_);
+  const auto found = accounts_.find(peer);
+  return found != accounts_.end() ? found->second : nullptr;
+}
+
+void ConnectionLedger::Sweep() {
+  MutexLock lock(&mutex_);
+  std::erase_if(accounts_, [](const auto& entry) { return entry.second.use_count() == 1; });
+}
+
+}  // namespace leadline::rpc

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <sys/socket.h>
+#include <unordered_map>
+
+#include "leadline/core/mutex.h"
+
+namespace leadline::rpc {
+
+/// What the calls of one connection tell of it. Thread-safe.
+class ConnectionAccount {
+ public:
+  /// A call arrived. False where the connection has as many as it may have; it counts all the same.
+  bool AddCall();
+  /// It may go on: its message explains what comes.
+  void CallAdmitted();
+
+  void MessageRead() { steps_.fetch_add(1); }
+
+  /// `cancelled`: the caller took it back.
+  void RemoveCall(bool admitted, bool cancelled);
+
+  /// True where of the `received` bytes so far more came, since a call or a message came of them,
+  /// than sound traffic can need; where half of the calls or more are taken back (CVE-2023-44487);
+  /// and where twice the calls are open that may be. From one thread.
+  bool IsFlooding(uint64_t received, int64_t now_nanos);
+
+ private:
+  bool TakesBack(uint64_t ended, int64_t now_nanos);
+
+  std::atomic<uint32_t> calls_{0};
+  std::atomic<uint32_t> admitted_{0};
+  std::atomic<uint64_t> steps_{0};
+  std::atomic<uint64_t> ended_{0};
+  std::atomic<uint64_t> cancelled_{0};
+  // Of whoever asks IsFlooding.
+  uint64_t seen_steps_ = 0;
+  uint64_t seen_ended_ = 0;
+  uint64_t explained_bytes_ = 0;
+  int64_t ended_nanos_ = 0;
+  int64_t window_nanos_ = 0;  // since when calls that end are counted
+  uint64_t window_ended_ = 0;
+  uint64_t window_cancelled_ = 0;
+};
+
+/// The connections of a server by the peers that gRPC names them by, so that its calls find their
+/// connection: gRPC 1.51 bounds neither the calls of a client that does not acknowledge its
+/// settings nor the bytes of a header without an end (CVE-2023-33953). Thread-safe.
+class ConnectionLedger {
+ public:
+  /// The account of a new connection. Null where PeerName has no name for it.
+  std::shared_ptr<ConnectionAccount> Open(const sockaddr_storage& peer);
+  /// Null where there is none: also for a call that arrives after its connection was closed.
+  std::shared_ptr<ConnectionAccount> Find(const std::string& peer);
+  /// Forgets connections that nobody but the ledger knows.
+  void Sweep();
+
+ private:
+  Mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<ConnectionAccount>> accounts_
+      LEADLINE_GUARDED_BY(mutex_);
+};
+
+/// `peer` as gRPC writes it: "ipv4:127.0.0.1:7701", "ipv6:%5B::1%5D:7701"; empty for what is not of
+/// TCP, and for addresses of one link only.
+std::string PeerName(const sockaddr_storage& peer);
+
+}  // namespace leadline::rpc
