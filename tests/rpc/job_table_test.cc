@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "leadline/core/mutex.h"
 #include "status_matchers.h"
 #include "test_clock.h"
 
@@ -325,18 +326,52 @@ TEST_F(JobTableTest, TheTableIsBoundedInNumber) {
 
 TEST_F(JobTableTest, TheTableIsBoundedInMemory) {
   Held held;
-  const std::string large = Start(held.Spec("me", "c", JobTable::kMaxBytes));
+  const std::string large = Start(held.Spec("me", "c", JobTable::kMaxBytesPerToken));
   v1::Job job;
   EXPECT_THAT(jobs_.Start(Held().Spec("me", "c", 1), &job),
-              StatusIs(StatusCode::kResourceExhausted, "268435456 bytes"));
+              StatusIs(StatusCode::kResourceExhausted, "134217728 and 268435456 bytes"));
   held.LetGo();
   Ended(large, me_);
   // Its input is gone, its report is small.
   Held next;
-  const std::string again = Start(next.Spec("me", "c", JobTable::kMaxBytes));
+  const std::string again = Start(next.Spec("me", "c", JobTable::kMaxBytesPerToken));
   EXPECT_THAT(jobs_.Find(large, me_, &job), StatusIs(StatusCode::kNotFound));
   next.LetGo();
   Ended(again, me_);
+}
+
+TEST_F(JobTableTest, TokensTakeTurnsAndNoneFillsTheQueue) {
+  JobTable jobs(&clock_, {.threads = 1, .max_waiting = 8});
+  Held held;
+  v1::Job job;
+  ASSERT_OK(jobs.Start(held.Spec("hog"), &job));
+  held.WaitUntilItRuns();
+  Mutex mutex;
+  std::vector<std::string> ran;
+  const auto noting = [&](const std::string& token) {
+    JobSpec spec = Quick(token, {});
+    spec.work = [&, token](JobProgress*) -> Result<JobReport> {
+      MutexLock lock(&mutex);
+      ran.push_back(token);
+      return JobReport();
+    };
+    return spec;
+  };
+  size_t hogs = 0;
+  while (jobs.Start(noting("hog"), &job).ok()) {
+    ++hogs;
+  }
+  EXPECT_EQ(hogs, 6U) << "three quarters";
+  ASSERT_OK(jobs.Start(noting("a"), &job));
+  ASSERT_OK(jobs.Start(noting("b"), &job));
+  EXPECT_THAT(jobs.Start(noting("c"), &job), StatusIs(StatusCode::kResourceExhausted));
+  held.LetGo();
+  jobs.Start(noting("late"), &job).IgnoreError();
+  jobs.WaitForNone();
+  MutexLock lock(&mutex);
+  ASSERT_GE(ran.size(), 8U);
+  EXPECT_EQ(ran[0], "a") << "the other has had its turn";
+  EXPECT_EQ(ran[1], "b");
 }
 
 TEST_F(JobTableTest, TellsOfChangesOnceAndOfProgressNotTooOften) {

@@ -13,6 +13,7 @@ namespace leadline::rpc {
 namespace {
 
 constexpr size_t kJobNameBytes = 16;
+constexpr size_t kShareOfRoomToWait = 3;
 constexpr int64_t kJobNanosPerMs = 1'000'000;
 
 Status NoSuchJob() {
@@ -60,6 +61,7 @@ struct JobTable::Job {
   std::string collection;
   std::string token_id;
   uint64_t order = 0;
+  uint64_t turn = 0;  // of the jobs that ran so far; 0 until it runs
   int64_t created_unix_ms = 0;
   CancelToken cancel;
 
@@ -180,7 +182,48 @@ bool JobTable::HasRoom(const std::string& token_id, size_t bytes) {
     return entry.second->token_id == token_id;
   });
   return jobs_.size() < kMaxJobs && static_cast<size_t>(own) < kMaxPerToken &&
-         bytes_ + bytes <= kMaxBytes;
+         Fits(token_id, bytes);
+}
+
+bool JobTable::Fits(const std::string& token_id, size_t bytes) {
+  size_t own = 0;
+  for (const auto& [name, job] : jobs_) {
+    own += job->token_id == token_id ? job->bytes : 0;
+  }
+  return own + bytes <= kMaxBytesPerToken && bytes_ + bytes <= kMaxBytes;
+}
+
+bool JobTable::MayWait(const std::string& token_id) {
+  if (running_ < options_.threads) {
+    return true;
+  }
+  const auto own = std::count_if(waiting_.begin(), waiting_.end(), [&token_id](const JobPtr& job) {
+    return job->token_id == token_id;
+  });
+  const size_t left = options_.max_waiting - std::min(options_.max_waiting, waiting_.size());
+  return static_cast<size_t>(own) < kShareOfRoomToWait * left;
+}
+
+JobTable::JobPtr JobTable::TakeNext() {
+  auto next = waiting_.end();
+  uint64_t next_turn = 0;
+  for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
+    uint64_t turn = 0;  // the token's last
+    for (const auto& [name, job] : jobs_) {
+      turn = job->token_id == (*it)->token_id ? std::max(turn, job->turn) : turn;
+    }
+    if (next == waiting_.end() || turn < next_turn) {
+      next = it;
+      next_turn = turn;
+    }
+  }
+  if (next == waiting_.end()) {
+    return nullptr;
+  }
+  JobPtr job = std::move(*next);
+  waiting_.erase(next);
+  job->turn = ++turn_;
+  return job;
 }
 
 void JobTable::Forget(const JobPtr& job) {
@@ -220,7 +263,7 @@ Status JobTable::Start(JobSpec spec, v1::Job* out) {
   if (draining_) {
     return UnavailableError("the server is stopping");
   }
-  if (running_ >= options_.threads && waiting_.size() >= options_.max_waiting) {
+  if (!MayWait(job->token_id)) {
     return ResourceExhaustedError("too many evaluations wait; try again later: limit=" +
                                   std::to_string(options_.max_waiting));
   }
@@ -228,7 +271,8 @@ Status JobTable::Start(JobSpec spec, v1::Job* out) {
     if (!DropOldestOf(job->token_id, &dropped)) {
       return ResourceExhaustedError(
           "too many evaluations are kept: limits=" + std::to_string(kMaxPerToken) + " a token, " +
-          std::to_string(kMaxJobs) + " in all, " + std::to_string(kMaxBytes) + " bytes");
+          std::to_string(kMaxJobs) + " in all, " + std::to_string(kMaxBytesPerToken) + " and " +
+          std::to_string(kMaxBytes) + " bytes");
     }
   }
   job->order = ++started_;
@@ -411,10 +455,11 @@ JobTable::Waiters JobTable::End(Job* job, Result<JobReport> result, std::vector<
   job->bytes = 0;
   Status status = result.ok() ? CheckSizes(*result) : result.status();
   const size_t bytes = status.ok() ? ReportBytes(*result) : 0;
-  while (status.ok() && bytes_ + bytes > kMaxBytes && DropOldestOf(job->token_id, dropped)) {
-  }
-  if (status.ok() && bytes_ + bytes > kMaxBytes) {
-    status = ReportPartTooLarge("what is kept of all evaluations", bytes_ + bytes, kMaxBytes);
+  while (status.ok() && !Fits(job->token_id, bytes)) {
+    if (!DropOldestOf(job->token_id, dropped)) {
+      status = ReportPartTooLarge("the report beside what is kept of other evaluations", bytes,
+                                  kMaxBytes);
+    }
   }
   if (status.ok()) {
     job->state = v1::JOB_STATE_DONE;
@@ -442,13 +487,12 @@ void JobTable::RunAll() {
     Waiters waiters;
     {
       MutexLock lock(&mutex_);
-      if (waiting_.empty()) {
+      job = TakeNext();
+      if (job == nullptr) {
         --running_;
         none_runs_.NotifyAll();
         return;
       }
-      job = std::move(waiting_.front());
-      waiting_.pop_front();
       work = std::exchange(job->work, nullptr);
       job->state = v1::JOB_STATE_RUNNING;
       job->started_nanos = Now();

@@ -57,15 +57,16 @@ struct JobTableOptions {
 /// an admin, and any job of a collection that the caller may not touch.
 class JobTable {
  public:
-  static constexpr size_t kMaxJobs = 256;               ///< kept, whatever their state
-  static constexpr size_t kMaxPerToken = 32;            ///< of these, started by one token
-  static constexpr size_t kMaxBytes = 256U << 20;       ///< of what waits, runs and was reported
-  static constexpr size_t kMaxReportBytes = 64U << 20;  ///< of one report
-  static constexpr size_t kMaxLineBytes = 7U << 20;     ///< of its summary and of each line
-  static constexpr size_t kMaxPageBytes = 4U << 20;     ///< of lines on a page of several
-  static constexpr int64_t kKeptMs = 3'600'000;         ///< after the end
-  static constexpr int64_t kMaxRunMs = 3'600'000;       ///< one that takes longer is ended
-  static constexpr int64_t kTellEveryMs = 200;          ///< of progress; the end is told at once
+  static constexpr size_t kMaxJobs = 256;                  ///< kept, whatever their state
+  static constexpr size_t kMaxPerToken = 32;               ///< of these, started by one token
+  static constexpr size_t kMaxBytes = 256U << 20;          ///< of what waits, runs and was reported
+  static constexpr size_t kMaxBytesPerToken = 128U << 20;  ///< of these, of one token
+  static constexpr size_t kMaxReportBytes = 64U << 20;     ///< of one report
+  static constexpr size_t kMaxLineBytes = 7U << 20;        ///< of its summary and of each line
+  static constexpr size_t kMaxPageBytes = 4U << 20;        ///< of lines on a page of several
+  static constexpr int64_t kKeptMs = 3'600'000;            ///< after the end
+  static constexpr int64_t kMaxRunMs = 3'600'000;          ///< one that takes longer is ended
+  static constexpr int64_t kTellEveryMs = 200;             ///< of progress; the end is told at once
 
   JobTable(Clock* clock, const JobTableOptions& options);
   ~JobTable();
@@ -74,7 +75,9 @@ class JobTable {
   JobTable& operator=(const JobTable&) = delete;
 
   /// Takes the room of the token's own jobs that ended, oldest first, where there is none else.
-  /// kResourceExhausted where that is not enough or too many wait; kUnavailable after Drain.
+  /// kResourceExhausted where that is not enough or too many wait; kUnavailable after Drain. Tokens
+  /// take turns, and none can fill the queue: as in FairQueue, one may add while it has less
+  /// waiting than three times the room that is left.
   Status Start(JobSpec spec, v1::Job* job);
 
   Status Find(const std::string& name, const Caller& caller, v1::Job* job);
@@ -118,7 +121,12 @@ class JobTable {
   /// kNotFound.
   Result<JobPtr> Visible(const std::string& name, const Caller& caller) LEADLINE_REQUIRES(mutex_);
   void Describe(const Job& job, v1::Job* out) LEADLINE_REQUIRES(mutex_);
+  [[nodiscard]] bool MayWait(const std::string& token_id) LEADLINE_REQUIRES(mutex_);
   [[nodiscard]] bool HasRoom(const std::string& token_id, size_t bytes) LEADLINE_REQUIRES(mutex_);
+  /// In memory alone.
+  [[nodiscard]] bool Fits(const std::string& token_id, size_t bytes) LEADLINE_REQUIRES(mutex_);
+  /// Takes the job whose token waits longest for its turn; null where none waits.
+  JobPtr TakeNext() LEADLINE_REQUIRES(mutex_);
   /// False where the token has no job that ended. `dropped` is to be freed without the lock.
   bool DropOldestOf(const std::string& token_id, std::vector<JobPtr>* dropped)
       LEADLINE_REQUIRES(mutex_);
@@ -141,6 +149,7 @@ class JobTable {
   size_t running_ LEADLINE_GUARDED_BY(mutex_) = 0;  // threads that run jobs
   size_t bytes_ LEADLINE_GUARDED_BY(mutex_) = 0;
   uint64_t started_ LEADLINE_GUARDED_BY(mutex_) = 0;
+  uint64_t turn_ LEADLINE_GUARDED_BY(mutex_) = 0;
   bool draining_ LEADLINE_GUARDED_BY(mutex_) = false;
   std::unique_ptr<Executor> threads_;  // last: its threads use the members above
 };

@@ -29,6 +29,14 @@ expect '200 {"hits":[[]{"id":"a","score":1,"payload":{"lang":"en"}}*"metric":"co
 expect '200 {"count":1}' "$(call POST /v1/collections/curl/records:count "{\"filter\":\"lang = 'en'\"}")"
 expect '400 {"error":{"code":"INVALID_ARGUMENT"*"field":"limit"*' \
   "$(call POST /v1/collections/curl/search '{"vector":[2,0],"limit":0}')"
+expect '200 {"values":[[]{"measure":"ndcg_cut_10","query":"all","value":1,"n_used":1,"n_total":1},*' \
+  "$(call POST /v1/evaluations:score '{"judgments":[{"query":"q","docs":[{"id":"a","relevance":1}]}],
+    "run":[{"query":"q","docs":[{"id":"a","score":0.5}]}],"measures":["ndcg@10"]}')"
+job=$(call POST /v1/collections/curl/evaluations:run '{"queries":[{"id":"q","vector":[2,0]}],
+  "judgments":[{"query":"q","docs":[{"id":"a","relevance":1}]}]}' | sed -n 's/^200 {"job":"\([0-9a-f]*\)".*/\1/p')
+while call GET "/v1/evaluations/$job" | grep -qE '"state":"(waiting|running)"'; do sleep 0.1; done
+expect '200 *"state":"done"*' "$(call GET "/v1/evaluations/$job")"
+expect '200 *"ndcg_cut_10":{"value":1.0*' "$(call POST "/v1/evaluations/$job:report")"
 expect '404 {"error":{"code":"NOT_FOUND"*' "$(call GET /v1/collections/none)"
 expect '200 *leadline_calls_total*' "$(call GET /metrics)"
 # A body too large for one packet, which curl asks permission for.

@@ -1,6 +1,7 @@
 """grpc_client.py ADDRESS TOKEN - an application in Python, with stubs generated from rpc/proto and
 gRPC's own packages for health and reflection. Fails by an exception."""
 
+import json
 import random
 import struct
 import sys
@@ -16,6 +17,8 @@ from leadline.v1 import (
     collections_pb2,
     collections_pb2_grpc,
     common_pb2,
+    evaluation_pb2,
+    evaluation_pb2_grpc,
     records_pb2,
     records_pb2_grpc,
     search_pb2,
@@ -35,6 +38,7 @@ class Application:
         self.collections = collections_pb2_grpc.CollectionsStub(self.channel)
         self.records = records_pb2_grpc.RecordsStub(self.channel)
         self.search = search_pb2_grpc.SearchStub(self.channel)
+        self.evaluation = evaluation_pb2_grpc.EvaluationStub(self.channel)
         self.snapshots = snapshots_pb2_grpc.SnapshotsStub(self.channel)
         rng = random.Random(7)
         self.rows = [[rng.gauss(0, 1) for _ in range(DIM)] for _ in range(ROWS)]
@@ -111,6 +115,29 @@ class Application:
         )
         assert [ids(one) for one in stream] == wanted
 
+    def evaluate(self):
+        """Exact answers to rows of the collection: each query's own row comes first."""
+        request = evaluation_pb2.StartRunRequest(
+            collection="py", exact=True, measures=["recip_rank", "recall@10"], per_query=True
+        )
+        for i in range(0, ROWS, 100):
+            request.queries.add(id="q%d" % i, vector=self.rows[i])
+            judged = request.judgments.add(query="q%d" % i)
+            for row in self.nearest(self.rows[i], 10):
+                judged.docs.add(id=row, relevance=1)
+        job = self.call(self.evaluation.StartRun, request).job
+        watch = evaluation_pb2.WatchJobRequest(job=job)
+        states = list(self.evaluation.Watch(watch, metadata=self.metadata, timeout=60))
+        assert states[-1].state == evaluation_pb2.JOB_STATE_DONE, states[-1]
+        again = list(self.evaluation.Watch(watch, metadata=self.metadata, timeout=60))
+        assert [one.state for one in again] == [evaluation_pb2.JOB_STATE_DONE]
+        report = self.call(self.evaluation.GetReport, evaluation_pb2.GetReportRequest(job=job))
+        measures = json.loads(report.summary)["measures"]
+        assert measures["recip_rank"]["value"] == 1, measures
+        assert measures["recall_10"]["value"] == 1, measures
+        lines = [json.loads(line.value) for line in report.lines]
+        assert [line["hits"][0]["id"] for line in lines] == [str(i) for i in range(0, ROWS, 100)]
+
     def scroll_at_a_moment(self):
         lease = self.call(self.snapshots.Open, snapshots_pb2.OpenSnapshotRequest(lease_ms=60000))
         self.call(self.records.Delete, records_pb2.DeleteRequest(collection="py", filter="n < 500"))
@@ -148,6 +175,8 @@ class Application:
         expect(grpc.StatusCode.INVALID_ARGUMENT, "limit", self.search.Search, search)
         count = records_pb2.CountRequest(collection="none")
         expect(grpc.StatusCode.NOT_FOUND, "", self.records.Count, count)
+        job = evaluation_pb2.GetJobRequest(job="nothing")
+        expect(grpc.StatusCode.NOT_FOUND, "", self.evaluation.Get, job)
         expect(grpc.StatusCode.UNAUTHENTICATED, "", self.records.Count, count, metadata=[])
 
     def health_and_reflection(self):
@@ -179,6 +208,7 @@ def main():
     application.create()
     application.ingest()
     application.find()
+    application.evaluate()
     application.scroll_at_a_moment()
     application.errors()
     application.health_and_reflection()
