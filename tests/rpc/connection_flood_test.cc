@@ -275,7 +275,7 @@ TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
   account.CallAdmitted();
   EXPECT_FALSE(account.IsFlooding(18 * kMiB, 3));
   EXPECT_TRUE(account.IsFlooding(19 * kMiB, 3));
-  account.MessageRead();
+  account.Progress();
   EXPECT_FALSE(account.IsFlooding(19 * kMiB, 4));
   account.RemoveCall(true, false);
   EXPECT_FALSE(account.IsFlooding(36 * kMiB, 5));  // was under way

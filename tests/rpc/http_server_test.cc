@@ -11,9 +11,11 @@
 
 #include "http_routes.h"
 #include "leadline/core/mutex.h"
+#include "leadline/core/rng.h"
 #include "leadline/rpc/limits.h"
 #include "raw_http.h"
 #include "served_database.h"
+#include "test_environment.h"
 
 namespace leadline::rpc {
 namespace {
@@ -438,6 +440,74 @@ TEST_F(HttpLimits, ThoseWhoWaitTooLongAreCut) {
   EXPECT_TRUE(silent.Ended());
   EXPECT_TRUE(half.Ended());
   EXPECT_TRUE(body.Ended());
+}
+
+TEST_F(HttpLimits, OneByteATimeEndsWithTheHead) {
+  // Each byte comes in time, the head as a whole does not.
+  RawHttp slow(served_.http()->port());
+  const std::string head = "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Filler: ";
+  bool open = true;
+  int sent = 0;
+  for (; open && sent < 100; ++sent) {
+    open = slow.Send(head.substr(static_cast<size_t>(sent) % head.size(), 1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_LT(sent, 60);  // idle_ms, and what the kernel takes after the end
+  ExpectServes();
+}
+
+TEST_F(HttpLimits, AnswersThatNobodyTakesEnd) {
+  // Some megabytes of answers, asked for at once and never read.
+  std::vector<std::unique_ptr<RawHttp>> deaf;
+  std::string many;
+  for (int i = 0; i < 500; ++i) {
+    many += "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  }
+  for (int i = 0; i < 4; ++i) {
+    deaf.push_back(std::make_unique<RawHttp>(served_.http()->port()));
+    EXPECT_TRUE(deaf.back()->Send(many));
+  }
+  ExpectServes();
+  // transfer_ms, and what the rate allows for one document.
+  std::this_thread::sleep_for(std::chrono::seconds(4));
+  for (const auto& client : deaf) {
+    int answers = 0;
+    while (client->Read().status == 200) {
+      ++answers;
+    }
+    EXPECT_LT(answers, 500);
+  }
+  ExpectServes();
+}
+
+TEST_F(Http, RandomBytesEndNothingElse) {
+  Rng rng(testing::TestSeed(6));
+  const std::string parts[] = {"GET ",
+                               "POST ",
+                               "/v1/collections",
+                               "/livez",
+                               " HTTP/1.1\r\n",
+                               "Host: localhost\r\n",
+                               "Content-Length: 2\r\n",
+                               "Transfer-Encoding: chunked\r\n",
+                               "\r\n",
+                               "{}",
+                               "5\r\nhello\r\n",
+                               "Expect: 100-continue\r\n"};
+  for (int i = 0; i < 3'000; ++i) {
+    RawHttp client(served_.http()->port());
+    std::string bytes;
+    for (size_t part = rng.Uniform(12); part > 0; --part) {
+      bytes += parts[rng.Uniform(std::size(parts))];
+      if (rng.Uniform(6) == 0 && !bytes.empty()) {
+        bytes[rng.Uniform(bytes.size())] = static_cast<char>(rng.Next());
+      }
+    }
+    client.Send(bytes);
+    ::shutdown(client.socket(), SHUT_WR);
+    EXPECT_NE(client.Read().status, 500) << bytes;
+  }
+  ExpectServes();
 }
 
 TEST_F(HttpLimits, BodiesShareABoundedMemory) {

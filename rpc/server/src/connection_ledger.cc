@@ -40,22 +40,22 @@ void ConnectionAccount::CallAdmitted() {
   admitted_.fetch_add(1);
 }
 
-void ConnectionAccount::RemoveCall(bool admitted, bool cancelled) {
-  cancelled_.fetch_add(cancelled ? 1 : 0);
+void ConnectionAccount::RemoveCall(bool admitted, bool taken_back) {
+  taken_back_.fetch_add(taken_back ? 1 : 0);
   ended_.fetch_add(1);
   admitted_.fetch_sub(admitted ? 1 : 0);
   calls_.fetch_sub(1);
 }
 
 bool ConnectionAccount::TakesBack(uint64_t ended, int64_t now_nanos) {
-  const uint64_t cancelled = cancelled_.load();
+  const uint64_t taken_back = taken_back_.load();
   if (now_nanos - window_nanos_ >= kWindowNanos) {
     window_nanos_ = now_nanos;
     window_ended_ = ended;
-    window_cancelled_ = cancelled;
+    window_taken_back_ = taken_back;
   }
-  const uint64_t taken_back = cancelled - window_cancelled_;
-  return taken_back > kMaxTakenBack && 2 * taken_back >= ended - window_ended_;
+  const uint64_t lately = taken_back - window_taken_back_;
+  return lately > kMaxTakenBack && 2 * lately >= ended - window_ended_;
 }
 
 bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {

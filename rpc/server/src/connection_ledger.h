@@ -20,10 +20,11 @@ class ConnectionAccount {
   /// It may go on: its message explains what comes.
   void CallAdmitted();
 
-  void MessageRead() { steps_.fetch_add(1); }
+  /// A message was read or taken.
+  void Progress() { steps_.fetch_add(1); }
 
-  /// `cancelled`: the caller took it back.
-  void RemoveCall(bool admitted, bool cancelled);
+  /// `taken_back`: its caller cancelled it before a message of it was read.
+  void RemoveCall(bool admitted, bool taken_back);
 
   /// True where of the `received` bytes so far more came, since a call or a message came of them,
   /// than sound traffic can need; where half of the calls or more are taken back (CVE-2023-44487);
@@ -37,7 +38,7 @@ class ConnectionAccount {
   std::atomic<uint32_t> admitted_{0};
   std::atomic<uint64_t> steps_{0};
   std::atomic<uint64_t> ended_{0};
-  std::atomic<uint64_t> cancelled_{0};
+  std::atomic<uint64_t> taken_back_{0};
   // Of whoever asks IsFlooding.
   uint64_t seen_steps_ = 0;
   uint64_t seen_ended_ = 0;
@@ -45,7 +46,7 @@ class ConnectionAccount {
   int64_t ended_nanos_ = 0;
   int64_t window_nanos_ = 0;  // since when calls that end are counted
   uint64_t window_ended_ = 0;
-  uint64_t window_cancelled_ = 0;
+  uint64_t window_taken_back_ = 0;
 };
 
 /// The connections of a server by the peers that gRPC names them by, so that its calls find their

@@ -87,7 +87,7 @@ void GrpcCall::LetGo() {
     CallTable* const calls = source_.calls;
     calls->Forget(place_);
     if (account_ != nullptr) {
-      account_->RemoveCall(admitted_, cancel_.cancelled());
+      account_->RemoveCall(admitted_, cancel_.cancelled() && record_.submitted_nanos == 0);
     }
     delete this;
     calls->Freed();
@@ -197,7 +197,7 @@ void GrpcCall::ReadDone(bool ok) {
   if (ok) {
     record_.request_bytes += request_bytes_.Length();
     if (account_ != nullptr) {
-      account_->MessageRead();
+      account_->Progress();
     }
     Submit(method_->shape == CallShape::kPages ? &GrpcCall::StartPages : &GrpcCall::AnswerRequest);
   } else if (cancel_.cancelled()) {
@@ -315,6 +315,9 @@ void GrpcCall::Respond(const Status& status, const google::protobuf::Message& re
 }
 
 void GrpcCall::WrittenDone(bool ok) {
+  if (ok && account_ != nullptr) {
+    account_->Progress();
+  }
   if (!ok) {
     Finish(CallerLeft());
   } else if (method_->shape == CallShape::kAnswers) {
