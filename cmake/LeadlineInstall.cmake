@@ -1,4 +1,4 @@
-# Installs libleadline, its public headers and a CMake package. Included last, when every module has
+# Installs the libraries, their public headers and a CMake package. Included last, when every module has
 # named its dependencies.
 include(CMakePackageConfigHelpers)
 
@@ -6,29 +6,32 @@ include(CMakePackageConfigHelpers)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 
 set(LEADLINE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/leadline)
-set(LEADLINE_INSTALLED leadline)
-if(TARGET leadline_eval)
-  list(APPEND LEADLINE_INSTALLED leadline_eval)
-endif()
 
-install(TARGETS ${LEADLINE_INSTALLED} EXPORT leadlineTargets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
-        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT leadlineTargets NAMESPACE leadline:: DESTINATION ${LEADLINE_CMAKE_DIR})
+# leadline_install_libraries(EXPORT LIBRARY...) - with their public headers.
+function(leadline_install_libraries export)
+  install(TARGETS ${ARGN} EXPORT ${export}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT ${export} NAMESPACE leadline:: DESTINATION ${LEADLINE_CMAKE_DIR})
+endfunction()
 
 # A static library leaves its private dependencies to whoever links it; so the package must find
 # them. A shared one carries them. Debian's package of each is a dependency of libleadline-dev.
-set(LEADLINE_FIND_DEPENDENCIES "")
-set(LEADLINE_CONSUMER_PACKAGES "")
-if(NOT BUILD_SHARED_LIBS)
+# leadline_consumer_needs(PREFIX LIBRARY...) sets PREFIX_FIND_DEPENDENCIES, lines of CMake, and
+# PREFIX_CONSUMER_PACKAGES.
+function(leadline_consumer_needs prefix)
+  set(lines "")
+  set(all_packages "")
   set(linked "")
-  foreach(library IN LISTS LEADLINE_INSTALLED)
-    get_target_property(libraries ${library} LINK_LIBRARIES)
-    list(APPEND linked ${libraries})
-  endforeach()
-  list(REMOVE_DUPLICATES linked)
+  if(NOT BUILD_SHARED_LIBS)
+    foreach(library IN LISTS ARGN)
+      get_target_property(libraries ${library} LINK_LIBRARIES)
+      list(APPEND linked ${libraries})
+    endforeach()
+    list(REMOVE_DUPLICATES linked)
+  endif()
   foreach(library IN LISTS linked)
     if(library MATCHES "^::@")  # where CMake notes the directory that added an entry
       continue()
@@ -62,22 +65,43 @@ if(NOT BUILD_SHARED_LIBS)
       set(packages libhdf5-dev pkg-config)
     elseif(library STREQUAL "roaring::roaring")
       # Debian's roaring-config.cmake reports itself as not found: define the target by hand.
-      file(READ ${CMAKE_CURRENT_LIST_DIR}/FindRoaringByHand.cmake line)
+      file(READ ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/FindRoaringByHand.cmake line)
       set(packages libroaring-dev)
+    elseif(library MATCHES "^gRPC::")
+      set(line "find_dependency(gRPC)")
+      set(packages libgrpc++-dev)
+    elseif(library STREQUAL "protobuf::libprotobuf")
+      set(line "find_dependency(Protobuf)")
+      set(packages libprotobuf-dev)
+    elseif(library MATCHES "^OpenSSL::")
+      set(line "find_dependency(OpenSSL)")
+      set(packages libssl-dev)
     elseif(library STREQUAL "leadline" OR library MATCHES "^leadline::" OR library STREQUAL "\${CMAKE_DL_LIBS}"
            OR library MATCHES "^(dl|m|rt|pthread)$")
       continue()
     else()
       message(FATAL_ERROR "cmake/LeadlineInstall.cmake does not know how consumers find ${library}")
     endif()
-    string(FIND "${LEADLINE_FIND_DEPENDENCIES}" "${line}" known)
+    string(FIND "${lines}" "${line}" known)
     if(known EQUAL -1)
-      string(APPEND LEADLINE_FIND_DEPENDENCIES "${line}\n")
+      string(APPEND lines "${line}\n")
     endif()
-    list(APPEND LEADLINE_CONSUMER_PACKAGES ${packages})
+    list(APPEND all_packages ${packages})
   endforeach()
-  list(REMOVE_DUPLICATES LEADLINE_CONSUMER_PACKAGES)
-  list(SORT LEADLINE_CONSUMER_PACKAGES)
+  list(REMOVE_DUPLICATES all_packages)
+  list(SORT all_packages)
+  set(${prefix}_FIND_DEPENDENCIES "${lines}" PARENT_SCOPE)
+  set(${prefix}_CONSUMER_PACKAGES "${all_packages}" PARENT_SCOPE)
+endfunction()
+
+leadline_install_libraries(leadlineTargets leadline leadline_eval)
+leadline_consumer_needs(LEADLINE leadline leadline_eval)
+set(LEADLINE_CLIENT_FIND_DEPENDENCIES "")
+set(LEADLINE_CLIENT_CONSUMER_PACKAGES "")
+if(LEADLINE_CLIENT)
+  leadline_install_libraries(leadlineClientTargets leadline_client)
+  leadline_consumer_needs(LEADLINE_CLIENT leadline_client)
+  list(REMOVE_ITEM LEADLINE_CLIENT_CONSUMER_PACKAGES ${LEADLINE_CONSUMER_PACKAGES})
 endif()
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/leadlineConfig.cmake.in

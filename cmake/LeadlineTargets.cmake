@@ -12,7 +12,7 @@ if(LEADLINE_WERROR)
   list(APPEND LEADLINE_WARNINGS -Werror)
 endif()
 
-# leadline_add_library(NAME core_base LAYER 0 [UNITY] [LIBRARY leadline|leadline_eval|leadline_rpc|none]
+# leadline_add_library(NAME core_base LAYER 0 [UNITY] [LIBRARY leadline|leadline_eval|leadline_client|leadline_rpc|none]
 #   [API public headers...] [HEADERS internal headers...] SOURCES ... [DEPS ...] [PRIVATE_DEPS ...])
 #
 # Declares object library leadline_NAME with alias leadline::NAME and folds its objects into the
@@ -201,7 +201,7 @@ function(leadline_use_internal target)
     endif()
   endforeach()
   # A library before those it uses.
-  foreach(library leadline_rpc leadline_eval leadline)
+  foreach(library leadline_rpc leadline_client leadline_eval leadline)
     if(library IN_LIST libraries OR library STREQUAL "leadline")
       target_link_libraries(${target} PRIVATE ${library})
     endif()

@@ -20,7 +20,7 @@ umask 022
 # A tree that somebody develops in keeps its options.
 [ -f build/release/build.ninja ] ||
   cmake --preset release -DLEADLINE_DEVELOPER=OFF -DLEADLINE_PROGRAM=ON >/dev/null
-cmake --build --preset release --parallel "$jobs" --target leadline leadline_eval leadline_program
+cmake --build --preset release --parallel "$jobs" --target leadline leadline_eval leadline_client leadline_program
 rm -f "$out"/leadline_*.deb "$out"/libleadline-dev_*.deb
 cpack --config build/release/CPackConfig.cmake -B "$out"
 rm -rf "$out/_CPack_Packages"

@@ -7,7 +7,8 @@ set -eu
 build=$1
 source=$2
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 cmake --install "$build" --prefix "$scratch/prefix" >"$scratch/install.log" ||
   { cat "$scratch/install.log"; exit 1; }
@@ -63,8 +64,17 @@ if echo "$linked" | grep -E 'grpc|protobuf|absl'; then
   exit 1
 fi
 
-# The installed program, where one was built, runs from its new place.
+# The installed program, where one was built, runs from its new place, and the installed client
+# does over its service what the library did here.
 if [ -x "$scratch/prefix/bin/leadline" ]; then
   "$scratch/prefix/bin/leadline" info >/dev/null
+  build_against_prefix "$source/tests/consumer" client -DCONSUMER_OF_SERVICE=ON
+  "$scratch/prefix/bin/leadline" serve "$scratch/served" --grpc "unix:$scratch/socket" --http "" \
+    >"$scratch/serve.log" 2>&1 &
+  server=$!
+  "$scratch/client/remote_consumer" "unix:$scratch/socket" || { cat "$scratch/serve.log"; exit 1; }
+  kill "$server"
+  wait "$server"
+  server=
 fi
 echo "install test passed"

@@ -36,6 +36,8 @@ within() {
 data=/var/lib/leadline
 socket=/run/leadline/leadline.sock
 unit=/lib/systemd/system/leadline.service
+toml=/etc/leadline/leadline.toml
+audit=/var/log/leadline/audit.log
 
 say "packages"
 packages=$root/srv/packages
@@ -71,7 +73,7 @@ rm -rf "$root/srv/unpacked"
 
 say "dependencies of the library, and tools"
 apt "satisfy \"$(field "$development" Depends)\""
-apt "install systemd-sysv dbus curl lintian cmake make g++"
+apt "install systemd-sysv dbus curl lintian logrotate cmake make g++"
 cp -r "$here/tests/consumer" "$root/srv/consumer"
 
 say "boot"
@@ -100,9 +102,14 @@ inside "dpkg --verify leadline libleadline-dev" >"$scratch/verify" && [ ! -s "$s
 inside "dpkg -L leadline libleadline-dev" | sort -u >"$scratch/listed"
 for path in /usr/bin/leadline $unit /usr/share/doc/leadline/copyright /usr/share/doc/leadline/service.md \
     /usr/share/leadline/proto/leadline/v1/records.proto /usr/include/leadline/leadline.h \
-    /usr/share/doc/libleadline-dev/copyright; do
+    /usr/share/doc/libleadline-dev/copyright $toml /etc/logrotate.d/leadline; do
   grep -qx "$path" "$scratch/listed" || fail "no package holds $path"
 done
+for path in $toml /etc/logrotate.d/leadline; do
+  inside "dpkg-query -W -f '\${Conffiles}' leadline" | grep -q "^ $path " || fail "an upgrade would replace $path"
+done
+as_leadline "leadline serve $data --config $toml --check-config" | grep -q "$toml:" ||
+  fail "the settings are refused"
 inside "lintian --allow-root --fail-on error /srv/packages/*.deb" >"$scratch/lintian" 2>&1 ||
   { cat "$scratch/lintian" >&2; fail "lintian finds errors"; }
 cat "$scratch/lintian"
@@ -137,18 +144,22 @@ within 60 serving || { cat "$scratch/call" >&2; fail "the service does not serve
 [ "$(inside "systemctl is-enabled leadline")" = enabled ] || fail "the service is not enabled"
 [ "$(inside "stat -c '%U %a' $socket")" = "leadline 600" ] || fail "others may open the socket"
 ! inside "setpriv --reuid nobody --regid nogroup --clear-groups ls $data" 2>/dev/null || fail "others read the database"
+[ "$(inside "stat -c '%U %a' /run/leadline/http.sock")" = "leadline 600" ] || fail "others may open the socket of HTTP"
+[ "$(as_leadline "curl -sS -o /dev/null -w '%{http_code}' --unix-socket /run/leadline/http.sock http://localhost/readyz")" = 200 ] ||
+  fail "HTTP does not serve"
+! inside "curl -s --max-time 5 http://127.0.0.1:7700/readyz" >/dev/null || fail "every user of the machine reaches HTTP"
 # What the unit forbids is forbidden, so what follows ran under it.
 inside "cat /proc/$(process)/status" >"$scratch/status"
 for line in 'NoNewPrivs:[[:space:]]*1' 'Seccomp:[[:space:]]*2' 'CapBnd:[[:space:]]*0*'; do
   grep -qx "$line" "$scratch/status" || { cat "$scratch/status" >&2; fail "no $line in the service's status"; }
 done
 inside "awk '\$5 == \"/\" { print \$6 }' /proc/$(process)/mountinfo" | grep -q '^ro' || fail "the service may write everywhere"
-inside "systemctl stop leadline"
-as_leadline "leadline create $data docs --dim 3 --metric l2 --quiet"
+remote="leadline --remote unix:$socket --quiet"
+as_leadline "$remote create docs --dim 3 --metric l2"
 printf '%s\n' '{"_id":"a","vector":[1,0,0]}' '{"_id":"b","vector":[0,1,0]}' '{"_id":"c","vector":[0,0,1]}' \
   >"$root/srv/records.jsonl"
-as_leadline "leadline ingest $data docs /srv/records.jsonl --quiet"
-inside "systemctl start leadline"
+as_leadline "$remote ingest docs /srv/records.jsonl"
+inside "systemctl restart leadline"
 expect_three_records "start"
 as_leadline "leadline count $data docs" | grep -qx 3 || fail "no count beside the service"
 before=$(process)
@@ -157,22 +168,40 @@ restarted() { [ "$(process)" -ne "$before" ] && serving; }
 within 60 restarted || fail "the service does not come back after a kill"
 expect_three_records "kill"
 
+say "reload"
+before=$(process)
+inside "grep -q Records/ $audit" || fail "the audit log does not name the import"
+inside "mv $audit $audit.1"
+inside "systemctl reload leadline"
+opened() { inside "[ -e $audit ]"; }
+within 60 opened || fail "a reload does not open the audit log again"
+[ "$(process)" -eq "$before" ] || fail "a reload ends the service"
+expect_three_records "reload"
+inside "logrotate --state /tmp/logrotate --force /etc/logrotate.d/leadline" || fail "logrotate refuses its file"
+inside "sed -i '/^\\[audit\\]/,/^file/s/^file/#file/' $toml && systemctl restart leadline"
+expect_three_records "without an audit log"
+before=$(process)
+inside "systemctl reload leadline"
+sleep 1
+[ "$(process)" -eq "$before" ] || fail "a reload without an audit log ends the service"
+
 say "upgrade over itself"
 before=$(process)
 apt "install --reinstall /srv/packages/$(basename "$program")"
 [ "$(process)" -ne "$before" ] || fail "an upgrade leaves the old program running"
 expect_three_records "upgrade"
+inside "grep -q '^#file' $toml" || fail "an upgrade replaces the settings"
 
 say "tokens, and TCP as docs/packaging.md says"
 token=$(as_leadline "leadline token create $data --role read --quiet")
 within 60 refused || fail "calls without a token go on"
 CALL_HEADER="authorization: Bearer $token" expect_three_records "token"
-mkdir -p "$root/etc/systemd/system/leadline.service.d"
-sed -n '/^```ini$/,/^```$/p' "$here/docs/packaging.md" | grep -v '^```' >"$root/etc/systemd/system/leadline.service.d/override.conf"
-inside "systemctl daemon-reload && systemctl restart leadline"
+cp "$root$toml" "$scratch/settings"
+sed -n '/^```toml$/,/^```$/p' "$here/docs/packaging.md" | grep -v '^```' >"$root$toml"
+inside "systemctl restart leadline"
 CALL_ADDRESS=http://127.0.0.1:7701 CALL_HEADER="authorization: Bearer $token" expect_three_records "TCP"
-rm -r "$root/etc/systemd/system/leadline.service.d"
-inside "systemctl daemon-reload && systemctl stop leadline"
+cp "$scratch/settings" "$root$toml"
+inside "systemctl stop leadline"
 [ "$(inside "systemctl show -p Result --value leadline")" = success ] || fail "the service does not end by itself"
 inside "systemctl start leadline"
 

@@ -6,6 +6,7 @@
 ///
 /// What is measured:
 ///   search   one query a call (Collection::Search)
+///   http     one query a call as JSON over HTTP; --address is that of the HTTP port
 ///   batch    --batch queries a call (Collection::SearchBatch)
 ///   empty    a call that does next to nothing (Database::ListCollections): the way there and back
 ///   stream   one query a request over one Search.SearchStream for each client, --window under way
@@ -20,6 +21,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -28,6 +30,7 @@
 #include <CLI/CLI.hpp>
 #include <absl/synchronization/mutex.h>
 
+#include "http_search.h"
 #include "leadline/client.h"
 #include "leadline/leadline.h"
 #include "leadline/rpc/record_wire.h"
@@ -122,6 +125,17 @@ Caller EmptyCaller(std::shared_ptr<Database> database) {
     LEADLINE_RETURN_IF_ERROR(database->ListCollections().status());
     return Answer{};
   };
+}
+
+LoopResult RunHttp(const Arguments& args, const Workload& work) {
+  const std::string url = "http://" + args.address + "/v1/collections/" + args.collection;
+  std::vector<Caller> clients;
+  for (size_t i = 0; i < args.clients; ++i) {
+    clients.push_back(NewHttpSearchCaller(url, args.token, work, args.ef_search));
+  }
+  LoopOptions options = args.loop;
+  options.pass_calls = work.size();
+  return RunLoop(clients, options);
 }
 
 LoopResult RunCalls(const Arguments& args, const Workload& work) {
@@ -290,6 +304,10 @@ void Print(const Arguments& args, LoopResult result) {
       "{",
       result.all_calls, result.cpu_seconds * 1e6 / calls,
       static_cast<double>(result.context_switches) / calls);
+  const double mean =
+      static_cast<double>(std::accumulate(result.nanos.begin(), result.nanos.end(), int64_t{0})) /
+      static_cast<double>(result.nanos.size());
+  std::printf("\"mean\": %.1f, ", mean / 1000);
   for (const auto& [name, quantile] :
        {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}}) {
     std::printf("\"%s\": %.1f, ", name, Micros(result.nanos, quantile));
@@ -298,9 +316,9 @@ void Print(const Arguments& args, LoopResult result) {
 }
 
 void Declare(CLI::App* app, Arguments* args) {
-  app->add_option("WHAT", args->what, "search, batch, empty, stream or ingest")
+  app->add_option("WHAT", args->what, "search, http, batch, empty, stream or ingest")
       ->required()
-      ->check(CLI::IsMember({"search", "batch", "empty", "stream", "ingest"}));
+      ->check(CLI::IsMember({"search", "http", "batch", "empty", "stream", "ingest"}));
   auto* address = app->add_option("--address", args->address, "of a running server");
   app->add_option("--database", args->database, "directory, for calls in this process")
       ->excludes(address);
@@ -334,8 +352,8 @@ int Main(int argc, char** argv) {
   Declare(&app, &args);
   CLI11_PARSE(app, argc, argv);
   if (args.address.empty() == args.database.empty() ||
-      (args.what == "stream" && args.address.empty())) {
-    Fail("either --address or --database, and --address for streams");
+      ((args.what == "stream" || args.what == "http") && args.address.empty())) {
+    Fail("either --address or --database, and --address for streams and HTTP");
   }
   if (args.what == "ingest") {
     Print(args, RunIngest(args));
@@ -349,6 +367,8 @@ int Main(int argc, char** argv) {
     timed.pass_right = warm.pass_right;
     timed.all_calls += warm.all_calls;
     Print(args, std::move(timed));
+  } else if (args.what == "http") {
+    Print(args, RunHttp(args, work));
   } else {
     Print(args, RunCalls(args, work));
   }

@@ -26,6 +26,7 @@ def ratios(results, systems):
         "unary_over_process": paired(results, "unary", "process"),
         "batch_over_process": paired(results, "batch", "process_batch"),
         "stream_over_process": paired(results, "stream", "process"),
+        "http_over_process": paired(results, "http", "process"),
         "ingest_over_process": paired(results, "ingest", "process_ingest"),
         "added_us": spread([a["latency_us"]["p50"] - b["latency_us"]["p50"]
                             for a, b in zip(results["unary_one"], results["process_one"])]),
@@ -70,6 +71,7 @@ def calls_table(runs):
     names = {"process": "in process", "unary": "one query a call", "stream": "stream",
              "process_batch": "in process, 32 a call", "batch": "32 queries a call",
              "process_one": "in process, one client", "unary_one": "one client",
+             "http": "one query a call over HTTP", "http_one": "one client over HTTP",
              "empty_one": "one client, calls that do nothing",
              "half_rate": "one query a call, due at random at half the rate",
              "process_ingest": "ingest in process, 1,000 rows a call", "ingest": "ingest stream"}
@@ -79,6 +81,22 @@ def calls_table(runs):
                    *(cell(name, "latency_us", q) for q in ("p50", "p99", "p999")),
                    cell(name, "cpu_us_per_call"), cell(name, "server_cpu_us_per_call"))
                   for name, shown in names.items()])
+
+
+def stages_table(runs):
+    """Where a search spends its time in the server; the rest of its latency is transport."""
+    rows = []
+    for name, shown in (("unary_one", "gRPC, one client"), ("unary", "gRPC"),
+                        ("http_one", "HTTP, one client"), ("http", "HTTP")):
+        def median(stage, name=name):
+            return statistics.median(run["stages_us_per_call"].get(stage, 0) for run in runs[name])
+        inside = [median(stage) for stage in ("parse", "queue", "work", "write")]
+        latency = statistics.median(run["latency_us"]["mean"] for run in runs[name])
+        rows.append((shown, runs[name][0]["clients"], f"{latency:,.0f}",
+                     *(f"{us:,.1f} ({us / latency:.0%})" for us in inside),
+                     f"{latency - sum(inside):,.0f} ({1 - sum(inside) / latency:.0%})"))
+    return table(("search over", "clients", "mean latency us", "parse", "queue", "check and search",
+                  "write", "transport and both kernels"), rows)
 
 
 def peers_table(systems):
@@ -105,10 +123,15 @@ its answer:
     return f"""## Service
 
 `bench/service/run.sh`: {result['rows']:,} x {result['dim']}, cosine, ef_search {result['ef']}, recall@10
-{result['recall']:.4f} in process and over gRPC alike. Client and server share {result['cpus']} cores; TCP
+{result['recall']:.4f} in process, over gRPC and over HTTP alike. Client and server share {result['cpus']} cores; TCP
 over the loopback; medians of {result['rounds']} interleaved rounds.
 
 {ratio_table}
 
 {calls_table(result['runs'])}
+
+Mean microseconds of a search in the stages of the server (`leadline_call_stage_seconds`), and their share of the
+latency that the client sees:
+
+{stages_table(result['runs'])}
 {peers_part}"""

@@ -11,15 +11,20 @@ import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import peers
 import report
 
+# Sums of the lane of searches by stage, and the whole of Search calls.
+STAGE = re.compile(r'leadline_call(?:_stage_seconds_sum\{(?:lane="search",)?stage="(\w+)"(?:,lane="search")?\}'
+                   r'|_seconds_sum\{method="leadline.v1.Search/Search"\}) (\S+)$')
 EF = [64, 72, 80, 88, 96, 104, 112, 128, 160, 200]
 
 
@@ -28,9 +33,12 @@ class Server:
 
     def __init__(self, program, database, *more):
         self.process = subprocess.Popen(
-            [program, "serve", database, "--grpc", "127.0.0.1:0", "--http", "", "--json", *more],
+            [program, "serve", database, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json",
+             *more],
             stdout=subprocess.PIPE, text=True)
-        self.address = f"127.0.0.1:{json.loads(self.process.stdout.readline())['grpc_port']}"
+        ports = json.loads(self.process.stdout.readline())
+        self.address, self.http_address = (f"127.0.0.1:{ports[name]}"
+                                           for name in ("grpc_port", "http_port"))
 
     def use(self):
         """Processor microseconds and context switches so far; switches of threads that live."""
@@ -41,6 +49,17 @@ class Server:
             with contextlib.suppress(OSError), open(status, encoding="ascii") as file:
                 switches += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
         return (int(user) + int(system)) * 1e6 / os.sysconf("SC_CLK_TCK"), switches
+
+    def stages(self):
+        """Seconds so far in the stages of searches, and from their arrival to their end."""
+        with urllib.request.urlopen(f"http://{self.http_address}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        sums = {}
+        for line in lines:
+            stage = STAGE.match(line)
+            if stage:
+                sums[stage[1] or "all"] = float(stage[2])
+        return sums
 
     def stop(self):
         self.process.terminate()
@@ -62,15 +81,20 @@ class Bench:
 
     def load(self, what, *more, server=None):
         """One run of the load program; with what the server used for each call."""
-        where = ["--address", server.address] if server else []
-        before = server.use() if server else None
+        address = server and (server.http_address if what == "http" else server.address)
+        where = ["--address", address] if server else []
+        before = (server.use(), server.stages()) if server else None
         done = subprocess.run([self.load_program, what, *where, *map(str, more)],
                               stdout=subprocess.PIPE, text=True, check=True)
         result = json.loads(done.stdout)
         if server:
-            after = server.use()
-            result["server_cpu_us_per_call"] = (after[0] - before[0]) / result["all_calls"]
-            result["server_switches_per_call"] = (after[1] - before[1]) / result["all_calls"]
+            calls = result["all_calls"]
+            after = (server.use(), server.stages())
+            result["server_cpu_us_per_call"] = (after[0][0] - before[0][0]) / calls
+            result["server_switches_per_call"] = (after[0][1] - before[0][1]) / calls
+            result["stages_us_per_call"] = {
+                stage: 1e6 * (seconds - before[1].get(stage, 0)) / calls
+                for stage, seconds in after[1].items()}
         return result
 
     def ask(self, what, *more, server=None):
@@ -114,6 +138,8 @@ class Bench:
             "unary": lambda: self.ask("search", "--clients", clients, **there),
             "process_one": lambda: self.ask("search"),
             "unary_one": lambda: self.ask("search", **there),
+            "http": lambda: self.ask("http", "--clients", clients, **there),
+            "http_one": lambda: self.ask("http", **there),
             "empty_one": lambda: self.ask("empty", **there),
             "process_batch": lambda: self.ask("batch", "--clients", cores),
             "batch": lambda: self.ask("batch", "--clients", clients, **there),
@@ -184,7 +210,7 @@ def measure(args):
     return {"rows": len(base), "dim": base.shape[1], "ef": bench.ef, "cpus": os.cpu_count(),
             "usable_cpus": sorted(os.sched_getaffinity(0)), "load": os.getloadavg(),
             "rounds": args.rounds, "seconds": args.seconds,
-            "recall": min(run["recall"] for name in ("process", "unary") for run in runs[name]),
+            "recall": min(run["recall"] for name in ("process", "unary", "http") for run in runs[name]),
             "ratios": report.ratios(runs, systems), "runs": runs, "peers": systems}
 
 

@@ -17,7 +17,6 @@
 #include "mapped_memory.h"
 #include "progress_bar.h"
 #include "scratch_directory.h"
-#include "sweep_fit.h"
 
 namespace leadline::cli {
 namespace {

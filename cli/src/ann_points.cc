@@ -1,35 +1,10 @@
 #include "ann_points.h"
 
 #include "arguments.h"
-#include "latency_json.h"
-#include "name_list.h"
 #include "table_printer.h"
-#include "undefined_values.h"
 
 namespace leadline::cli {
 namespace {
-
-Json RecallJson(const eval::AnnRecallSummary& summary) {
-  Json object;
-  UndefinedValues undefined;
-  const auto add = [&](const std::string& name, const eval::MetricValue& value) {
-    object[name] = undefined.Of(name, value.defined() ? std::optional(value.value) : std::nullopt,
-                                UndefinedReasonName(value.reason));
-  };
-  const auto add_all = [&](const std::string& name, const eval::RecallSummary& recall) {
-    add(name, recall.mean);
-    add(name + "_p5", recall.p5);
-    add(name + "_min", recall.min);
-  };
-  add_all("id", summary.id);
-  add_all("tie", summary.tie);
-  add_all("epsilon", summary.epsilon);
-  add_all("inverse_ratio", summary.inverse_ratio);
-  object["n_used"] = summary.id.n_used;
-  object["n_total"] = summary.id.n_total;
-  undefined.AddTo(&object);
-  return object;
-}
 
 std::string ValueText(const eval::MetricValue& value) {
   return value.defined() ? FormatFixed(value.value, 4) : "undefined";
@@ -61,35 +36,6 @@ Result<std::vector<eval::AnnSetting>> ParseSweep(const std::string& text) {
   return settings;
 }
 
-std::vector<eval::AnnSetting> DefaultSweep(IndexKind kind) {
-  using Parameter = eval::AnnSetting::Parameter;
-  switch (kind) {
-    case IndexKind::kFlat:
-      return {{Parameter::kEfSearch, 64}};
-    case IndexKind::kIvf:
-      return {{Parameter::kNprobe, 1},
-              {Parameter::kNprobe, 4},
-              {Parameter::kNprobe, 16},
-              {Parameter::kNprobe, 64}};
-    case IndexKind::kAuto:
-    case IndexKind::kHnsw:
-      break;
-  }
-  return {{Parameter::kEfSearch, 16},
-          {Parameter::kEfSearch, 32},
-          {Parameter::kEfSearch, 64},
-          {Parameter::kEfSearch, 128}};
-}
-
-Json AnnPointJson(const eval::AnnPoint& point) {
-  Json object;
-  object[point.setting.name()] = point.setting.value;
-  object["recall"] = RecallJson(point.recall);
-  object["qps"] = point.qps;
-  object["latency_us"] = LatencyJson(point.latency);
-  return object;
-}
-
 void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) {
   TablePrinter table({"setting", "queries", "recall id", "p5", "min", "tie", "epsilon",
                       "inverse ratio", "queries/s", "p50 us", "p95 us", "p99 us"});
@@ -109,33 +55,6 @@ void PrintAnnTable(const std::vector<eval::AnnPoint>& points, Console& console) 
   if (rough) {
     console.Line("~ too few samples for a percentile this high (n<1000)");
   }
-}
-
-std::vector<std::string> AnnWarnings(const eval::AnnPoint& point) {
-  std::vector<std::string> warnings;
-  if (!point.failed.empty()) {
-    std::vector<std::string> ids;
-    for (const eval::FailedQuery& query : point.failed) {
-      ids.push_back(query.id);
-    }
-    warnings.push_back(std::to_string(ids.size()) +
-                       " queries could not be searched and are left out: " + NameList(ids));
-  }
-  const eval::RecallSummary& id = point.recall.id;
-  const size_t alone = id.n_total - id.n_used - point.failed.size();
-  if (alone > 0) {
-    warnings.push_back(std::to_string(alone) +
-                       " queries have no exact neighbour and are left out of recall");
-  }
-  return warnings;
-}
-
-Json FailedQueriesJson(const std::vector<eval::FailedQuery>& failed) {
-  Json list = Json::array();
-  for (const eval::FailedQuery& query : failed) {
-    list.push_back({{"query", query.id}, {"error", query.error}});
-  }
-  return list;
 }
 
 eval::ReportAnnPoint ReportPoint(const eval::AnnPoint& point) {

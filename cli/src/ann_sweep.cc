@@ -1,8 +1,27 @@
 #include "ann_sweep.h"
 
+#include <utility>
+
+#include "leadline/eval/sweep_fit.h"
 #include "progress_bar.h"
+#include "search_arguments.h"
 
 namespace leadline::cli {
+
+Result<std::vector<eval::AnnSetting>> FitSweep(std::vector<eval::AnnSetting> given,
+                                               const OpenedCollection& opened,
+                                               const SearchOptions& search) {
+  LEADLINE_ASSIGN_OR_RETURN(const VectorField field,
+                            SearchedField(opened.collection->options(), search.vector_field));
+  return eval::FitSweep(std::move(given), *opened.collection, field, search, "--sweep");
+}
+
+Result<std::optional<std::string>> ExactScanWarning(const OpenedCollection& opened,
+                                                    const SearchOptions& search) {
+  LEADLINE_ASSIGN_OR_RETURN(const VectorField field,
+                            SearchedField(opened.collection->options(), search.vector_field));
+  return eval::ExactScanWarning(*opened.collection, field, search);
+}
 
 Result<eval::AnnTruth> FindExactTruth(const OpenedCollection& opened,
                                       std::span<const eval::InputQuery> queries,

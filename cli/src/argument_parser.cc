@@ -10,7 +10,7 @@ namespace {
 /// Collected by the parser first, checked and stored afterwards: CLI11's own conversions name
 /// neither limit nor field as our errors do.
 struct Given {
-  const Argument* argument;
+  Argument* argument;
   CLI::Option* option;
 };
 
@@ -44,14 +44,21 @@ CLI::Option* Declare(CLI::App& app, const Argument& argument) {
 }
 
 Status StoreValues(const Given& given) {
-  if (given.argument->kind == Argument::Kind::kFlag) {
-    return given.option->count() > 0 ? given.argument->set("") : OkStatus();
-  }
-  for (const std::string& value : given.option->results()) {
-    if (value.empty() && !given.argument->may_be_empty) {
-      return InvalidFieldError("must not be empty", given.argument->name, "", "1 byte");
+  Argument& argument = *given.argument;
+  if (argument.kind == Argument::Kind::kFlag) {
+    if (given.option->count() > 0) {
+      argument.given = {"true"};
     }
-    LEADLINE_RETURN_IF_ERROR(given.argument->set(Unshielded(value)));
+  } else {
+    for (const std::string& value : given.option->results()) {
+      argument.given.push_back(Unshielded(value));
+    }
+  }
+  for (const std::string& value : argument.given) {
+    if (value.empty() && !argument.may_be_empty) {
+      return InvalidFieldError("must not be empty", argument.name, "", "1 byte");
+    }
+    LEADLINE_RETURN_IF_ERROR(argument.set(argument.name, value));
   }
   return OkStatus();
 }
@@ -64,8 +71,16 @@ std::string PlainName(std::string_view word) {
   return plain;
 }
 
+/// True where an option that was given takes the place of `argument`.
+bool IsReplaced(const Argument& argument, const Arguments& arguments,
+                const std::vector<std::string>& words) {
+  return !argument.replaced_by.empty() &&
+         GivenOption(arguments, words, argument.replaced_by).has_value();
+}
+
 /// Names what was left over, and the argument that a near miss may have meant.
-Status UnknownArgument(const Arguments& arguments, const std::vector<std::string>& left) {
+Status UnknownArgument(const Arguments& arguments, const std::vector<std::string>& given,
+                       const std::vector<std::string>& left) {
   std::string words;
   std::string hint;
   for (const std::string& shielded : left) {
@@ -76,9 +91,38 @@ Status UnknownArgument(const Arguments& arguments, const std::vector<std::string
       if (near && argument.kind != Argument::Kind::kPositional && hint.empty()) {
         hint = " (did you mean " + argument.name + "?)";
       }
+      if (!word.starts_with('-') && hint.empty() && IsReplaced(argument, arguments, given)) {
+        hint = " (" + argument.name + " is left out with " + argument.replaced_by + ")";
+      }
     }
   }
   return InvalidArgumentError("unknown argument: " + words + hint);
+}
+
+/// Refuses arguments that do not go together.
+Status CheckTogether(const std::vector<Given>& all) {
+  const auto is_given = [&all](const std::string& name) {
+    return std::any_of(all.begin(), all.end(), [&name](const Given& given) {
+      return given.argument->name == name && given.option->count() > 0;
+    });
+  };
+  for (const Given& given : all) {
+    const Argument& argument = *given.argument;
+    if (given.option->count() == 0) {
+      continue;
+    }
+    const std::string value =
+        argument.kind == Argument::Kind::kFlag ? "given" : Unshielded(given.option->results()[0]);
+    if (!argument.needs.empty() && !is_given(argument.needs)) {
+      return InvalidFieldError("means nothing without " + argument.needs, argument.name, value,
+                               "beside " + argument.needs);
+    }
+    if (!argument.barred_by.empty() && is_given(argument.barred_by)) {
+      return InvalidFieldError(argument.barred_why, argument.name, value,
+                               "not beside " + argument.barred_by);
+    }
+  }
+  return OkStatus();
 }
 
 const Argument* Find(const Arguments& arguments, std::string_view name) {
@@ -110,15 +154,16 @@ Status CheckFlags(const Arguments& arguments, const std::vector<std::string>& wo
 
 }  // namespace
 
-Result<ParseOutcome> ParseArguments(const Arguments& arguments,
-                                    const std::vector<std::string>& words) {
+Result<ParseOutcome> ParseArguments(Arguments& arguments, const std::vector<std::string>& words) {
   LEADLINE_RETURN_IF_ERROR(CheckFlags(arguments, words));
   CLI::App app;
   std::vector<Given> all;
   try {
     app.set_help_flag("-h,--help");
-    for (const Argument& argument : arguments.list()) {
-      all.push_back({&argument, Declare(app, argument)});
+    for (Argument& argument : arguments.list()) {
+      if (!IsReplaced(argument, arguments, words)) {
+        all.push_back({&argument, Declare(app, argument)});
+      }
     }
     std::vector<std::string> reversed(words.rbegin(), words.rend());
     std::transform(reversed.begin(), reversed.end(), reversed.begin(), Shielded);
@@ -126,7 +171,7 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
   } catch (const CLI::CallForHelp&) {
     return ParseOutcome::kHelpWanted;
   } catch (const CLI::ExtrasError&) {
-    return UnknownArgument(arguments, app.remaining());
+    return UnknownArgument(arguments, words, app.remaining());
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string_view text = error.what();  // "-k: 1 required  missing"
     return InvalidArgumentError(std::string(text.substr(0, text.find(':'))) + ": takes one value");
@@ -138,7 +183,37 @@ Result<ParseOutcome> ParseArguments(const Arguments& arguments,
   for (const Given& given : all) {
     LEADLINE_RETURN_IF_ERROR(StoreValues(given));
   }
+  LEADLINE_RETURN_IF_ERROR(CheckTogether(all));
   return ParseOutcome::kReady;
+}
+
+size_t WordsOfOption(const Arguments& arguments, const std::vector<std::string>& words, size_t at) {
+  const std::string& word = words[at];
+  const size_t equals = word.find('=');
+  const Argument* argument = Find(arguments, word.substr(0, equals));
+  if (argument == nullptr || argument->kind == Argument::Kind::kPositional) {
+    return 0;
+  }
+  if (argument->kind == Argument::Kind::kFlag) {
+    return equals == std::string::npos ? 1 : 0;
+  }
+  return equals == std::string::npos && at + 1 < words.size() ? 2 : 1;
+}
+
+std::optional<std::string> GivenOption(const Arguments& arguments,
+                                       const std::vector<std::string>& words,
+                                       std::string_view name) {
+  for (size_t at = 0; at < words.size() && words[at] != "--";) {
+    const size_t used = WordsOfOption(arguments, words, at);
+    const size_t equals = words[at].find('=');
+    if (words[at].substr(0, equals) == name) {
+      return used == 2                     ? words[at + 1]
+             : equals == std::string::npos ? std::string()
+                                           : words[at].substr(equals + 1);
+    }
+    at += std::max<size_t>(1, used);
+  }
+  return std::nullopt;
 }
 
 }  // namespace leadline::cli

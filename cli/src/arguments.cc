@@ -21,6 +21,12 @@ bool Contains(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+std::string RealText(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
 std::string RangeText(uint64_t min, uint64_t max) {
   return "[" + std::to_string(min) + ", " + std::to_string(max) + "]";
 }
@@ -33,7 +39,7 @@ Argument& Arguments::Add(Argument argument) {
 
 Argument& Arguments::Positional(std::string* target, std::string name, std::string help) {
   return Add({Argument::Kind::kPositional, std::move(name), "", std::move(help), "", "", true,
-              false, [target](const std::string& value) {
+              false, [target](const std::string&, const std::string& value) {
                 *target = value;
                 return OkStatus();
               }});
@@ -42,24 +48,30 @@ Argument& Arguments::Positional(std::string* target, std::string name, std::stri
 Argument& Arguments::Positionals(std::vector<std::string>* target, std::string name,
                                  std::string help) {
   return Add({Argument::Kind::kPositional, std::move(name), "", std::move(help), "", "", true, true,
-              [target](const std::string& value) {
+              [target](const std::string&, const std::string& value) {
                 target->push_back(value);
                 return OkStatus();
               }});
 }
 
 Argument& Arguments::Flag(bool* target, std::string name, std::string help) {
-  return Add({Argument::Kind::kFlag, std::move(name), "", std::move(help), "", "", false, false,
-              [target](const std::string&) {
-                *target = true;
-                return OkStatus();
-              }});
+  Argument& flag =
+      Add({Argument::Kind::kFlag, std::move(name), "", std::move(help), "", "", false, false,
+           [target](const std::string& field, const std::string& value) {
+             if (value != "true" && value != "false") {
+               return InvalidFieldError("neither true nor false", field, value, "true|false");
+             }
+             *target = value == "true";
+             return OkStatus();
+           }});
+  flag.type = ValueType::kTruth;
+  return flag;
 }
 
 Argument& Arguments::Text(std::string* target, std::string name, std::string value_name,
                           std::string help) {
   return Add({Argument::Kind::kOption, std::move(name), std::move(value_name), std::move(help),
-              *target, "", false, false, [target](const std::string& value) {
+              *target, "", false, false, [target](const std::string&, const std::string& value) {
                 *target = value;
                 return OkStatus();
               }});
@@ -68,7 +80,7 @@ Argument& Arguments::Text(std::string* target, std::string name, std::string val
 Argument& Arguments::Text(std::optional<std::string>* target, std::string name,
                           std::string value_name, std::string help) {
   return Add({Argument::Kind::kOption, std::move(name), std::move(value_name), std::move(help), "",
-              "", false, false, [target](const std::string& value) {
+              "", false, false, [target](const std::string&, const std::string& value) {
                 *target = value;
                 return OkStatus();
               }});
@@ -77,7 +89,7 @@ Argument& Arguments::Text(std::optional<std::string>* target, std::string name,
 Argument& Arguments::Texts(std::vector<std::string>* target, std::string name,
                            std::string value_name, std::string help) {
   return Add({Argument::Kind::kOption, std::move(name), std::move(value_name), std::move(help), "",
-              "", false, true, [target](const std::string& value) {
+              "", false, true, [target](const std::string&, const std::string& value) {
                 target->push_back(value);
                 return OkStatus();
               }});
@@ -89,11 +101,11 @@ Argument& Arguments::Choice(std::string* target, const std::string& name,
   const std::string limit = JoinWords(words);
   Argument argument{
       Argument::Kind::kOption, name, "WORD", std::move(help), *target, limit, false, false, {}};
-  argument.set = [target, name, words = std::move(words), later = std::move(later),
-                  limit](const std::string& value) {
+  argument.set = [target, words = std::move(words), later = std::move(later), limit](
+                     const std::string& field, const std::string& value) {
     if (!Contains(words, value)) {
       return InvalidFieldError(Contains(later, value) ? "not in this version" : "unknown word",
-                               name, value, limit);
+                               field, value, limit);
     }
     *target = value;
     return OkStatus();
@@ -112,8 +124,9 @@ Argument& Arguments::Number(uint64_t* target, const std::string& name, std::stri
                     false,
                     false,
                     {}};
-  argument.set = [target, name, min, max](const std::string& value) -> Status {
-    LEADLINE_ASSIGN_OR_RETURN(*target, ParseNumber(name, value, min, max));
+  argument.type = ValueType::kNumber;
+  argument.set = [target, min, max](const std::string& field, const std::string& value) -> Status {
+    LEADLINE_ASSIGN_OR_RETURN(*target, ParseNumber(field, value, min, max));
     return OkStatus();
   };
   return Add(std::move(argument));
@@ -130,8 +143,28 @@ Argument& Arguments::Number(std::optional<uint64_t>* target, const std::string& 
                     false,
                     false,
                     {}};
-  argument.set = [target, name, min, max](const std::string& value) -> Status {
-    LEADLINE_ASSIGN_OR_RETURN(*target, ParseNumber(name, value, min, max));
+  argument.type = ValueType::kNumber;
+  argument.set = [target, min, max](const std::string& field, const std::string& value) -> Status {
+    LEADLINE_ASSIGN_OR_RETURN(*target, ParseNumber(field, value, min, max));
+    return OkStatus();
+  };
+  return Add(std::move(argument));
+}
+
+Argument& Arguments::Real(double* target, std::string name, std::string help, double min,
+                          double max) {
+  Argument argument{Argument::Kind::kOption,
+                    std::move(name),
+                    "X",
+                    std::move(help),
+                    RealText(*target),
+                    "[" + RealText(min) + ", " + RealText(max) + "]",
+                    false,
+                    false,
+                    {}};
+  argument.type = ValueType::kReal;
+  argument.set = [target, min, max](const std::string& field, const std::string& value) -> Status {
+    LEADLINE_ASSIGN_OR_RETURN(*target, ParseReal(field, value, min, max));
     return OkStatus();
   };
   return Add(std::move(argument));
@@ -155,9 +188,8 @@ Result<double> ParseReal(const std::string& field, const std::string& value, dou
   const auto parsed = std::from_chars(value.data(), end, number);
   if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(number) || number < min ||
       number > max) {
-    std::ostringstream limit;
-    limit << "[" << min << ", " << max << "]";
-    return InvalidFieldError("not a number in range", field, value, limit.str());
+    return InvalidFieldError("not a number in range", field, value,
+                             "[" + RealText(min) + ", " + RealText(max) + "]");
   }
   return number;
 }

@@ -5,13 +5,18 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "leadline/core/status.h"
 
 namespace leadline::cli {
 
-/// One declared argument: all that parser, help text and documentation pages know about it.
+/// What a value is where it is not told by its text alone: in a file of settings.
+enum class ValueType { kText, kNumber, kReal, kTruth };
+
+/// One declared argument: all that parser, help text, documentation pages and files of settings
+/// know about it.
 struct Argument {
   enum class Kind { kPositional, kOption, kFlag };
 
@@ -23,9 +28,17 @@ struct Argument {
   std::string limit;         ///< "[1, 65536]" or "cosine|l2|ip"; empty for free text
   bool required = false;
   bool repeated = false;
-  /// Checks one given value and stores it. kInvalidArgument names argument, value and limit.
-  std::function<Status(const std::string& value)> set;
+  /// Checks one given value and stores it. kInvalidArgument names `field`, value and limit.
+  std::function<Status(const std::string& field, const std::string& value)> set;
   bool may_be_empty = false;
+  std::string replaced_by = {};  ///< option in whose presence this word is left out
+  std::string barred_by = {};    ///< option beside which this one is refused
+  std::string barred_why = {};   ///< what the refusal says
+  std::string needs = {};        ///< option without which this one is refused
+  ValueType type = ValueType::kText;
+  /// "grpc.address": its section and name in a file of settings; empty where it has none.
+  std::string key = {};
+  std::vector<std::string> given = {};  ///< values of the command line, by the parser
 
   Argument& Required() {
     required = true;
@@ -40,6 +53,28 @@ struct Argument {
   /// Takes "" for a value.
   Argument& MayBeEmpty() {
     may_be_empty = true;
+    return *this;
+  }
+
+  Argument& ReplacedBy(std::string option) {
+    replaced_by = std::move(option);
+    return *this;
+  }
+
+  Argument& NotWith(std::string option, std::string why) {
+    barred_by = std::move(option);
+    barred_why = std::move(why);
+    return *this;
+  }
+
+  /// Makes it a setting too: of files, and of the environment (EnvironmentName).
+  Argument& Key(std::string section_and_name) {
+    key = std::move(section_and_name);
+    return *this;
+  }
+
+  Argument& Needs(std::string option) {
+    needs = std::move(option);
     return *this;
   }
 };
@@ -67,8 +102,12 @@ class Arguments {
                    uint64_t max);
   Argument& Number(std::optional<uint64_t>* target, const std::string& name, std::string help,
                    uint64_t min, uint64_t max);
+  /// A number in [min, max].
+  Argument& Real(double* target, std::string name, std::string help, double min, double max);
 
   [[nodiscard]] const std::deque<Argument>& list() const { return list_; }
+
+  [[nodiscard]] std::deque<Argument>& list() { return list_; }
 
  private:
   Argument& Add(Argument argument);

@@ -19,8 +19,11 @@ struct Command {
   std::string_view path;     ///< words after "leadline", for example "eval run"
   std::string_view summary;  ///< one sentence, no trailing period
   std::string_view details;  ///< paragraphs of plain text for help and documentation; may be empty
-  /// Declares the arguments; the returned body owns what they are stored in.
+  /// Declares the arguments; the returned body owns what they are stored in. They outlive it.
   CommandBody (*declare)(Arguments& arguments);
+  /// What it does that no server can do for it, so that --remote is refused; empty where it is
+  /// taken.
+  std::string_view local_only = {};
 };
 
 /// Every command in the order of the documentation. To add one, write its file and list it here.
@@ -38,6 +41,7 @@ Command CountCommand();
 Command ScrollCommand();
 Command ListCommand();
 Command StatsCommand();
+Command AlterCommand();
 Command DropCommand();
 Command OptimizeCommand();
 Command CheckCommand();

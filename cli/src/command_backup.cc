@@ -16,7 +16,7 @@ struct BackupArguments {
 Result<ExitCode> RunBackup(const BackupArguments& args, Console& console) {
   LongStep step(console, "backup");
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            OpenForReading(args.where.database));
+                            OpenDatabaseForReading(args.where));
   const Result<CopyReport> made = database->Backup(args.to, step.options());
   LEADLINE_RETURN_IF_ERROR(step.Explain(made.status(), "no backup was left"));
   const ExitCode code = step.Finish(ExitCode::kDone);
@@ -26,8 +26,10 @@ Result<ExitCode> RunBackup(const BackupArguments& args, Console& console) {
 
 CommandBody DeclareBackup(Arguments& arguments) {
   auto args = std::make_shared<BackupArguments>();
-  DeclareDatabase(arguments, &args->where);
-  arguments.Positional(&args->to, "TO", "new directory for the backup");
+  DeclareAnyDatabase(arguments, &args->where);
+  arguments.Positional(
+      &args->to, "TO",
+      "new directory for the backup; with --remote its name in the server's --backups");
   return [args](Console& console) { return RunBackup(*args, console); };
 }
 

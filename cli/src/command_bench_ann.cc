@@ -7,9 +7,10 @@
 #include "index_arguments.h"
 #include "json_lines.h"
 #include "leadline/core/options.h"
+#include "leadline/eval/ann_report.h"
+#include "leadline/eval/sweep_fit.h"
 #include "leadline/simd/distance.h"
 #include "signal_stop.h"
-#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -39,7 +40,7 @@ Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
   options.k = args.k;
   if (args.sweep) {
     LEADLINE_ASSIGN_OR_RETURN(options.sweep, ParseSweep(*args.sweep));
-    LEADLINE_RETURN_IF_ERROR(CheckSweep(options.sweep, options.field.index));
+    LEADLINE_RETURN_IF_ERROR(eval::CheckSweep(options.sweep, options.field.index, "--sweep"));
   }
   for (const std::string& share : SplitList(args.selectivity, ',')) {
     LEADLINE_ASSIGN_OR_RETURN(const double value,
@@ -55,7 +56,7 @@ Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
 Json PointsJson(const std::vector<eval::AnnPoint>& points) {
   Json list = Json::array();
   for (const eval::AnnPoint& point : points) {
-    list.push_back(AnnPointJson(point));
+    list.push_back(Json::parse(eval::AnnPointJson(point)));
   }
   return list;
 }
@@ -160,7 +161,7 @@ touched and the heap of tail and indexes. The store's caches and the program its
 
 --json: {"points":[..as in eval ann..],"filtered":[{"selectivity","matches","points"}],"ingest_s",
 "build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}.)",
-      DeclareBench};
+      DeclareBench, "makes a database of its own"};
 }
 
 }  // namespace leadline::cli

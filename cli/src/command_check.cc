@@ -8,8 +8,8 @@
 namespace leadline::cli {
 namespace {
 
-Result<CheckReport> Check(const std::string& path, const CallOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenForReading(path));
+Result<CheckReport> Check(const DatabaseArguments& args, const CallOptions& options) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenDatabaseForReading(args));
   return database->Check(options);
 }
 
@@ -36,13 +36,13 @@ void PrintTable(const CheckReport& report, Console& console) {
 
 Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
   LongStep step(console, "check");
-  Result<CheckReport> checked = Check(args.database, step.options());
+  Result<CheckReport> checked = Check(args, step.options());
   CheckReport report;
   if (checked.ok()) {
     report = *std::move(checked);
   } else if (checked.status().code() == StatusCode::kDataLoss) {
     // Too damaged to open is a finding, not a failure to look.
-    report.problems.push_back({"IO", args.database, checked.status().message()});
+    report.problems.push_back({"IO", args.place(), checked.status().message()});
   } else {
     return step.Explain(checked.status(), "nothing was found out");
   }
@@ -57,7 +57,7 @@ Result<ExitCode> RunCheck(const DatabaseArguments& args, Console& console) {
 
 CommandBody DeclareCheck(Arguments& arguments) {
   auto args = std::make_shared<DatabaseArguments>();
-  DeclareDatabase(arguments, args.get());
+  DeclareAnyDatabase(arguments, args.get());
   return [args](Console& console) { return RunCheck(*args, console); };
 }
 

@@ -26,7 +26,7 @@ Result<ExitCode> RunCount(const CountArguments& args, Console& console) {
 
 CommandBody DeclareCount(Arguments& arguments) {
   auto args = std::make_shared<CountArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->filter, "--filter", "EXPR", "count only records that match");
   return [args](Console& console) { return RunCount(*args, console); };
 }

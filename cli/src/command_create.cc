@@ -85,7 +85,7 @@ Result<ExitCode> RunCreate(const CreateArguments& args, Console& console) {
   DatabaseOptions opening;
   opening.create_if_missing = true;
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            Database::Open(args.where.database, opening));
+                            OpenDatabaseForWriting(args.where, opening));
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<Collection> collection,
                             database->CreateCollection(args.where.collection, options));
   const CollectionOptions stored = collection->options();
@@ -109,7 +109,7 @@ Result<ExitCode> RunCreate(const CreateArguments& args, Console& console) {
 
 CommandBody DeclareCreate(Arguments& arguments) {
   auto args = std::make_shared<CreateArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Number(&args->dim, "--dim", "numbers in a vector; not needed with --embedder", 1,
                    kMaxDim);
   arguments.Choice(&args->metric, "--metric", {"cosine", "l2", "ip"},
@@ -130,10 +130,11 @@ CommandBody DeclareCreate(Arguments& arguments) {
 }  // namespace
 
 Command CreateCommand() {
-  return {"create", "Create a collection, and the database where it is missing",
-          "What is chosen here is fixed for the life of the collection.\n"
-          "--json: the options as stored, {\"name\",\"vectors\":[..],\"text_fields\",..}.",
-          DeclareCreate};
+  return {
+      "create", "Create a collection, and the database where it is missing",
+      "What is chosen here is fixed for the life of the collection, but for the index (`alter`).\n"
+      "--json: the options as stored, {\"name\",\"vectors\":[..],\"text_fields\",..}.",
+      DeclareCreate};
 }
 
 }  // namespace leadline::cli

@@ -44,7 +44,7 @@ uint64_t RecordsToDelete(Collection& collection, const Filter& filter, const Sig
 }
 
 /// Deletes what matches now; stopped in between, the error tells how much that was.
-Result<WriteResult> DeleteMatching(Collection& collection, const Filter& filter,
+Result<WriteResult> DeleteMatching(Collection& collection, const Filter& filter, bool remote,
                                    const SignalStop& stop, Console& console) {
   uint64_t deleted = 0;
   ProgressBar bar(console, "delete", RecordsToDelete(collection, filter, stop, console), "records");
@@ -58,7 +58,8 @@ Result<WriteResult> DeleteMatching(Collection& collection, const Filter& filter,
   if (done.ok()) {
     return done;
   }
-  const std::string so_far = "deleted=" + std::to_string(deleted);
+  // No server tells how far it came.
+  const std::string so_far = "deleted=" + (remote ? "unknown" : std::to_string(deleted));
   Status failed = done.status();
   if (failed.code() == StatusCode::kCancelled) {
     return CancelledError("stopped by a signal: " + so_far);
@@ -75,7 +76,8 @@ Result<ExitCode> RunDelete(const DeleteArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(OpenedCollection opened, OpenForWriting(args.where));
   WriteResult done;
   if (filter) {
-    LEADLINE_ASSIGN_OR_RETURN(done, DeleteMatching(*opened.collection, *filter, stop, console));
+    LEADLINE_ASSIGN_OR_RETURN(done, DeleteMatching(*opened.collection, *filter,
+                                                   args.where.remote.given(), stop, console));
   } else {
     LEADLINE_RETURN_IF_ERROR(DeleteIds(*opened.collection, args.ids, &done));
   }
@@ -90,7 +92,7 @@ Result<ExitCode> RunDelete(const DeleteArguments& args, Console& console) {
 
 CommandBody DeclareDelete(Arguments& arguments) {
   auto args = std::make_shared<DeleteArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Positionals(&args->ids, "ID", "ids of the records").Optional();
   arguments.Text(&args->filter, "--filter", "EXPR", "delete every record that matches");
   return [args](Console& console) { return RunDelete(*args, console); };

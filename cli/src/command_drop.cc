@@ -8,8 +8,7 @@ namespace leadline::cli {
 namespace {
 
 Result<ExitCode> RunDrop(const DatabaseArguments& args, Console& console) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            OpenForWriting(args.database));
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenDatabaseForWriting(args));
   LEADLINE_RETURN_IF_ERROR(database->DropCollection(args.collection));
   LEADLINE_RETURN_IF_ERROR(database->Close());
   if (console.json()) {
@@ -22,7 +21,7 @@ Result<ExitCode> RunDrop(const DatabaseArguments& args, Console& console) {
 
 CommandBody DeclareDrop(Arguments& arguments) {
   auto args = std::make_shared<DatabaseArguments>();
-  DeclareDatabaseAndCollection(arguments, args.get());
+  DeclareAnyDatabaseAndCollection(arguments, args.get());
   return [args](Console& console) { return RunDrop(*args, console); };
 }
 

@@ -9,16 +9,13 @@
 #include "exit_code.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/options.h"
-#include "leadline/simd/distance.h"
+#include "leadline/eval/ann_report.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
-#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
 namespace {
-
-constexpr size_t kWarmupQueries = 100;
 
 struct EvalAnnArguments {
   DatabaseArguments where;
@@ -64,7 +61,7 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   options.search.vector_field = args.vector_field;
   options.search.rescore = args.rescore;
   options.threads = args.threads;
-  options.warmup = kWarmupQueries;
+  options.warmup = eval::kAnnWarmupQueries;
 
   const SignalStop stop;
   options.cancel = stop.token();
@@ -84,30 +81,25 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
   if (stats.degraded) {
     console.Message("warning: the collection is degraded: some answers came from the store");
   }
-  for (const std::string& warning : AnnWarnings(points.front())) {
+  for (const std::string& warning : eval::AnnWarnings(points.front())) {
     console.Message("warning: " + warning);
   }
   if (!console.json()) {
     PrintAnnTable(points, console);
     return ExitCode::kDone;
   }
-  Json object;
-  object["points"] = Json::array();
-  for (const eval::AnnPoint& point : points) {
-    object["points"].push_back(AnnPointJson(point));
-  }
-  object["k"] = args.k;
-  object["queries"] = queries.size();
-  object["failed_queries"] = FailedQueriesJson(points.front().failed);
-  object["threads"] = args.threads;
-  object["warmup_queries"] = std::min(kWarmupQueries, queries.size());
-  object["truth"] = args.truth;
-  object["truth_s"] = truth.seconds;
-  object["filter"] = args.filter.value_or("");
-  object["degraded"] = stats.degraded;
-  object["sequence"] = options.search.snapshot->sequence();
-  object["simd"] = simd::Kernels().name;
-  WriteJsonLine(console, object);
+  eval::AnnReport report;
+  report.points = points;
+  report.k = args.k;
+  report.queries = queries.size();
+  report.threads = args.threads;
+  report.warmup = std::min(eval::kAnnWarmupQueries, queries.size());
+  report.truth = args.truth;
+  report.truth_seconds = truth.seconds;
+  report.filter = args.filter.value_or("");
+  report.degraded = stats.degraded;
+  report.sequence = options.search.snapshot->sequence();
+  console.Line(eval::AnnReportJson(report));
   return ExitCode::kDone;
 }
 
@@ -151,7 +143,7 @@ query without a neighbour, and a text that cannot be embedded, is left out; a wa
 --json: {"points":[{"ef_search":32,"recall":{"id","tie","epsilon","inverse_ratio","id_p5","id_min",..},
 "qps":..,"latency_us":{"p50","p95","p99",..}}],..}. A recall that is not defined is null, and
 "undefined" beside it maps its name to the reason.)",
-      DeclareAnn};
+      DeclareAnn, "reads the directory of the database"};
 }
 
 }  // namespace leadline::cli

@@ -2,14 +2,13 @@
 #include <memory>
 
 #include "command.h"
-#include "json_lines.h"
 #include "leadline/core/file_system.h"
 #include "leadline/eval/ground.h"
+#include "leadline/eval/ground_json.h"
 #include "leadline/eval/ground_reader.h"
 #include "progress_bar.h"
 #include "signal_stop.h"
 #include "table_printer.h"
-#include "undefined_values.h"
 
 namespace leadline::cli {
 namespace {
@@ -19,84 +18,13 @@ struct GroundArguments {
   uint64_t tier = 1;
 };
 
-/// A value, or null.
-Json ValueJson(const GroundValue& value) {
-  return value.defined() ? Json(*value.value) : Json(nullptr);
-}
-
 std::string ValueText(const GroundValue& value) {
   return value.defined() ? FormatFixed(*value.value, 4) : "undefined (" + value.reason + ")";
 }
 
-Json EvidenceJson(const GroundSentence& sentence) {
-  const GroundEvidence& evidence = sentence.evidence;
-  Json object;
-  object["context"] = evidence.context ? Json(*evidence.context) : Json(nullptr);
-  object["begin"] = evidence.begin;
-  object["end"] = evidence.end;
-  object["sentence"] = evidence.sentence;
-  object["missing"] = evidence.missing;
-  object["missing_numbers"] = evidence.missing_numbers;
-  object["missing_names"] = evidence.missing_names;
-  if (!evidence.opposed.empty()) {
-    object["opposed"] = evidence.opposed;
-  }
-  object["word_coverage"] = evidence.word_coverage;
-  object["bigram_coverage"] = evidence.bigram_coverage;
-  if (!evidence.context) {
-    object["undefined"] = {{"context", sentence.score.defined()
-                                           ? "no sentence of a context has a word in common"
-                                           : sentence.score.reason}};
-  }
-  return object;
-}
-
-Json ReportJson(const GroundReport& report) {
-  Json sentences = Json::array();
-  for (const GroundSentence& sentence : report.sentences) {
-    Json entry = {{"text", sentence.text},
-                  {"verdict", GroundVerdictName(sentence.verdict)},
-                  {"score", ValueJson(sentence.score)},
-                  {"evidence", EvidenceJson(sentence)}};
-    if (!sentence.score.defined()) {
-      entry["reason"] = sentence.score.reason;
-    }
-    sentences.push_back(std::move(entry));
-  }
-  Json object = {{"id", report.id}, {"score", ValueJson(report.score)}};
-  if (!report.score.defined()) {
-    object["reason"] = report.score.reason;
-  }
-  object["sentences"] = std::move(sentences);
-  return object;
-}
-
-Json SummaryJson(const GroundSummary& summary) {
-  Json object;
-  UndefinedValues undefined;
-  const auto value = [&undefined](const std::string& name, const GroundValue& given) {
-    return undefined.Of(name, given.value, given.reason);
-  };
-  object["auroc"] = value("auroc", summary.auroc);
-  object["pr_auc"] = value("pr_auc", summary.pr_auc);
-  object["pr_auc_ungrounded"] = value("pr_auc_ungrounded", summary.pr_auc_ungrounded);
-  object["balanced_accuracy"] = value("balanced_accuracy", summary.balanced_accuracy);
-  object["f1"] = value("f1", summary.f1);
-  object["f1_ungrounded"] = value("f1_ungrounded", summary.f1_ungrounded);
-  object["n"] = summary.n;
-  object["n_scored"] = summary.n_scored;
-  object["n_grounded"] = summary.n_grounded;
-  object["baselines"] = Json::object();
-  for (const GroundSummary::Baseline& baseline : summary.baselines) {
-    object["baselines"][baseline.name] = value("baselines." + baseline.name, baseline.auroc);
-  }
-  undefined.AddTo(&object);
-  return object;
-}
-
 void PrintReport(const GroundReport& report, Console& console) {
   if (console.json()) {
-    WriteJsonLine(console, ReportJson(report));
+    console.Line(eval::GroundReportJson(report));
     return;
   }
   console.Line(Printable(report.id) + ": score " + ValueText(report.score));
@@ -115,7 +43,7 @@ void PrintReport(const GroundReport& report, Console& console) {
 
 void PrintSummary(const GroundSummary& summary, Console& console) {
   if (console.json()) {
-    WriteJsonLine(console, {{"summary", SummaryJson(summary)}});
+    console.Line("{\"summary\":" + eval::GroundSummaryJson(summary) + "}");
     return;
   }
   std::vector<std::pair<std::string, std::string>> fields = {
@@ -215,7 +143,7 @@ null, with a "reason" beside it. Where lines have labels, a last line {"summary"
 "balanced_accuracy","f1","pr_auc_ungrounded","f1_ungrounded","n","baselines"}} compares the score and
 trivial baselines with them; *_ungrounded count the responses to be found as positives. Where one of
 these is null, and where no evidence was found, "undefined" beside it maps its name to the reason.)",
-          DeclareGround};
+          DeclareGround, "reads a file only"};
 }
 
 }  // namespace leadline::cli

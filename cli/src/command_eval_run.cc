@@ -7,16 +7,16 @@
 #include "command.h"
 #include "database_opening.h"
 #include "eval_input.h"
-#include "evaluated_run.h"
+#include "json_lines.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/options.h"
+#include "leadline/eval/evaluated_run.h"
 #include "progress_bar.h"
 #include "run_files.h"
 #include "run_source.h"
 #include "search_arguments.h"
 #include "signal_stop.h"
-#include "sweep_fit.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -67,18 +67,6 @@ Result<std::vector<std::string>> Destinations(const EvalRunArguments& args) {
   return directories;
 }
 
-/// Leaves out queries that have no judgments; returns how many.
-size_t KeepJudged(const eval::Qrels& qrels, std::vector<eval::InputQuery>* queries) {
-  std::unordered_set<std::string> judged;
-  for (const eval::JudgedQuery& query : qrels.queries) {
-    judged.insert(query.id);
-  }
-  const size_t before = queries->size();
-  std::erase_if(*queries,
-                [&judged](const eval::InputQuery& query) { return !judged.contains(query.id); });
-  return before - queries->size();
-}
-
 /// What the report shows of a document: its text fields, else its payload.
 std::string Snippet(const Record& record, const CollectionOptions& options) {
   const Json payload = PayloadJson(record.payload);
@@ -103,7 +91,7 @@ std::string Snippet(const Record& record, const CollectionOptions& options) {
 }
 
 /// Fetches what the report shows of the first hits of every query.
-Status LoadSnippets(Collection& collection, EvaluatedRun* evaluated) {
+Status LoadSnippets(Collection& collection, eval::EvaluatedRun* evaluated) {
   std::unordered_set<std::string> wanted;
   for (const eval::QueryOutcome& query : evaluated->run.queries) {
     for (size_t i = 0; i < std::min(query.hits.size(), eval::kMaxReportHits); ++i) {
@@ -122,10 +110,10 @@ Status LoadSnippets(Collection& collection, EvaluatedRun* evaluated) {
   return OkStatus();
 }
 
-void PrintRun(const EvaluatedRun& evaluated, const std::vector<std::string>& directories,
+void PrintRun(const eval::EvaluatedRun& evaluated, const std::vector<std::string>& directories,
               Console& console) {
   if (console.json()) {
-    WriteJsonLine(console, RunJson(evaluated));
+    console.Line(eval::RunJson(evaluated));
     return;
   }
   TablePrinter table({"measure", "mean", "lower", "upper", "queries"});
@@ -166,7 +154,7 @@ Result<std::vector<eval::AnnSetting>> SweepOf(const EvalRunArguments& args,
 /// Measures recall against exact search on a part of the queries, at the run's own moment.
 Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& opened,
                       const std::vector<eval::AnnSetting>& sweep, eval::RunOptions options,
-                      Console& console, EvaluatedRun* evaluated) {
+                      Console& console, eval::EvaluatedRun* evaluated) {
   const uint64_t affordable = kAnnDistances / std::max<uint64_t>(1, evaluated->run.pins.rows);
   const size_t wanted = std::clamp<size_t>(affordable, kMinAnnQueries, kMaxAnnQueries);
   std::vector<eval::InputQuery> queries;
@@ -191,7 +179,7 @@ Status MeasureAnnPart(const EvalRunArguments& args, const OpenedCollection& open
 
 /// Searches and scores; everything is in `evaluated` but the snippets.
 Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
-                const SignalStop& stop, Console& console, EvaluatedRun* evaluated) {
+                const SignalStop& stop, Console& console, eval::EvaluatedRun* evaluated) {
   eval::ScoreOptions scoring;
   LEADLINE_ASSIGN_OR_RETURN(scoring.rules, ParseTrecRules(args.rules));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<eval::Measure> measures,
@@ -222,17 +210,17 @@ Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
   if (!sweep.empty()) {
     LEADLINE_RETURN_IF_ERROR(MeasureAnnPart(args, opened, sweep, options, console, evaluated));
   }
-  return ScoreRun(measures, scoring, evaluated);
+  return eval::ScoreRun(measures, scoring, options.cancel, evaluated);
 }
 
 Result<ExitCode> RunEval(const EvalRunArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> directories, Destinations(args));
   LEADLINE_ASSIGN_OR_RETURN(const eval::TrecRules rules, ParseTrecRules(args.rules));
-  EvaluatedRun evaluated;
+  eval::EvaluatedRun evaluated;
   LEADLINE_ASSIGN_OR_RETURN(evaluated.qrels, LoadQrels(args.qrels, rules));
   LEADLINE_ASSIGN_OR_RETURN(evaluated.queries, LoadQueries(args.queries));
   if (!args.all_queries) {
-    evaluated.queries_not_judged = KeepJudged(evaluated.qrels, &evaluated.queries);
+    evaluated.queries_not_judged = eval::KeepJudged(evaluated.qrels, &evaluated.queries);
   }
   if (args.sweep != "auto" && args.sweep != "none") {
     LEADLINE_RETURN_IF_ERROR(ParseSweep(args.sweep).status());
@@ -255,7 +243,7 @@ Result<ExitCode> RunEval(const EvalRunArguments& args, Console& console) {
                       std::to_string(encoded));
     }
   }
-  for (const std::string& warning : Warnings(evaluated)) {
+  for (const std::string& warning : eval::Warnings(evaluated, kRunWords)) {
     console.Message("warning: " + warning);
   }
   PrintRun(evaluated, directories, console);
@@ -296,8 +284,7 @@ CommandBody DeclareEvalRun(Arguments& arguments) {
   arguments.Number(&args->seed, "--seed", "of the bootstrap intervals", 0, UINT64_MAX);
   return [args](Console& console) {
     if (args->measures.empty()) {
-      args->measures = {"ndcg@10", "recall@100", "recip_rank", "judged@10",
-                        "map",     "P@10",       "recall@10",  "success@10"};
+      args->measures = eval::DefaultRunMeasures();
     }
     return RunEval(*args, console);
   };
@@ -314,7 +301,7 @@ the mean; sums over queries (num_*) and geometric means (gm_*) have none. The sa
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
 threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged
 queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.)",
-      DeclareEvalRun};
+      DeclareEvalRun, "reads the directory of the database and keeps runs there"};
 }
 
 }  // namespace leadline::cli

@@ -174,7 +174,7 @@ returned.) It is undefined where nothing was returned.
 
 Ids of a directory written by --out and of DB#NAME are decoded: there `%`, blanks and a leading `#`
 stand percent-encoded in run.trec. A TREC file given by its own name is read as it is.)",
-      DeclareScore};
+      DeclareScore, "reads files only"};
 }
 
 }  // namespace leadline::cli

@@ -42,7 +42,7 @@ Result<ExitCode> RunGet(const GetArguments& args, Console& console) {
 
 CommandBody DeclareGet(Arguments& arguments) {
   auto args = std::make_shared<GetArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Positionals(&args->ids, "ID", "ids of the records");
   arguments.Flag(&args->without_vectors, "--without-vectors", "leave the vectors out");
   return [args](Console& console) { return RunGet(*args, console); };

@@ -108,7 +108,7 @@ CommandBody DeclareInfo(Arguments&) {
 
 Command InfoCommand() {
   return {"info", "Show version, SIMD levels, BLAS, GPU, limits and format versions", "",
-          DeclareInfo};
+          DeclareInfo, "is about this program"};
 }
 
 }  // namespace leadline::cli

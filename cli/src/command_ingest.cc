@@ -15,6 +15,9 @@
 namespace leadline::cli {
 namespace {
 
+/// Of the rows sent in one message to a server, which takes 16 MiB with all that surrounds them.
+constexpr size_t kRemoteBatchBytes = size_t{12} << 20;
+
 struct IngestArguments {
   DatabaseArguments where;
   std::vector<std::string> paths;
@@ -96,6 +99,9 @@ Result<ExitCode> RunIngest(const IngestArguments& args, Console& console) {
   reading.id_offset = args.id_offset;
   reading.batch_rows = args.batch;
   reading.threads = args.threads;
+  if (args.where.remote.given()) {
+    reading.batch_bytes = kRemoteBatchBytes;
+  }
   for (const std::string& path : args.paths) {
     LEADLINE_RETURN_IF_ERROR(FileSystem::Posix()->FileExists(path));
   }
@@ -132,7 +138,7 @@ Result<ExitCode> RunIngest(const IngestArguments& args, Console& console) {
 
 CommandBody DeclareIngest(Arguments& arguments) {
   auto args = std::make_shared<IngestArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Positionals(&args->paths, "PATH", "files, or folders in BEIR layout");
   arguments.Choice(&args->format, "--format",
                    {"auto", "jsonl", "csv", "beir", "fvecs", "bvecs", "ivecs", "fbin", "ibin",
@@ -140,14 +146,17 @@ CommandBody DeclareIngest(Arguments& arguments) {
                    "format of the files; auto looks at name and first bytes");
   arguments.Number(&args->id_offset, "--id-offset",
                    "first id where rows have none and are numbered", 0, uint64_t{1} << 62);
-  arguments.Number(&args->batch, "--batch", "rows committed together; 256 MiB end a batch early", 1,
+  arguments.Number(&args->batch, "--batch",
+                   "rows committed together; 256 MiB end a batch early, 12 MiB with --remote", 1,
                    kMaxBatchRecords);
   arguments.Number(&args->threads, "--threads",
                    "threads that read and embed ahead of the writer; rows keep their order", 1,
                    kMaxThreads);
-  arguments.Text(&args->durability, "--durability", "sync|interval:MS|os",
-                 "what an acknowledgement means: on stable storage; there within MS (1 to 60000); "
-                 "handed to the system");
+  arguments
+      .Text(&args->durability, "--durability", "sync|interval:MS|os",
+            "what an acknowledgement means: on stable storage; there within MS (1 to 60000); "
+            "handed to the system")
+      .NotWith(std::string(kRemoteOption), "the server was started with a durability of its own");
   arguments.Text(&args->chunk, "--chunk", "none|sentences:N|tokens:N,OVERLAP",
                  "cut the last text field before embedding; N from 1 to 100000, OVERLAP below N");
   arguments.Choice(&args->on_error, "--on-error", {"stop", "skip"}, "what a bad row does");

@@ -28,8 +28,7 @@ Status ListOne(Database& database, const std::string& name, TablePrinter* table,
 }
 
 Result<ExitCode> RunList(const DatabaseArguments& args, Console& console) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            OpenForReading(args.database));
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenDatabaseForReading(args));
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::string> names, database->ListCollections());
   TablePrinter table({"collection", "rows", "dim", "metric", "index", "embedder"});
   ExitCode outcome = ExitCode::kDone;
@@ -50,7 +49,7 @@ Result<ExitCode> RunList(const DatabaseArguments& args, Console& console) {
 
 CommandBody DeclareList(Arguments& arguments) {
   auto args = std::make_shared<DatabaseArguments>();
-  DeclareDatabase(arguments, args.get());
+  DeclareAnyDatabase(arguments, args.get());
   return [args](Console& console) { return RunList(*args, console); };
 }
 

@@ -45,7 +45,7 @@ Result<ExitCode> RunOptimize(const OptimizeArguments& args, Console& console) {
   DatabaseOptions options;
   options.background_threads = static_cast<uint32_t>(args.threads);
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            Database::Open(args.where.database, options));
+                            OpenDatabaseForWriting(args.where, options));
   std::vector<std::string> names = {args.where.collection};
   if (args.where.collection.empty()) {
     LEADLINE_ASSIGN_OR_RETURN(names, database->ListCollections());
@@ -66,11 +66,12 @@ Result<ExitCode> RunOptimize(const OptimizeArguments& args, Console& console) {
 
 CommandBody DeclareOptimize(Arguments& arguments) {
   auto args = std::make_shared<OptimizeArguments>();
-  DeclareDatabase(arguments, &args->where);
+  DeclareAnyDatabase(arguments, &args->where);
   arguments
       .Positional(&args->where.collection, "COLLECTION", "name of the collection; all if missing")
       .Optional();
-  arguments.Number(&args->threads, "--threads", "threads that build indexes", 1, kMaxThreads);
+  arguments.Number(&args->threads, "--threads", "threads that build indexes", 1, kMaxThreads)
+      .NotWith(std::string(kRemoteOption), "the server has threads of its own");
   return [args](Console& console) { return RunOptimize(*args, console); };
 }
 

@@ -84,7 +84,7 @@ Command RepairCommand() {
       "\"log_loss\":{\"path\",\"offset\",\"dropped_bytes\",\"last_sequence\"}, the last being the "
       "newest\n"
       "write that is left. \"error\" says what kept it from mending anything more.",
-      DeclareRepair};
+      DeclareRepair, "mends the files of a closed database: run it where they are"};
 }
 
 }  // namespace leadline::cli

@@ -36,7 +36,7 @@ Command RestoreCommand() {
           "Stopped by Ctrl-C, it leaves nothing. Damaged index files are left out and named; "
           "answers stay\nexact without them, and `optimize` rebuilds them.\n"
           "--json: {\"restored\":DB,\"left_out\":[FILE,..]}.",
-          DeclareRestore};
+          DeclareRestore, "makes a directory on this machine: serve that"};
 }
 
 }  // namespace leadline::cli

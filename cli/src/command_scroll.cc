@@ -47,6 +47,18 @@ Result<uint64_t> RecordsToPrint(Collection& collection, const ScrollOptions& opt
   return std::min(all, limit);
 }
 
+/// The next page, of fewer records where as many as `options` asks for are more than a server sends
+/// at a time.
+Result<ScrollPage> NextPage(Collection& collection, ScrollOptions options) {
+  for (;;) {
+    Result<ScrollPage> page = collection.Scroll(options);
+    if (page.ok() || page.status().field() != "response bytes" || options.limit == 1) {
+      return page;
+    }
+    options.limit /= 2;
+  }
+}
+
 /// Prints page after page of one snapshot; returns the cursor behind the last record printed.
 Result<std::string> PrintPages(Collection& collection, ScrollOptions options, uint64_t limit,
                                bool with_vectors, Console& console) {
@@ -55,7 +67,7 @@ Result<std::string> PrintPages(Collection& collection, ScrollOptions options, ui
   ProgressBar bar = ProgressBar::BesideResults(console, "scroll", total, "records");
   for (uint64_t left = limit; left > 0;) {
     options.limit = static_cast<size_t>(std::min<uint64_t>(left, kPageRecords));
-    LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, collection.Scroll(options));
+    LEADLINE_ASSIGN_OR_RETURN(const ScrollPage page, NextPage(collection, options));
     PrintPage(page.records, with_vectors, console);
     if (console.broken()) {
       return console.Close();
@@ -90,7 +102,7 @@ Result<ExitCode> RunScroll(const ScrollArguments& args, Console& console) {
 
 CommandBody DeclareScroll(Arguments& arguments) {
   auto args = std::make_shared<ScrollArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->filter, "--filter", "EXPR", "only records that match");
   arguments.Number(&args->limit, "--limit", "print at most this many records", 1, kMaxLimit);
   arguments

@@ -6,7 +6,8 @@
 #include "command.h"
 #include "database_opening.h"
 #include "eval_input.h"
-#include "name_list.h"
+#include "leadline/eval/name_list.h"
+#include "leadline/eval/shortest_double.h"
 #include "progress_bar.h"
 #include "query_preparer.h"
 #include "record_json.h"
@@ -120,7 +121,7 @@ void PrintJson(const std::string& id, const SearchResponse& response, bool with_
   Json hits = Json::array();
   for (const Hit& hit : response.hits) {
     Json object = {{"id", hit.id},
-                   {"score", ShortestDouble(hit.score)},
+                   {"score", eval::ShortestDouble(hit.score)},
                    {"payload", PayloadJson(hit.payload)}};
     if (with_vectors) {
       object["vector"] = VectorJson(hit.vector);
@@ -213,7 +214,7 @@ class SkippedQueries {
   void Summarise(size_t total) const {
     if (!ids_.empty()) {
       console_.Message("skipped " + std::to_string(ids_.size()) + " of " + std::to_string(total) +
-                       " queries: " + NameList(ids_));
+                       " queries: " + eval::NameList(ids_));
     }
   }
 
@@ -301,7 +302,7 @@ Result<ExitCode> RunSearch(const SearchCommandArguments& args, Console& console)
 
 CommandBody DeclareSearchCommand(Arguments& arguments) {
   auto args = std::make_shared<SearchCommandArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->vector, "--vector", "JSON", "search by this vector, [n, n, ..]");
   arguments.Text(
       &args->queries, "--queries", "FILE",

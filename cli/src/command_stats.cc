@@ -49,8 +49,7 @@ Result<Json> DatabaseStatsJson(Database& database) {
 }
 
 Result<ExitCode> RunStats(const DatabaseArguments& args, Console& console) {
-  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                            OpenForReading(args.database));
+  LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenDatabaseForReading(args));
   Json object;
   if (args.collection.empty()) {
     LEADLINE_ASSIGN_OR_RETURN(object, DatabaseStatsJson(*database));
@@ -70,7 +69,7 @@ Result<ExitCode> RunStats(const DatabaseArguments& args, Console& console) {
 
 CommandBody DeclareStats(Arguments& arguments) {
   auto args = std::make_shared<DatabaseArguments>();
-  DeclareDatabase(arguments, args.get());
+  DeclareAnyDatabase(arguments, args.get());
   arguments.Positional(&args->collection, "COLLECTION", "name of one collection").Optional();
   return [args](Console& console) { return RunStats(*args, console); };
 }

@@ -4,13 +4,13 @@ namespace leadline::cli {
 
 const std::vector<Command>& AllCommands() {
   static const std::vector<Command> commands = {
-      CreateCommand(),   IngestCommand(),      SearchCommand(),    GetCommand(),
-      DeleteCommand(),   CountCommand(),       ScrollCommand(),    ListCommand(),
-      StatsCommand(),    DropCommand(),        OptimizeCommand(),  CheckCommand(),
-      RepairCommand(),   BackupCommand(),      RestoreCommand(),   InfoCommand(),
-      ServeCommand(),    TokenCreateCommand(), TokenListCommand(), TokenRevokeCommand(),
-      EvalRunCommand(),  EvalScoreCommand(),   EvalAnnCommand(),   EvalGroundCommand(),
-      BenchAnnCommand(),
+      CreateCommand(),      IngestCommand(),   SearchCommand(),      GetCommand(),
+      DeleteCommand(),      CountCommand(),    ScrollCommand(),      ListCommand(),
+      StatsCommand(),       AlterCommand(),    DropCommand(),        OptimizeCommand(),
+      CheckCommand(),       RepairCommand(),   BackupCommand(),      RestoreCommand(),
+      InfoCommand(),        ServeCommand(),    TokenCreateCommand(), TokenListCommand(),
+      TokenRevokeCommand(), EvalRunCommand(),  EvalScoreCommand(),   EvalAnnCommand(),
+      EvalGroundCommand(),  BenchAnnCommand(),
   };
   return commands;
 }

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kDayMs = 86'400'000;
 constexpr uint64_t kMaxDays = 36'500;
+constexpr std::string_view kLocalOnly = "works on the tokens in the directory of the database";
 
 struct TokenArguments {
   DatabaseArguments where;
@@ -27,7 +28,7 @@ struct TokenArguments {
 
 /// The store of a database that exists.
 Result<std::unique_ptr<rpc::TokenStore>> OpenTokens(const TokenArguments& args) {
-  LEADLINE_ASSIGN_OR_RETURN(const auto database, OpenForReading(args.where.database));
+  LEADLINE_ASSIGN_OR_RETURN(const auto database, OpenDatabaseForReading(args.where));
   return std::make_unique<rpc::TokenStore>(FileSystem::Posix(), Clock::System(),
                                            args.where.database);
 }
@@ -160,7 +161,7 @@ Command TokenCreateCommand() {
       "Prints it once; only its digest is kept. From the first token on every call of `leadline "
       "serve` needs one. A running server knows it within a second.\nWith --json "
       "{\"token\":TEXT}.",
-      DeclareCreate};
+      DeclareCreate, kLocalOnly};
 }
 
 Command TokenListCommand() {
@@ -168,14 +169,14 @@ Command TokenListCommand() {
           "With --json one line a token: "
           "{\"id\",\"role\",\"label\",\"collections\",\"created_ms\",\"expires_at_ms\",\"rate\","
           "\"burst\"}; null means all, never, the server's and a second's worth.",
-          DeclareList};
+          DeclareList, kLocalOnly};
 }
 
 Command TokenRevokeCommand() {
   return {"token revoke", "Take a token back",
           "A running server refuses it within a second. After the last one is revoked no call is "
           "allowed any more.",
-          DeclareRevoke};
+          DeclareRevoke, kLocalOnly};
 }
 
 }  // namespace leadline::cli

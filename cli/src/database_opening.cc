@@ -8,6 +8,12 @@ void DeclareDatabase(Arguments& arguments, DatabaseArguments* target) {
   arguments.Positional(&target->database, "DB", "directory of the database");
 }
 
+void DeclareAnyDatabase(Arguments& arguments, DatabaseArguments* target) {
+  arguments.Positional(&target->database, "DB", "directory of the database; left out with --remote")
+      .ReplacedBy(std::string(kRemoteOption));
+  DeclareRemote(arguments, &target->remote);
+}
+
 void DeclareCollection(Arguments& arguments, DatabaseArguments* target) {
   arguments.Positional(&target->collection, "COLLECTION", "name of the collection");
 }
@@ -17,30 +23,41 @@ void DeclareDatabaseAndCollection(Arguments& arguments, DatabaseArguments* targe
   DeclareCollection(arguments, target);
 }
 
-Result<std::unique_ptr<Database>> OpenForReading(const std::string& path, uint32_t search_threads) {
+void DeclareAnyDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target) {
+  DeclareAnyDatabase(arguments, target);
+  DeclareCollection(arguments, target);
+}
+
+Result<std::unique_ptr<Database>> OpenDatabaseForReading(const DatabaseArguments& arguments,
+                                                         uint32_t search_threads) {
+  if (arguments.remote.given()) {
+    return Connect(arguments.remote);
+  }
   DatabaseOptions options;
   options.read_only = true;
   options.search_threads = search_threads;
-  return Database::Open(path, options);
+  return Database::Open(arguments.database, options);
 }
 
 Result<OpenedCollection> OpenForReading(const DatabaseArguments& arguments,
                                         uint32_t search_threads) {
   OpenedCollection opened;
-  LEADLINE_ASSIGN_OR_RETURN(opened.database, OpenForReading(arguments.database, search_threads));
+  LEADLINE_ASSIGN_OR_RETURN(opened.database, OpenDatabaseForReading(arguments, search_threads));
   LEADLINE_ASSIGN_OR_RETURN(opened.collection,
                             opened.database->OpenCollection(arguments.collection));
   return opened;
 }
 
-Result<std::unique_ptr<Database>> OpenForWriting(const std::string& path) {
-  return Database::Open(path, DatabaseOptions{});
+Result<std::unique_ptr<Database>> OpenDatabaseForWriting(const DatabaseArguments& arguments,
+                                                         const DatabaseOptions& options) {
+  return arguments.remote.given() ? Connect(arguments.remote)
+                                  : Database::Open(arguments.database, options);
 }
 
 Result<OpenedCollection> OpenForWriting(const DatabaseArguments& arguments,
                                         const DatabaseOptions& options) {
   OpenedCollection opened;
-  LEADLINE_ASSIGN_OR_RETURN(opened.database, Database::Open(arguments.database, options));
+  LEADLINE_ASSIGN_OR_RETURN(opened.database, OpenDatabaseForWriting(arguments, options));
   LEADLINE_ASSIGN_OR_RETURN(opened.collection,
                             opened.database->OpenCollection(arguments.collection));
   return opened;

@@ -6,6 +6,7 @@
 
 #include "arguments.h"
 #include "leadline/core/database.h"
+#include "remote_arguments.h"
 
 namespace leadline::cli {
 
@@ -13,12 +14,23 @@ namespace leadline::cli {
 struct DatabaseArguments {
   std::string database;
   std::string collection;
+  RemoteArguments remote = {};
+
+  /// The directory, or the address of the server.
+  [[nodiscard]] const std::string& place() const {
+    return remote.given() ? remote.address : database;
+  }
 };
 
+/// DB, a directory of this machine.
 void DeclareDatabase(Arguments& arguments, DatabaseArguments* target);
+/// DB, or --remote in its place.
+void DeclareAnyDatabase(Arguments& arguments, DatabaseArguments* target);
 void DeclareCollection(Arguments& arguments, DatabaseArguments* target);
 /// DB COLLECTION.
 void DeclareDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target);
+/// DB COLLECTION, or --remote in the place of DB.
+void DeclareAnyDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target);
 
 /// A collection and the database that holds it; the database closes last.
 struct OpenedCollection {
@@ -26,13 +38,15 @@ struct OpenedCollection {
   std::shared_ptr<Collection> collection;
 };
 
-/// Opens beside a running writer; writes nothing.
-Result<std::unique_ptr<Database>> OpenForReading(const std::string& path,
-                                                 uint32_t search_threads = 1);
+/// Opens beside a running writer; writes nothing. A server is connected to: what it is and does is
+/// its own matter, `search_threads` and options too.
+Result<std::unique_ptr<Database>> OpenDatabaseForReading(const DatabaseArguments& arguments,
+                                                         uint32_t search_threads = 1);
 Result<OpenedCollection> OpenForReading(const DatabaseArguments& arguments,
                                         uint32_t search_threads = 1);
-/// Opens as the one writer; kFailedPrecondition names the process that is it already.
-Result<std::unique_ptr<Database>> OpenForWriting(const std::string& path);
+/// Opens as the one writer; kFailedPrecondition names the process that is it already. Or connects.
+Result<std::unique_ptr<Database>> OpenDatabaseForWriting(const DatabaseArguments& arguments,
+                                                         const DatabaseOptions& options = {});
 Result<OpenedCollection> OpenForWriting(const DatabaseArguments& arguments,
                                         const DatabaseOptions& options = {});
 /// Releases the collection, then closes the database; call it before telling that all went well.

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "configuration.h"
+#include "remote_arguments.h"
+
 namespace leadline::cli {
 namespace {
 
@@ -22,8 +25,17 @@ An argument that starts with `-` is given after `--`: `leadline get DB COLLECTIO
 | 1 | a negative verdict: check found damage, repair could not mend all of it |
 | 2 | wrong usage or invalid input; the message names the flag or field, the value and the limit |
 | 3 | inconclusive |
-| 4 | could not run: I/O, lock, no space, missing device, closed pipe |
+| 4 | could not run: I/O, lock, no space, network, missing device, closed pipe |
 | 130 | stopped by Ctrl-C or SIGTERM; what was acknowledged stays |
+)";
+
+constexpr std::string_view kRemoteIntroduction =
+    R"(
+## A server
+
+`leadline --remote HOST:PORT COMMAND ..` (or `unix:PATH`) runs a command against a running
+`leadline serve` (its gRPC address) instead of a directory. The argument `DB` is left out; all else is
+the same: arguments, output, exit codes. These options stand before or behind the command:
 )";
 
 /// "--dim N" or "DB".
@@ -52,6 +64,10 @@ std::string ArgumentText(const Argument& argument) {
   return text;
 }
 
+std::string SettingNote(const Argument& argument) {
+  return argument.key.empty() ? "" : "; setting " + argument.key;
+}
+
 std::string Wrapped(std::string_view text, size_t indent) {
   std::string out;
   size_t column = indent;
@@ -72,15 +88,24 @@ std::string Wrapped(std::string_view text, size_t indent) {
   return out;
 }
 
+/// Where an argument is shown.
+enum class Section { kWords, kOptions, kConnection };
+
+Section SectionOf(const Argument& argument) {
+  return argument.kind == Argument::Kind::kPositional ? Section::kWords
+         : IsConnectionOption(argument)               ? Section::kConnection
+                                                      : Section::kOptions;
+}
+
 void AppendArgumentList(std::string* out, std::string_view title, const Arguments& arguments,
-                        bool positional) {
+                        Section section) {
   size_t width = 0;
   for (const Argument& argument : arguments.list()) {
     width = std::max(width, ArgumentForm(argument).size());
   }
   bool first = true;
   for (const Argument& argument : arguments.list()) {
-    if ((argument.kind == Argument::Kind::kPositional) != positional) {
+    if (SectionOf(argument) != section) {
       continue;
     }
     if (first) {
@@ -89,7 +114,7 @@ void AppendArgumentList(std::string* out, std::string_view title, const Argument
     }
     const std::string form = ArgumentForm(argument);
     *out += "  " + form + std::string(width - form.size() + 2, ' ') +
-            Wrapped(ArgumentText(argument), width + 4) + "\n";
+            Wrapped(ArgumentText(argument) + SettingNote(argument), width + 4) + "\n";
   }
 }
 
@@ -110,6 +135,11 @@ Arguments DeclareAll(const Command& command) {
   return arguments;
 }
 
+void AppendRow(std::string* page, const Argument& argument) {
+  *page += "| `" + EscapedCell(ArgumentForm(argument)) + "` | " +
+           EscapedCell(ArgumentText(argument) + SettingNote(argument)) + " |\n";
+}
+
 void AppendMarkdown(std::string* page, const Command& command) {
   const Arguments arguments = DeclareAll(command);
   *page += "\n## leadline " + std::string(command.path) + "\n\n" + std::string(command.summary) +
@@ -119,8 +149,25 @@ void AppendMarkdown(std::string* page, const Command& command) {
   }
   *page += "| Argument | Meaning |\n|---|---|\n";
   for (const Argument& argument : arguments.list()) {
-    *page += "| `" + EscapedCell(ArgumentForm(argument)) + "` | " +
-             EscapedCell(ArgumentText(argument)) + " |\n";
+    if (argument.name == kRemoteOption) {
+      *page += "| `--remote ADDRESS` | a server in the place of DB: [above](#a-server) |\n";
+    } else if (!IsConnectionOption(argument)) {
+      AppendRow(page, argument);
+    }
+  }
+}
+
+void AppendRemoteMarkdown(std::string* page) {
+  *page += std::string(kRemoteIntroduction) + "\n| Option | Meaning |\n|---|---|\n";
+  for (const Argument& argument : RemoteOptions().list()) {
+    AppendRow(page, argument);
+  }
+  *page += "\nRefused, for no server can do it:\n\n| Command | What it does |\n|---|---|\n";
+  for (const Command& command : AllCommands()) {
+    if (!command.local_only.empty()) {
+      *page +=
+          "| `" + std::string(command.path) + "` | " + std::string(command.local_only) + " |\n";
+    }
   }
 }
 
@@ -134,13 +181,16 @@ void DeclareShared(Arguments& arguments, bool* json, bool* quiet) {
 std::string UsageLine(const Command& command, const Arguments& arguments) {
   std::string line = "leadline " + std::string(command.path);
   for (const Argument& argument : arguments.list()) {
-    if (argument.kind == Argument::Kind::kPositional || argument.required) {
+    if (!argument.replaced_by.empty()) {
+      line += " (" + ArgumentForm(argument) + " | " + argument.replaced_by + " ADDRESS)";
+    } else if (argument.kind == Argument::Kind::kPositional || argument.required) {
       line +=
           argument.required ? " " + ArgumentForm(argument) : " [" + ArgumentForm(argument) + "]";
     }
   }
   for (const Argument& argument : arguments.list()) {
-    if (argument.kind != Argument::Kind::kPositional && !argument.required) {
+    if (argument.kind != Argument::Kind::kPositional && !argument.required &&
+        argument.name != kRemoteOption && !IsConnectionOption(argument)) {
       const std::string form =
           argument.name + (argument.value_name.empty() ? "" : " " + argument.value_name);
       line += " [" + form + "]" + (argument.repeated ? "..." : "");
@@ -154,8 +204,9 @@ std::string CommandHelp(const Command& command, const Arguments& arguments) {
   if (!command.details.empty()) {
     text += "\n" + std::string(command.details) + "\n";
   }
-  AppendArgumentList(&text, "Arguments", arguments, true);
-  AppendArgumentList(&text, "Options", arguments, false);
+  AppendArgumentList(&text, "Arguments", arguments, Section::kWords);
+  AppendArgumentList(&text, "Options", arguments, Section::kOptions);
+  AppendArgumentList(&text, "With --remote", arguments, Section::kConnection);
   return text;
 }
 
@@ -180,22 +231,41 @@ std::string Overview(const std::string& group) {
   return text;
 }
 
+std::string SettingsTable() {
+  std::string table = "| Setting | Flag | Meaning |\n|---|---|---|\n";
+  for (const Command& command : AllCommands()) {
+    const Arguments arguments = DeclareAll(command);
+    for (const Argument& argument : arguments.list()) {
+      if (!argument.key.empty()) {
+        table += "| `" + argument.key + "` | `" + argument.name + "` | " +
+                 EscapedCell(ArgumentText(argument)) + " |\n";
+      }
+    }
+  }
+  return table;
+}
+
 Json HelpJson() {
   Json commands = Json::array();
   for (const Command& command : AllCommands()) {
     const Arguments declared = DeclareAll(command);
     Json arguments = Json::array();
     for (const Argument& argument : declared.list()) {
-      arguments.push_back({{"name", argument.name},
-                           {"value", argument.value_name},
-                           {"help", argument.help},
-                           {"limit", argument.limit},
-                           {"default", argument.default_text},
-                           {"required", argument.required},
-                           {"repeated", argument.repeated}});
+      arguments.push_back(
+          {{"name", argument.name},
+           {"value", argument.value_name},
+           {"help", argument.help},
+           {"limit", argument.limit},
+           {"default", argument.default_text},
+           {"required", argument.required},
+           {"repeated", argument.repeated},
+           {"replaced_by", argument.replaced_by},
+           {"key", argument.key},
+           {"environment", argument.key.empty() ? "" : EnvironmentName(argument.key)}});
     }
     commands.push_back({{"command", command.path},
                         {"summary", command.summary},
+                        {"local_only", command.local_only},
                         {"arguments", std::move(arguments)}});
   }
   return {{"commands", std::move(commands)}};
@@ -206,6 +276,7 @@ std::string MarkdownPage() {
       "# The `leadline` command\n\n<!-- Written by `leadline help --markdown`; a test compares. "
       "-->\n\n" +
       std::string(kIntroduction);
+  AppendRemoteMarkdown(&page);
   for (const Command& command : AllCommands()) {
     AppendMarkdown(&page, command);
   }

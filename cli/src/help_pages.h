@@ -17,6 +17,9 @@ std::string Overview(const std::string& group = "");
 /// What `leadline help --json` prints:
 /// {"commands":[{"command","summary","arguments":[{"name",..}]}]}.
 Json HelpJson();
+/// The table of settings in docs/service.md, from the same declarations: `leadline help
+/// --settings`.
+std::string SettingsTable();
 /// docs/cli.md, from the same declarations.
 std::string MarkdownPage();
 /// The arguments every command has, then the command's own.

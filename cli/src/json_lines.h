@@ -16,10 +16,6 @@ using Json = nlohmann::ordered_json;
 void WriteJsonLine(Console& console, const Json& object);
 std::string JsonText(const Json& value);
 
-/// A float as the double with its shortest decimal form: .9f gives 0.9, not 0.8999999761581421.
-/// Casting back gives the same float.
-double ShortestDouble(float value);
-
 /// A stored payload as JSON; an object, empty where the text is empty or damaged.
 Json PayloadJson(std::string_view payload);
 

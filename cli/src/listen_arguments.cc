@@ -21,20 +21,29 @@ std::function<void(const Status&)> TellRefused(rpc::Logger* logger) {
 }  // namespace
 
 void DeclareListening(Arguments& arguments, ListenArguments* listen) {
-  arguments.Text(&listen->grpc, "--grpc", "ADDRESS", "where gRPC listens; port 0 picks a free one");
+  arguments.Text(&listen->grpc, "--grpc", "ADDRESS", "where gRPC listens; port 0 picks a free one")
+      .Key("grpc.address");
   arguments
       .Text(&listen->http, "--http", "ADDRESS",
             "where HTTP listens; port 0 picks a free one, \"\" switches it off")
-      .MayBeEmpty();
-  arguments.Text(&listen->tls.certificate, "--tls-cert", "FILE",
-                 "PEM certificate, then those that lead to its authority; encrypts connections");
-  arguments.Text(&listen->tls.key, "--tls-key", "FILE", "its PEM key, closed to others");
-  arguments.Text(&listen->tls.client_ca, "--tls-client-ca", "FILE",
-                 "PEM authorities: clients need a certificate of one of them");
-  arguments.Number(&listen->connections, "--connections",
-                   "connections at a time; 0 means 10000, or half of the limit on open files where "
-                   "that is less",
-                   0, kMaxConnections);
+      .MayBeEmpty()
+      .Key("http.address");
+  arguments
+      .Text(&listen->tls.certificate, "--tls-cert", "FILE",
+            "PEM certificate, then those that lead to its authority; encrypts connections")
+      .Key("tls.cert");
+  arguments.Text(&listen->tls.key, "--tls-key", "FILE", "its PEM key, closed to others")
+      .Key("tls.key");
+  arguments
+      .Text(&listen->tls.client_ca, "--tls-client-ca", "FILE",
+            "PEM authorities: clients need a certificate of one of them")
+      .Key("tls.client_ca");
+  arguments
+      .Number(&listen->connections, "--connections",
+              "connections at a time; 0 means 10000, or half of the limit on open files where "
+              "that is less",
+              0, kMaxConnections)
+      .Key("limits.connections");
 }
 
 bool HasTls(const ListenArguments& listen) {
@@ -48,6 +57,7 @@ Status CheckListening(const ListenArguments& listen, rpc::TokenStore* tokens) {
   if (!listen.http.empty()) {
     LEADLINE_RETURN_IF_ERROR(rpc::CheckReach("--http", listen.http, HasTls(listen), needs_token));
   }
+  LEADLINE_RETURN_IF_ERROR(rpc::CheckConnections(listen.connections));
   return HasTls(listen) ? rpc::LoadTlsFiles(listen.tls, Clock::System()).status() : OkStatus();
 }
 

@@ -11,12 +11,27 @@
 #include "exit_code.h"
 #include "help_pages.h"
 #include "leadline/core/version.h"
+#include "remote_arguments.h"
 
 namespace leadline::cli {
 namespace {
 
 bool IsSharedFlag(const std::string& word) {
   return word == "--json" || word == "--quiet";
+}
+
+/// How many words from the start may stand before a command: flags that all have, and options that
+/// say where the database is.
+size_t WordsBeforeCommand(const std::vector<std::string>& words) {
+  size_t at = 0;
+  while (at < words.size()) {
+    const size_t used = IsSharedFlag(words[at]) ? 1 : WordsOfOption(RemoteOptions(), words, at);
+    if (used == 0) {
+      break;
+    }
+    at += used;
+  }
+  return at;
 }
 
 /// How many words the path has if the given ones begin with it, else 0.
@@ -78,6 +93,9 @@ int RunHelp(std::vector<std::string> words) {
   if (words.size() == 1 && words[0] == "--markdown") {
     return PrintAndClose(MarkdownPage());
   }
+  if (words.size() == 1 && words[0] == "--settings") {
+    return PrintAndClose(SettingsTable());
+  }
   words.emplace_back("--help");
   return RunProgram(words);
 }
@@ -109,7 +127,21 @@ int RunBody(const CommandBody& body, Console& console) {
   return closed.ok() ? static_cast<int>(*outcome) : Fail(closed);
 }
 
+/// Refuses --remote beside a command that no server can do.
+Status CheckRemote(const Command& command, const std::vector<std::string>& words) {
+  if (command.local_only.empty()) {
+    return OkStatus();
+  }
+  const std::optional<std::string> address = GivenOption(RemoteOptions(), words, kRemoteOption);
+  return address ? InvalidFieldError("no server can do this, it " + std::string(command.local_only),
+                                     kRemoteOption, *address, "a command whose --help has --remote")
+                 : OkStatus();
+}
+
 int RunCommand(const Command& command, const std::vector<std::string>& words) {
+  if (Status refused = CheckRemote(command, words); !refused.ok()) {
+    return Fail(refused.WithContext(command.path));
+  }
   bool json = false;
   bool quiet = false;
   Arguments arguments;
@@ -134,7 +166,8 @@ int RunProgram(const std::vector<std::string>& given) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error of the write
   try {
     // The flags every command has may stand before it too.
-    const auto command_begin = std::find_if_not(given.begin(), given.end(), IsSharedFlag);
+    const auto command_begin =
+        given.begin() + static_cast<std::ptrdiff_t>(WordsBeforeCommand(given));
     std::vector<std::string> rest(given.begin(), command_begin);
     const std::vector<std::string> words(command_begin, given.end());
     if (!words.empty() && words[0] == "--version") {
@@ -144,6 +177,7 @@ int RunProgram(const std::vector<std::string>& given) {
       return PrintAndClose("leadline " + std::string(Version()) + "\n");
     }
     if (words.empty() || words[0] == "help" || WantsHelp(words[0])) {
+      std::erase_if(rest, [](const std::string& word) { return !IsSharedFlag(word); });
       rest.insert(rest.end(), words.begin() + (words.empty() ? 0 : 1), words.end());
       return RunHelp(std::move(rest));
     }

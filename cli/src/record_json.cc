@@ -1,11 +1,13 @@
 #include "record_json.h"
 
+#include "leadline/eval/shortest_double.h"
+
 namespace leadline::cli {
 
 Json VectorJson(const std::vector<float>& vector) {
   Json array = Json::array();
   for (const float value : vector) {
-    array.push_back(ShortestDouble(value));
+    array.push_back(eval::ShortestDouble(value));
   }
   return array;
 }

@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kLatencyBuckets = 40;
 constexpr size_t kMaxMissed = 20;
 
-eval::ReportMeasure MeasureOf(const EvaluatedRun& evaluated, size_t m) {
+eval::ReportMeasure MeasureOf(const eval::EvaluatedRun& evaluated, size_t m) {
   const eval::MeanValue& mean = evaluated.scores.means[m];
   eval::ReportMeasure measure;
   measure.name = evaluated.scores.measures[m].name();
@@ -94,8 +94,8 @@ void AddMissed(const Judged& not_returned, eval::ReportQuery* query) {
 }
 
 /// Shows the best hits; returns the judged documents that are not among all hits.
-Judged AddHits(const EvaluatedRun& evaluated, const eval::QueryOutcome& outcome, Judged judged,
-               eval::ReportQuery* query) {
+Judged AddHits(const eval::EvaluatedRun& evaluated, const eval::QueryOutcome& outcome,
+               Judged judged, eval::ReportQuery* query) {
   for (const eval::RunHit& hit : outcome.hits) {
     const auto found = judged.find(hit.id);
     if (query->hits.size() < eval::kMaxReportHits) {
@@ -111,8 +111,8 @@ Judged AddHits(const EvaluatedRun& evaluated, const eval::QueryOutcome& outcome,
   return judged;
 }
 
-eval::ReportQuery QueryOf(const EvaluatedRun& evaluated, size_t q, const eval::QueryScores* scores,
-                          const Judged& judged) {
+eval::ReportQuery QueryOf(const eval::EvaluatedRun& evaluated, size_t q,
+                          const eval::QueryScores* scores, const Judged& judged) {
   const eval::QueryOutcome& outcome = evaluated.run.queries[q];
   eval::ReportQuery query;
   query.id = outcome.id;
@@ -136,7 +136,7 @@ eval::ReportQuery NotRunQuery(const eval::ScoreReport& report, const eval::Query
 }
 
 /// Every query that was run, and every judged one that was not.
-std::vector<eval::ReportQuery> QueriesOf(const EvaluatedRun& evaluated) {
+std::vector<eval::ReportQuery> QueriesOf(const eval::EvaluatedRun& evaluated) {
   const auto scores = evaluated.ScoresById();
   const auto judgments = evaluated.JudgmentsById();
   const auto judged_of = [&judgments](const std::string& id) {
@@ -158,11 +158,11 @@ std::vector<eval::ReportQuery> QueriesOf(const EvaluatedRun& evaluated) {
 
 }  // namespace
 
-eval::ReportInput MakeReport(const EvaluatedRun& evaluated) {
+eval::ReportInput MakeReport(const eval::EvaluatedRun& evaluated) {
   eval::ReportInput input;
   const eval::RunPins& pins = evaluated.run.pins;
   input.title = pins.collection + ", " + pins.mode + ", k = " + std::to_string(pins.k);
-  input.warnings = Warnings(evaluated);
+  input.warnings = eval::Warnings(evaluated, kRunWords);
   for (size_t m = 0; m < evaluated.scores.measures.size(); ++m) {
     const eval::Measure& measure = evaluated.scores.measures[m];
     input.query_measures.push_back(measure.name());
@@ -173,7 +173,7 @@ eval::ReportInput MakeReport(const EvaluatedRun& evaluated) {
   input.higher_is_better =
       evaluated.scores.measures.empty() || evaluated.scores.measures.front().higher_is_better();
   input.queries = QueriesOf(evaluated);
-  input.counts = CountList(evaluated);
+  input.counts = eval::CountList(evaluated);
   input.pins = eval::PinList(pins);
   input.pins.insert(input.pins.begin(), {"hash", evaluated.run.hash});
   input.pins.emplace_back("rules", evaluated.rules);
@@ -182,7 +182,7 @@ eval::ReportInput MakeReport(const EvaluatedRun& evaluated) {
   for (const eval::AnnPoint& point : evaluated.ann) {
     input.ann.push_back(ReportPoint(point));
   }
-  input.run_json = JsonText(RunJson(evaluated));
+  input.run_json = eval::RunJson(evaluated);
   return input;
 }
 

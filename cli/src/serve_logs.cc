@@ -1,8 +1,10 @@
 #include "serve_logs.h"
 
 #include <cstdio>
+#include <fcntl.h>
 #include <unistd.h>
 
+#include "directory_rule.h"
 #include "leadline/core/clock.h"
 
 namespace leadline::cli {
@@ -22,6 +24,27 @@ rpc::LogFormat FormatOf(const std::string& word) {
   return text ? rpc::LogFormat::kText : rpc::LogFormat::kJson;
 }
 
+rpc::SpanExporterOptions SpansOf(const ServeLogArguments& args) {
+  rpc::SpanExporterOptions options;
+  options.url = args.otlp.value_or("");
+  options.ratio = args.otlp_ratio;
+  return options;
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+/// True where a terminal that closes sends SIGHUP to this process.
+bool HasTerminal() {
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (terminal >= 0) {
+    ::close(terminal);
+  }
+  return terminal >= 0;
+}
+
 /// Standard error has no buffer: a line is one write.
 void ToStandardError(std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), stderr);
@@ -30,18 +53,37 @@ void ToStandardError(std::string_view line) {
 }  // namespace
 
 void DeclareServeLogs(Arguments& arguments, ServeLogArguments* target) {
-  arguments.Choice(&target->level, "--log-level", {"error", "warning", "info", "debug"},
-                   "what is told on standard error; --quiet leaves errors");
-  arguments.Choice(&target->format, "--log-format", {"auto", "text", "json"},
-                   "lines for people or JSON lines; auto means text on a terminal");
-  arguments.Number(&target->slow_ms, "--slow-ms", "calls that take longer are logged", 1,
-                   kMaxSlowMs);
-  arguments.Text(&target->audit, "--audit", "FILE",
-                 "appends a JSON line for every change and refusal; SIGHUP opens it again");
-  arguments.Text(&target->otlp, "--otlp", "URL",
-                 "sends a span of every sampled call there, by OTLP over HTTP with JSON");
-  arguments.Text(&target->otlp_ratio, "--otlp-ratio", "SHARE",
-                 "of the traces that begin here, how many are sampled; 0 to 1");
+  arguments
+      .Choice(&target->level, "--log-level", {"error", "warning", "info", "debug"},
+              "what is told on standard error; --quiet leaves errors")
+      .Key("log.level");
+  arguments
+      .Choice(&target->format, "--log-format", {"auto", "text", "json"},
+              "lines for people or JSON lines; auto means text on a terminal")
+      .Key("log.format");
+  arguments
+      .Number(&target->slow_ms, "--slow-ms", "calls that take longer are logged", 1, kMaxSlowMs)
+      .Key("log.slow_ms");
+  arguments
+      .Text(&target->audit, "--audit", "FILE",
+            "appends a JSON line for every change and refusal; SIGHUP opens it again")
+      .Key("audit.file");
+  arguments
+      .Text(&target->otlp, "--otlp", "URL",
+            "sends a span of every sampled call there, by OTLP over HTTP with JSON")
+      .Key("otlp.url");
+  arguments
+      .Real(&target->otlp_ratio, "--otlp-ratio",
+            "of the traces that begin here, the share that is sampled", 0, 1)
+      .Key("otlp.ratio");
+}
+
+Status CheckServeLogs(const ServeLogArguments& args) {
+  if (args.audit) {
+    LEADLINE_RETURN_IF_ERROR(CheckDirectory("no directory for the audit log", "--audit",
+                                            *args.audit, DirectoryOf(*args.audit)));
+  }
+  return args.otlp ? rpc::CheckSpanExporter(SpansOf(args)) : OkStatus();
 }
 
 Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args, bool quiet) {
@@ -57,20 +99,23 @@ Result<std::unique_ptr<ServeLogs>> ServeLogs::Open(const ServeLogArguments& args
       return failed.WithContext("--audit");
     }
     logs->audit_ = *std::move(audit);
+  }
+  if (args.audit || !HasTerminal()) {
     logs->hangup_.emplace();
   }
   if (args.otlp) {
-    rpc::SpanExporterOptions options;
-    options.url = *args.otlp;
-    LEADLINE_ASSIGN_OR_RETURN(options.ratio, ParseReal("--otlp-ratio", args.otlp_ratio, 0, 1));
-    LEADLINE_ASSIGN_OR_RETURN(
-        logs->spans_, rpc::SpanExporter::Start(options, Clock::System(), logs->logger_.get()));
+    LEADLINE_ASSIGN_OR_RETURN(logs->spans_, rpc::SpanExporter::Start(SpansOf(args), Clock::System(),
+                                                                     logs->logger_.get()));
   }
   return logs;
 }
 
 void ServeLogs::Tick() {
   if (!hangup_ || !hangup_->Take()) {
+    return;
+  }
+  if (audit_ == nullptr) {
+    logger_->Log(rpc::LogLevel::kInfo, "no audit log to open again", {});
     return;
   }
   const Status opened = audit_->Reopen();

@@ -20,10 +20,13 @@ struct ServeLogArguments {
   std::optional<std::string> audit;
   uint64_t slow_ms = 1000;
   std::optional<std::string> otlp;
-  std::string otlp_ratio = "1";
+  double otlp_ratio = 1;
 };
 
 void DeclareServeLogs(Arguments& arguments, ServeLogArguments* target);
+
+/// The errors of ServeLogs::Open as far as they show without opening anything.
+Status CheckServeLogs(const ServeLogArguments& args);
 
 /// What a server writes for those who run it: events on standard error, changes into a file, spans
 /// to a collector.
@@ -50,8 +53,8 @@ class ServeLogs {
   std::unique_ptr<rpc::Logger> logger_;
   std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<rpc::SpanExporter> spans_;
-  std::optional<SignalHangup>
-      hangup_;  // with an audit log only: a terminal that closes ends others
+  /// With an audit log, or without a terminal whose end should end the server.
+  std::optional<SignalHangup> hangup_;
 };
 
 }  // namespace leadline::cli

@@ -374,6 +374,26 @@ TEST_F(DatabaseCommands, ListStatsAndDropSpeakOfCollections) {
   EXPECT_EQ(Leadline({"list", db_, "--json"}).JsonLines().size(), 1U);
 }
 
+TEST_F(DatabaseCommands, AlterChangesTheIndexAndNothingElse) {
+  ASSERT_EQ(Leadline({"optimize", db_, "c"}).exit_code, 0);
+  const std::string before = Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).out;
+  Json expected = Leadline({"list", db_, "--json"}).OneJson()["vectors"];
+  const ProgramOutput altered =
+      Leadline({"alter", db_, "c", "--index", "hnsw", "--M", "8", "--json"});
+  EXPECT_EQ(altered.exit_code, 0) << altered.err;
+  expected[0]["index"] = "hnsw";
+  expected[0]["M"] = 8;
+  EXPECT_EQ(altered.OneJson()["vectors"], expected);
+  EXPECT_EQ(Leadline({"list", db_, "--json"}).OneJson()["vectors"], expected);
+  ASSERT_EQ(Leadline({"optimize", db_, "c"}).exit_code, 0);
+  EXPECT_EQ(Leadline({"check", db_}).exit_code, 0);
+  EXPECT_EQ(Leadline({"scroll", db_, "c", "--with-vectors", "--json"}).out, before);
+  EXPECT_EQ(Leadline({"alter", db_, "c"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"alter", db_, "c", "--M", "1"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"alter", db_, "c", "--vector-field", "none", "--M", "8"}).exit_code, 2);
+  EXPECT_EQ(Leadline({"list", db_, "--json"}).OneJson()["vectors"], expected);
+}
+
 TEST_F(DatabaseCommands, ADamagedCollectionIsNamedBesideTheOthers) {
   ASSERT_EQ(Leadline({"create", db_, "two", "--dim", "8", "--metric", "ip"}).exit_code, 0);
   const std::string copy = dir_.file("copy");

@@ -16,9 +16,10 @@ TEST(Usage, HelpListsEveryCommandOfTheContract) {
   const ProgramOutput help = Leadline({"help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* command :
-       {"create",  "ingest", "search",   "get",        "delete",   "count",       "scroll",
-        "list",    "stats",  "drop",     "optimize",   "check",    "repair",      "backup",
-        "restore", "info",   "eval run", "eval score", "eval ann", "eval ground", "bench ann"}) {
+       {"create",     "ingest",   "search",      "get",      "delete", "count",
+        "scroll",     "list",     "stats",       "alter",    "drop",   "optimize",
+        "check",      "repair",   "backup",      "restore",  "info",   "eval run",
+        "eval score", "eval ann", "eval ground", "bench ann"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
     std::vector<std::string> words = {"help"};
     std::istringstream parts(command);
@@ -81,7 +82,7 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
        {"not in this version", "--codes", "value=sq8", "limit=auto|f32"}},
       {{"create", db, "c", "--dim", "4", "--metric", "l2", "--codes", "int8"}, {"unknown word"}},
       {{"serve", db, "--http", "0.0.0.0:7700"}, {"--http", "value=0.0.0.0:7700", "127.0.0.1:PORT"}},
-      {{"serve", db, "--config", "leadline.toml"}, {"not in this version", "--config"}},
+      {{"serve", db, "--config", dir.file("none.toml")}, {"--config", "none.toml"}},
       {{"serve", db, "--grpc", "0.0.0.0:7701"}, {"--grpc", "value=0.0.0.0:7701", "127.0.0.1:PORT"}},
       {{"serve", db, "--durability", "never"}, {"--durability"}},
       {{"token", "create", db}, {"db"}},

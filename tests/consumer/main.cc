@@ -1,15 +1,29 @@
-// What an application does: create a database, write, search with a filter, reopen, close.
+// What an application does: create a database, write, search with a filter, reopen, close. With
+// CONSUMER_OF_SERVICE the database is that of a service, and one line differs.
 #include <cstdio>
+#include <memory>
+#include <string>
 #include <vector>
 
+#ifdef CONSUMER_OF_SERVICE
+#include <leadline/client.h>
+#endif
 #include <leadline/leadline.h>
 
 namespace {
 
-leadline::Status Run(const char* path) {
+leadline::Result<std::unique_ptr<leadline::Database>> Open(const char* where) {
+#ifdef CONSUMER_OF_SERVICE
+  return leadline::Client::Connect(where);
+#else
   leadline::DatabaseOptions options;
   options.create_if_missing = true;
-  LEADLINE_ASSIGN_OR_RETURN(auto db, leadline::Database::Open(path, options));
+  return leadline::Database::Open(where, options);
+#endif
+}
+
+leadline::Status Run(const char* where) {
+  LEADLINE_ASSIGN_OR_RETURN(auto db, Open(where));
 
   leadline::CollectionOptions shape;
   leadline::VectorField field;
@@ -40,7 +54,7 @@ leadline::Status Run(const char* path) {
   points.reset();
   LEADLINE_RETURN_IF_ERROR(db->Close());
 
-  LEADLINE_ASSIGN_OR_RETURN(db, leadline::Database::Open(path));
+  LEADLINE_ASSIGN_OR_RETURN(db, Open(where));
   LEADLINE_ASSIGN_OR_RETURN(points, db->OpenCollection("points"));
   LEADLINE_ASSIGN_OR_RETURN(const uint64_t rows, points->Count(std::nullopt));
   if (rows != 100) {
@@ -53,7 +67,8 @@ leadline::Status Run(const char* path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const leadline::Status status = argc == 2 ? Run(argv[1]) : leadline::InvalidArgumentError("path");
+  const leadline::Status status =
+      argc == 2 ? Run(argv[1]) : leadline::InvalidArgumentError("path or address");
   std::printf("%s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;
 }

@@ -69,6 +69,8 @@ StepKind KindOf(int stream, uint64_t index) {
   switch (index % 24) {
     case 0:
       return StepKind::kCreate;
+    case 6:
+      return StepKind::kAlter;
     case 8:
       return StepKind::kOptimize;
     case 12:
@@ -143,6 +145,17 @@ std::string CollectionOf(int stream) {
   return stream < 2 ? "c" : "v";
 }
 
+/// From lists to a graph.
+CollectionChanges CrashChanges() {
+  CollectionChanges changes;
+  changes.vectors.push_back({.name = {},
+                             .index = IndexKind::kHnsw,
+                             .m = 6,
+                             .ef_construction = std::nullopt,
+                             .nlist = std::nullopt});
+  return changes;
+}
+
 CollectionOptions CrashCollection(int stream) {
   CollectionOptions options;
   VectorField field;
@@ -208,6 +221,7 @@ void Apply(const CrashStep& step, CrashState* state) {
         return !Expired(entry.second) && step.filter.Matches(entry.second);
       });
       break;
+    case StepKind::kAlter:
     case StepKind::kOptimize:
     case StepKind::kBackup:
       break;
@@ -231,6 +245,8 @@ Status RunStep(Database* database, FileSystem* fs, const std::string& path, int 
   switch (step.kind) {
     case StepKind::kCreate:
       return database->CreateCollection(name, CrashCollection(stream)).status();
+    case StepKind::kAlter:
+      return database->AlterCollection(name, CrashChanges()).status();
     case StepKind::kDrop:
       return database->DropCollection(name);
     case StepKind::kBackup:

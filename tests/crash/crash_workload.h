@@ -32,7 +32,7 @@ struct CrashOp {
 using CrashBatch = std::vector<CrashOp>;
 using CrashRecords = ReferenceModel::Records;
 
-enum class StepKind : uint8_t { kCreate, kWrite, kDeleteWhere, kOptimize, kBackup, kDrop };
+enum class StepKind : uint8_t { kCreate, kAlter, kWrite, kDeleteWhere, kOptimize, kBackup, kDrop };
 
 struct CrashStep {
   StepKind kind = StepKind::kWrite;

@@ -72,7 +72,7 @@ void Exercise(Service* service, std::string_view input) {
   }
   head.verb = input.empty() ? "GET" : TakeLine(&input);
   CheckTrace(head.traceparent);
-  const auto call = std::make_shared<HttpCall>(service);
+  const auto call = std::make_shared<HttpCall>(service, nullptr);
   std::optional<HttpReply> reply = call->Begin(head);
   if (reply) {
     CheckReply(head, *reply);

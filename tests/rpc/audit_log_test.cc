@@ -85,6 +85,7 @@ TEST_F(Audit, HasALineForEveryChangeAndAdministrationAndNoOther) {
     EXPECT_EQ(line["token"], tokens[0].id);
     EXPECT_EQ(line["request_id"], "r");
     EXPECT_EQ(line["transport"], "grpc");
+    EXPECT_TRUE(line["peer"].get<std::string>().starts_with("127.0.0.1:")) << line["peer"];
     EXPECT_TRUE(line["duration_us"].is_number_integer());
     EXPECT_EQ(line["trace_id"].get<std::string>().size(), 32U);
     const std::string time = line["time"];

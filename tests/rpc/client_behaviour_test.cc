@@ -197,6 +197,28 @@ TEST_P(ClientBehaviour, CollectionsAreMadeDescribedListedAndDropped) {
   ExpectSame([](Database& database) { return database.ListCollections(); });
 }
 
+TEST_P(ClientBehaviour, CollectionsAreAltered) {
+  Create();
+  CollectionChanges changes;
+  changes.vectors.resize(2);
+  changes.vectors[0].index = IndexKind::kHnsw;
+  changes.vectors[0].m = 8;
+  changes.vectors[0].ef_construction = 60;
+  changes.vectors[1].name = "image";
+  changes.vectors[1].nlist = 0;
+  changes.language = "th";
+  const auto alter = [&](Database& database) { return database.AlterCollection("c", changes); };
+  ExpectSame(alter);
+  ExpectSame([](Database& database) { return database.OpenCollection("c"); });
+  changes.language = "";
+  ExpectSame(alter);
+  changes.vectors[1].name = "vector";
+  ExpectSame(alter);
+  changes = {};
+  ExpectSame(alter);
+  ExpectSame([&](Database& database) { return database.AlterCollection("none", changes); });
+}
+
 TEST_P(ClientBehaviour, BadCollectionsAreRefusedAlike) {
   const std::function<void(CollectionOptions&)> faults[] = {
       [](CollectionOptions& options) { options.vectors[0].dim = 0; },

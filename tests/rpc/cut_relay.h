@@ -48,6 +48,9 @@ class CutRelay {
   /// From now on the present connections carry no more answers, while requests arrive.
   void LoseAnswers() { losing_before_.store(generation_.load() + 1); }
 
+  /// From now on no connection carries answers, those to come neither.
+  void LoseAllAnswers() { losing_before_.store(UINT64_MAX); }
+
   /// Ends every present connection.
   void Cut() { generation_.fetch_add(1); }
 

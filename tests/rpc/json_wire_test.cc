@@ -222,6 +222,15 @@ class RandomMessage {
     return values[rng_.Uniform(std::size(values))];
   }
 
+  /// Unspecified is said by leaving the field out; there is no word for it.
+  void SetEnum(Message* message, const FieldDescriptor* field) {
+    const int first = field->has_presence() ? 1 : 0;
+    const auto* type = field->enum_type();
+    const auto choice = rng_.Uniform(static_cast<uint64_t>(type->value_count() - first));
+    message->GetReflection()->SetEnumValue(message, field,
+                                           type->value(first + static_cast<int>(choice))->number());
+  }
+
   void Add(Message* message, const FieldDescriptor* field) {
     const auto& reflection = *message->GetReflection();
     switch (field->cpp_type()) {
@@ -246,11 +255,7 @@ class RandomMessage {
         reflection.SetString(message, field, rule.json() ? R"({"a":[1,-2.50,"\u0001"]})" : Word());
         break;
       case FieldDescriptor::CPPTYPE_ENUM:
-        reflection.SetEnumValue(message, field,
-                                field->enum_type()
-                                    ->value(static_cast<int>(rng_.Uniform(
-                                        static_cast<uint64_t>(field->enum_type()->value_count()))))
-                                    ->number());
+        SetEnum(message, field);
         break;
       case FieldDescriptor::CPPTYPE_BOOL:
         reflection.SetBool(message, field, rng_.Uniform(2) == 0);

@@ -3,6 +3,7 @@
 #include "leadline/rpc/lane.h"
 
 #include <atomic>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -45,20 +46,24 @@ class Door {
   bool open_ LEADLINE_GUARDED_BY(mutex_) = false;
 };
 
+std::string Somebody() {
+  return "somebody";
+}
+
 /// Fills the one place of `lane` and its two waiting places, and expects the next to be refused.
 void ExpectThreeAndNoMore(std::unique_ptr<Lane> lane) {
   Door door;
   std::atomic<int> done{0};
   std::thread first([&] {
-    EXPECT_TRUE(lane->Submit([&] {
+    EXPECT_TRUE(lane->Submit(Somebody, [&] {
       door.Wait();
       ++done;
     }));
   });
   door.WaitUntilSomebodyWaits();
-  EXPECT_TRUE(lane->Submit([&done] { ++done; }));
-  EXPECT_TRUE(lane->Submit([&done] { ++done; }));
-  EXPECT_FALSE(lane->Submit([&done] { done += 100; }));
+  EXPECT_TRUE(lane->Submit(Somebody, [&done] { ++done; }));
+  EXPECT_TRUE(lane->Submit(Somebody, [&done] { ++done; }));
+  EXPECT_FALSE(lane->Submit(Somebody, [&done] { done += 100; }));
   EXPECT_EQ(done.load(), 0);
   door.Open();
   first.join();
@@ -77,8 +82,54 @@ TEST(Lane, ACallerLaneRefusesWhatWouldWaitTooLong) {
 TEST(Lane, ACallerLaneRunsOnTheThreadThatSubmits) {
   const auto lane = NewCallerLane(1, 0);
   std::thread::id ran;
-  EXPECT_TRUE(lane->Submit([&ran] { ran = std::this_thread::get_id(); }));
+  EXPECT_TRUE(lane->Submit(Somebody, [&ran] { ran = std::this_thread::get_id(); }));
   EXPECT_EQ(ran, std::this_thread::get_id());
+}
+
+/// The order in which `lane`, with one place, runs what callers submit while that is taken: 60
+/// calls of one, then one each of two others.
+std::string OrderOf(std::unique_ptr<Lane> lane) {
+  Door door;
+  std::string order;
+  std::thread first([&] { EXPECT_TRUE(lane->Submit(Somebody, [&door] { door.Wait(); })); });
+  door.WaitUntilSomebodyWaits();
+  const WhoAsks greedy = [] { return "greedy"; };
+  int taken = 0;
+  for (int i = 0; i < 100; ++i) {
+    taken += lane->Submit(greedy, [&order] { order += 'g'; }) ? 1 : 0;
+  }
+  EXPECT_EQ(taken, 60) << "three quarters of 80";
+  EXPECT_TRUE(lane->Submit([] { return "a"; }, [&order] { order += 'a'; }));
+  EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += 'b'; }));
+  EXPECT_FALSE(lane->Submit(greedy, [&order] { order += 'x'; }));
+  EXPECT_EQ(lane->waiting(), 62U);
+  door.Open();
+  first.join();
+  lane.reset();
+  return order;
+}
+
+TEST(Lane, CallersTakeTurns) {
+  const std::string fair = "gab" + std::string(59, 'g');
+  EXPECT_EQ(OrderOf(NewCallerLane(1, 80)), fair);
+  EXPECT_EQ(OrderOf(NewThreadLane(1, 80)), fair);
+}
+
+TEST(Lane, ThereIsRoomForOneMoreCallerHoweverManyFillIt) {
+  const auto lane = NewThreadLane(1, 256);
+  Door door;
+  EXPECT_TRUE(lane->Submit(Somebody, [&door] { door.Wait(); }));
+  door.WaitUntilSomebodyWaits();
+  for (int caller = 0; caller < 4; ++caller) {
+    const WhoAsks who = [caller] { return std::to_string(caller); };
+    int taken = 0;
+    while (lane->Submit(who, [] {})) {
+      ++taken;
+    }
+    EXPECT_GE(taken, 1) << "caller " << caller << " with " << lane->waiting() << " waiting";
+  }
+  EXPECT_LT(lane->waiting(), 256U);
+  door.Open();
 }
 
 }  // namespace

@@ -49,8 +49,11 @@ TEST_F(Metrics, EveryMethodLeavesOneCallWithItsCode) {
   EXPECT_EQ(text.Sum("leadline_calls_total"), static_cast<double>(Methods().size()));
   EXPECT_EQ(text.Sum("leadline_refused_total"), 0);
   EXPECT_EQ(text.Value("leadline_calls_in_flight"), 0);
-  EXPECT_EQ(text.Sum("leadline_call_stage_seconds_count", {{"stage", "work"}}),
-            static_cast<double>(Methods().size()));
+  for (const char* stage : {"queue", "parse", "work", "write"}) {
+    EXPECT_EQ(text.Sum("leadline_call_stage_seconds_count", {{"stage", stage}}),
+              static_cast<double>(Methods().size()))
+        << stage;
+  }
 }
 
 TEST_F(Metrics, RefusedCallsCountWithTheirReason) {

@@ -13,7 +13,9 @@
 #include "leadline/client.h"
 #include "leadline/core/version.h"
 #include "leadline/rpc/logger.h"
+#include "raw_http.h"
 #include "served_database.h"
+#include "served_program.h"
 #include "test_clock.h"
 
 namespace leadline::rpc {
@@ -127,42 +129,6 @@ TEST_F(Logs, TellOfSlowAndFailedCallsAlone) {
   EXPECT_EQ(lines[0]["error"], "record without its vector:");
 }
 
-/// A program that serves with `flags`; its output when it ended by SIGTERM.
-class ServedProgram {
- public:
-  ServedProgram(const std::string& path, const std::vector<std::string>& flags)
-      : program_(Words(path, flags)) {
-    std::string line;
-    EXPECT_TRUE(program_.ReadLine(&line));
-    port_ = Json::parse(line, nullptr, false).value("grpc_port", 0);
-  }
-
-  [[nodiscard]] std::unique_ptr<Database> Connect() const {
-    auto client = Client::Connect("127.0.0.1:" + std::to_string(port_));
-    EXPECT_OK(client);
-    return *std::move(client);
-  }
-
-  [[nodiscard]] const RunningProgram& program() const { return program_; }
-
-  ProgramOutput Stop() {
-    program_.Signal(SIGTERM);
-    return program_.Wait();
-  }
-
- private:
-  static std::vector<std::string> Words(const std::string& path,
-                                        const std::vector<std::string>& flags) {
-    std::vector<std::string> words = {"serve",  path, "--grpc", "127.0.0.1:0",
-                                      "--http", "",   "--json"};
-    words.insert(words.end(), flags.begin(), flags.end());
-    return words;
-  }
-
-  RunningProgram program_;
-  int port_ = 0;
-};
-
 size_t LinesOf(const std::string& path) {
   const std::string text = testing::ReadFile(path);
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -211,6 +177,35 @@ TEST(ServeLogs, AuditGoesOnInANewFileAfterAHangup) {
       testing::Leadline({"serve", dir.file("db"), "--audit", dir.file("no/such/folder")});
   EXPECT_EQ(bad.exit_code, 4);
   EXPECT_NE(bad.err.find("--audit"), std::string::npos) << bad.err;
+}
+
+TEST(ServeLogs, AuditSaysWhenceACallCame) {
+  const testing::TempDir dir;
+  const std::string path = dir.file("audit");
+  ServedProgram served(dir.file("db"), {"--audit", path});
+  ASSERT_OK(served.Connect()->CreateCollection("first", TwoNumbers()));
+  EXPECT_EQ(RawHttp(served.http_port())
+                .Ask("POST", "/v1/collections", R"({"name":"second","dim":2})")
+                .status,
+            200);
+  EXPECT_EQ(served.Stop().exit_code, 0);
+  RunningProgram v6({"serve", dir.file("db"), "--grpc", "[::1]:0", "--http",
+                     "unix:" + dir.file("s"), "--audit", path, "--json"});
+  std::string line;
+  ASSERT_TRUE(v6.ReadLine(&line));
+  ASSERT_OK_AND_ASSIGN(
+      const auto client,
+      Client::Connect("[::1]:" + std::to_string(Json::parse(line)["grpc_port"].get<int>())));
+  ASSERT_OK(client->CreateCollection("third", TwoNumbers()));
+  v6.Signal(SIGTERM);
+  EXPECT_EQ(v6.Wait().exit_code, 0);
+  std::ifstream file(path);
+  const std::vector<Json> lines = JsonLines(
+      std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()));
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_TRUE(lines[0]["peer"].get<std::string>().starts_with("127.0.0.1:")) << lines[0];
+  EXPECT_TRUE(lines[1]["peer"].get<std::string>().starts_with("127.0.0.1:")) << lines[1];
+  EXPECT_TRUE(lines[2]["peer"].get<std::string>().starts_with("[::1]:")) << lines[2];
 }
 
 TEST(ServeLogs, RateOfTheServerAndOfATokenHold) {

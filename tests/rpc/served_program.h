@@ -1,5 +1,6 @@
 #pragma once
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,12 @@ class ServedProgram {
   }
 
   testing::RunningProgram& program() { return program_; }
+
+  /// Lets it drain, and what it said.
+  testing::ProgramOutput Stop() {
+    program_.Signal(SIGTERM);
+    return program_.Wait();
+  }
 
   /// Of gRPC.
   [[nodiscard]] int port() const { return ready_.value("grpc_port", 0); }

@@ -13,9 +13,8 @@ namespace leadline::engine {
 /// The public Collection over the shared handle. Immutable itself; see Collection for threads.
 class CollectionImpl final : public Collection {
  public:
-  CollectionImpl(std::shared_ptr<DatabaseHandle> database,
-                 const std::shared_ptr<CollectionState>& state)
-      : database_(std::move(database)), entry_(state->entry()) {}
+  CollectionImpl(std::shared_ptr<DatabaseHandle> database, CollectionEntry entry)
+      : database_(std::move(database)), entry_(std::move(entry)) {}
 
   [[nodiscard]] const std::string& name() const override { return entry_.name; }
 

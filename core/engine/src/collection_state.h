@@ -73,13 +73,19 @@ struct KillLog {
 /// commit lock of the database (DatabaseCore::commit_mutex), which comes before `state_mutex_`.
 class CollectionState {
  public:
-  explicit CollectionState(CollectionEntry entry) : entry_(std::move(entry)) {}
+  explicit CollectionState(CollectionEntry entry) : id_(entry.id) {
+    entries_.push_back(std::make_unique<const CollectionEntry>(std::move(entry)));
+    entry_ = entries_.back().get();
+  }
 
-  [[nodiscard]] const CollectionEntry& entry() const { return entry_; }
+  /// As it is now; what was returned before stays as it was.
+  [[nodiscard]] const CollectionEntry& entry() const {
+    return *entry_.load(std::memory_order_acquire);
+  }
 
-  [[nodiscard]] uint32_t id() const { return entry_.id; }
+  [[nodiscard]] uint32_t id() const { return id_; }
 
-  [[nodiscard]] const std::vector<VectorField>& fields() const { return entry_.options.vectors; }
+  [[nodiscard]] const std::vector<VectorField>& fields() const { return entry().options.vectors; }
 
   [[nodiscard]] bool dropped() const { return dropped_.load(std::memory_order_acquire); }
 
@@ -91,6 +97,15 @@ class CollectionState {
   }
 
   // Writer side.
+
+  /// Makes the memory for one more entry.
+  void ReserveEntry() { entries_.reserve(entries_.size() + 1); }
+
+  /// Replaces the entry, after ReserveEntry. Throws nothing.
+  void ChangeEntry(std::unique_ptr<const CollectionEntry> entry) {
+    entries_.push_back(std::move(entry));
+    entry_.store(entries_.back().get(), std::memory_order_release);
+  }
 
   Counters counters;
   /// One per running build: the builds of a collection cover disjoint ranges.
@@ -152,10 +167,13 @@ class CollectionState {
   /// Tail with room for `rows` more rows.
   [[nodiscard]] std::shared_ptr<const ChunkList> GrownTail(size_t rows) const;
 
-  const CollectionEntry entry_;
+  const uint32_t id_;
+  std::atomic<const CollectionEntry*> entry_;
   std::atomic<bool> dropped_{false};
 
   // Writer side.
+  /// All since the opening: readers hold references. Changes are rare, and entries small.
+  std::vector<std::unique_ptr<const CollectionEntry>> entries_;
   std::shared_ptr<const GroupList> groups_ = std::make_shared<GroupList>();
   std::shared_ptr<const ChunkList> tail_ = std::make_shared<ChunkList>();
   std::shared_ptr<const ChunkList> reserved_tail_;  ///< null when nothing is reserved

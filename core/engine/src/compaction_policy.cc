@@ -46,13 +46,29 @@ bool DeservesWiderBuild(const SealedGroup& group, const CollectionState& owner) 
   return false;
 }
 
+/// False when a build would give the segment another index. A graph built with a wider beam than
+/// asked for is as good.
+bool HasIndex(const segment::SegmentInfo& info, const VectorField& field) {
+  if (info.kind != ResolveIndexKind(field.index, info.rows)) {
+    return false;
+  }
+  switch (info.kind) {
+    case IndexKind::kHnsw:
+      return info.m == field.m && info.ef_construction >= field.ef_construction;
+    case IndexKind::kIvf:
+      return info.nlist == field.nlist;
+    case IndexKind::kAuto:
+    case IndexKind::kFlat:
+      break;
+  }
+  return true;
+}
+
 /// True when some field lacks the index its collection asks for.
 bool LacksIndex(const SealedGroup& group, const CollectionState& owner) {
   for (size_t f = 0; f < group.segments.size(); ++f) {
     const auto& segment = group.segments[f];
-    if (segment != nullptr &&
-        segment->entry().info.kind !=
-            ResolveIndexKind(owner.fields()[f].index, segment->entry().info.rows)) {
+    if (segment != nullptr && !HasIndex(segment->entry().info, owner.fields()[f])) {
       return true;
     }
   }

@@ -5,6 +5,7 @@
 
 #include "backup.h"
 #include "checker.h"
+#include "collection_changes.h"
 #include "collection_impl.h"
 #include "keys.h"
 #include "leadline/core/database.h"
@@ -25,6 +26,8 @@ class DatabaseImpl final : public Database {
 
   Result<std::shared_ptr<Collection>> CreateCollection(const std::string& name,
                                                        const CollectionOptions& options) override;
+  Result<std::shared_ptr<Collection>> AlterCollection(const std::string& name,
+                                                      const CollectionChanges& changes) override;
   Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) override;
   Status DropCollection(const std::string& name) override;
   Result<std::vector<std::string>> ListCollections() override;
@@ -89,7 +92,7 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   auto state = std::make_shared<CollectionState>(std::move(entry));
   state->Publish(core->sequence);
   std::shared_ptr<Collection> collection =
-      WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state));
+      WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state->entry()));
   DatabaseCore::CollectionSlot slot = DatabaseCore::SlotFor(std::move(state));
   KillPoint("create:before-log");
   LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
@@ -100,11 +103,34 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   return collection;
 }
 
+Result<std::shared_ptr<Collection>> DatabaseImpl::AlterCollection(
+    const std::string& name, const CollectionChanges& changes) {
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->WritableCore());
+  MutexLock lock(&core->commit_mutex);
+  LEADLINE_RETURN_IF_ERROR(core->broken);
+  LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
+                            core->FindCollection(name));
+  auto entry = std::make_unique<CollectionEntry>(state->entry());
+  LEADLINE_RETURN_IF_ERROR(ApplyChanges(changes, &entry->options));
+  kv::WriteBatch batch;
+  batch.Put(kv::Table::kMeta, CatalogKey(name), EncodeCollectionEntry(*entry));
+  // All the memory first, as in CreateCollection.
+  state->ReserveEntry();
+  std::shared_ptr<Collection> collection =
+      WithoutThrowing(std::make_shared<CollectionImpl>(handle_, *entry));
+  KillPoint("alter:before-log");
+  LEADLINE_RETURN_IF_ERROR(core->store->Write(batch, /*sync=*/true));
+  const MemoryFollows follows(core.get());
+  KillPoint("alter:after-log");
+  state->ChangeEntry(std::move(entry));
+  return collection;
+}
+
 Result<std::shared_ptr<Collection>> DatabaseImpl::OpenCollection(const std::string& name) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state,
                             core->FindCollection(name));
-  return WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state));
+  return WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state->entry()));
 }
 
 /// The files go when no search uses them any more.

@@ -91,6 +91,11 @@ class NoThrowDatabase final : public Database {
     return NoThrow([&] { return database_->OpenCollection(name); });
   }
 
+  Result<std::shared_ptr<Collection>> AlterCollection(const std::string& name,
+                                                      const CollectionChanges& changes) override {
+    return NoThrow([&] { return database_->AlterCollection(name, changes); });
+  }
+
   Status DropCollection(const std::string& name) override {
     return NoThrow([&] { return database_->DropCollection(name); });
   }

@@ -29,6 +29,15 @@ Result<std::shared_ptr<Collection>> RemoteDatabase::CreateCollection(
   return std::shared_ptr<Collection>(std::make_shared<RemoteCollection>(state_, response));
 }
 
+Result<std::shared_ptr<Collection>> RemoteDatabase::AlterCollection(
+    const std::string& name, const CollectionChanges& changes) {
+  v1::AlterCollectionRequest request;
+  WriteAlterRequest(name, changes, &request);
+  v1::CollectionDescription response;
+  LEADLINE_RETURN_IF_ERROR(Call("/leadline.v1.Collections/Alter", request, &response));
+  return std::shared_ptr<Collection>(std::make_shared<RemoteCollection>(state_, response));
+}
+
 Result<std::shared_ptr<Collection>> RemoteDatabase::OpenCollection(const std::string& name) {
   v1::DescribeCollectionRequest request;
   request.set_collection(name);

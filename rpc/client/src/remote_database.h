@@ -17,6 +17,8 @@ class RemoteDatabase final : public Database {
   Result<std::shared_ptr<Collection>> CreateCollection(const std::string& name,
                                                        const CollectionOptions& options) override;
   Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) override;
+  Result<std::shared_ptr<Collection>> AlterCollection(const std::string& name,
+                                                      const CollectionChanges& changes) override;
   Status DropCollection(const std::string& name) override;
   Result<std::vector<std::string>> ListCollections() override;
   Result<std::shared_ptr<const Snapshot>> TakeSnapshot() override;

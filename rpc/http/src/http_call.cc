@@ -241,7 +241,9 @@ HttpReply HttpCall::Answer() {
 
 Status HttpCall::AnswerTo(google::protobuf::Message* request, google::protobuf::Message* response,
                           HttpReply* reply) {
-  LEADLINE_RETURN_IF_ERROR(ReadRequest(request));
+  const Status read = ReadRequest(request);
+  service_->EndStage(&record_, &CallRecord::parse_nanos);
+  LEADLINE_RETURN_IF_ERROR(read);
   LEADLINE_RETURN_IF_ERROR(service_->Answer(*matched_.route->method,
                                             {&caller_, &cancel_, deadline_nanos_, &record_},
                                             *request, response));
@@ -251,6 +253,7 @@ Status HttpCall::AnswerTo(google::protobuf::Message* request, google::protobuf::
     return {};
   }
   WriteJson(*response, &reply->body);
+  service_->EndStage(&record_, &CallRecord::write_nanos);
   return reply->body.size() <= kMaxMessageBytes
              ? OkStatus()
              : InvalidFieldError("answer too large; ask for less at a time", "response bytes",

@@ -42,7 +42,10 @@ HttpReply ErrorReply(const Status& status, int64_t retry_after_ms = 0);
 /// elsewhere.
 class HttpCall : public std::enable_shared_from_this<HttpCall> {
  public:
-  explicit HttpCall(Service* service) : service_(service) {}
+  /// `peer` is as CallRecord has it.
+  HttpCall(Service* service, std::function<std::string()> peer) : service_(service) {
+    record_.peer = std::move(peer);
+  }
 
   HttpCall(const HttpCall&) = delete;
   HttpCall& operator=(const HttpCall&) = delete;

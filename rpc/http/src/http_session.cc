@@ -19,6 +19,7 @@
 #include "http_call.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/mutex.h"
+#include "leadline/rpc/address.h"
 #include "leadline/rpc/limits.h"
 
 namespace leadline::rpc {
@@ -80,11 +81,15 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   static constexpr bool kEncrypted = std::is_same_v<Stream, TlsStream>;
 
   HttpSession(Socket socket, SessionScope* scope)
-      : scope_(*scope), handle_(socket.native_handle()), stream_(std::move(socket)) {}
+      : scope_(*scope),
+        handle_(socket.native_handle()),
+        peer_(std::make_shared<const std::string>(PeerOf(handle_))),
+        stream_(std::move(socket)) {}
 
   HttpSession(Socket socket, SessionScope* scope, std::shared_ptr<TlsContexts::Context> context)
       : scope_(*scope),
         handle_(socket.native_handle()),
+        peer_(std::make_shared<const std::string>(PeerOf(handle_))),
         context_(std::move(context)),
         stream_(std::move(socket), *context_) {}
 
@@ -163,7 +168,7 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
       Break(error);
       return;
     }
-    call_ = std::make_shared<HttpCall>(scope_.service);
+    call_ = std::make_shared<HttpCall>(scope_.service, [peer = peer_] { return *peer; });
     const auto& request = parser_->get();
     HttpHead head{Text(request.method_string()),
                   Text(request.target()),
@@ -350,7 +355,8 @@ class HttpSession final : public Session, public std::enable_shared_from_this<Ht
   }
 
   SessionScope& scope_;
-  const int handle_;                                     // stays open as long as the session lives
+  const int handle_;  // stays open as long as the session lives
+  const std::shared_ptr<const std::string> peer_;
   const std::shared_ptr<TlsContexts::Context> context_;  // null where nothing is encrypted
   Stream stream_;
   beast::flat_buffer buffer_{kMaxHeaderBytes + kReadBytes};

@@ -225,8 +225,7 @@ class CurlExporter final : public SpanExporter {
 
 }  // namespace
 
-Result<std::unique_ptr<SpanExporter>> SpanExporter::Start(const SpanExporterOptions& options,
-                                                          Clock* clock, Logger* logger) {
+Status CheckSpanExporter(const SpanExporterOptions& options) {
   if (!options.url.starts_with("http://") && !options.url.starts_with("https://")) {
     return InvalidFieldError("not the address of a collector", "--otlp", options.url.substr(0, 128),
                              "http://HOST:PORT/v1/traces or https://..");
@@ -235,6 +234,18 @@ Result<std::unique_ptr<SpanExporter>> SpanExporter::Start(const SpanExporterOpti
     return InvalidFieldError("share out of range", "--otlp-ratio", std::to_string(options.ratio),
                              "0 to 1");
   }
+  // Others see it in the list of processes, and configuration holds no secrets.
+  const std::string_view host = std::string_view(options.url).substr(options.url.find("//") + 2);
+  if (host.substr(0, host.find_first_of("/?#")).find('@') != std::string_view::npos) {
+    return InvalidFieldError("an address with a user or password", "--otlp", "not shown",
+                             "http://HOST:PORT/v1/traces or https://..");
+  }
+  return OkStatus();
+}
+
+Result<std::unique_ptr<SpanExporter>> SpanExporter::Start(const SpanExporterOptions& options,
+                                                          Clock* clock, Logger* logger) {
+  LEADLINE_RETURN_IF_ERROR(CheckSpanExporter(options));
   // Once for the process, before it has threads that use the library.
   ::curl_global_init(CURL_GLOBAL_DEFAULT);
   return std::unique_ptr<SpanExporter>(std::make_unique<CurlExporter>(options, clock, logger));

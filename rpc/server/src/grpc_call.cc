@@ -44,6 +44,24 @@ int64_t MonotonicDeadline(gpr_timespec deadline) {
   return std::max<int64_t>(1, Clock::System()->MonotonicNanos() + left_ms * 1'000'000);
 }
 
+/// The address in what gRPC says: "ipv4:1.2.3.4:5", "ipv6:%5B::1%5D:5", "unix:" with or without a
+/// path.
+std::string PeerIn(const std::string& uri) {
+  const size_t colon = uri.find(':');
+  const std::string scheme = uri.substr(0, colon);
+  if (scheme == "unix") {
+    return scheme;
+  }
+  std::string peer = colon == std::string::npos ? "" : uri.substr(colon + 1);
+  for (const auto& [coded, plain] : {std::pair{"%5B", "["}, {"%5D", "]"}}) {
+    const size_t at = peer.find(coded);
+    if (at != std::string::npos) {
+      peer.replace(at, 3, plain);
+    }
+  }
+  return peer;
+}
+
 /// Fails only where memory does.
 bool Serialize(const google::protobuf::Message& message, grpc::ByteBuffer* bytes) {
   const size_t size = message.ByteSizeLong();
@@ -117,6 +135,7 @@ void GrpcCall::Handle(Event event, bool ok) {
     case Event::kOver:
       if (context_.IsCancelled()) {
         cancel_.Cancel();
+        GoOn(page_wait_->Over());
       }
       break;
     case Event::kFinished:
@@ -153,6 +172,7 @@ void GrpcCall::Arrived() {
 
 Status GrpcCall::Admit() {
   method_ = FindMethod(context_.method());
+  record_.peer = [this] { return PeerIn(context_.peer()); };
   LEADLINE_ASSIGN_OR_RETURN(
       caller_, source_.service->Admit({.method = method_,
                                        .path = context_.method(),
@@ -209,6 +229,7 @@ Result<google::protobuf::Message*> GrpcCall::ParseRequest() {
   grpc::ProtoBufferReader reader(&request_bytes_);
   const bool parsed = reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
   request_bytes_.Clear();
+  source_.service->EndStage(&record_, &CallRecord::parse_nanos);
   if (!parsed) {
     return InvalidFieldError("message cannot be parsed", "request", "damaged",
                              method_->request->GetDescriptor()->full_name());
@@ -249,6 +270,22 @@ void GrpcCall::NextPage() {
   Respond(more.status(), *response);
 }
 
+void GrpcCall::AwaitPage() {
+  Hold();  // until GoOn
+  if (!page_wait_->Begin(this)) {
+    GoOn(this);
+    return;
+  }
+  pages_->WhenReady([wait = page_wait_] { GoOn(wait->Take()); });
+}
+
+void GrpcCall::GoOn(GrpcCall* call) {
+  if (call != nullptr) {
+    call->Submit(&GrpcCall::NextPage);
+    call->LetGo();
+  }
+}
+
 void GrpcCall::Respond(const Status& status, const google::protobuf::Message& response) {
   if (!status.ok()) {
     Finish(status);
@@ -265,6 +302,7 @@ void GrpcCall::Respond(const Status& status, const google::protobuf::Message& re
     Finish(OutOfMemoryError());
     return;
   }
+  source_.service->EndStage(&record_, &CallRecord::write_nanos);
   record_.response_bytes += size;
   Hold();
   WaitForCaller(size);
@@ -285,7 +323,7 @@ void GrpcCall::WrittenDone(bool ok) {
   } else if (method_->shape == CallShape::kAnswers) {
     Read();
   } else if (more_pages_) {
-    Submit(&GrpcCall::NextPage);
+    AwaitPage();
   } else {
     Finish(OkStatus());
   }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include <google/protobuf/arena.h>
 #include <grpcpp/generic/async_generic_service.h>
@@ -9,12 +10,45 @@
 
 #include "call_table.h"
 #include "connection_ledger.h"
+#include "leadline/core/mutex.h"
 #include "leadline/rpc/call_record.h"
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
 #include "leadline/rpc/service.h"
 
 namespace leadline::rpc {
+
+class GrpcCall;
+
+/// A call that waits for its next page. Whoever is first goes on with it: what it waits for, or the
+/// news that it is over. Outlives the call where what it waits for comes too late. Thread-safe.
+class PageWait {
+ public:
+  /// False where the call is over, and there is nothing to wait for.
+  bool Begin(GrpcCall* call) {
+    MutexLock lock(&mutex_);
+    call_ = over_ ? nullptr : call;
+    return !over_;
+  }
+
+  /// The call that waits, for one taker; null where none does.
+  GrpcCall* Take() {
+    MutexLock lock(&mutex_);
+    return std::exchange(call_, nullptr);
+  }
+
+  /// The call is over. Returns it where it waits.
+  GrpcCall* Over() {
+    MutexLock lock(&mutex_);
+    over_ = true;
+    return std::exchange(call_, nullptr);
+  }
+
+ private:
+  Mutex mutex_;
+  GrpcCall* call_ LEADLINE_GUARDED_BY(mutex_) = nullptr;
+  bool over_ LEADLINE_GUARDED_BY(mutex_) = false;
+};
 
 /// Where calls come from. Borrowed; outlives them.
 struct CallSource {
@@ -68,6 +102,9 @@ class GrpcCall {
   void AnswerRequest();
   void StartPages();
   void NextPage();
+  void AwaitPage();
+  /// Goes on with a call that waited for its next page; null does nothing.
+  static void GoOn(GrpcCall* call);
   void Respond(const Status& status, const google::protobuf::Message& response);
   void WrittenDone(bool ok);
   void Finish(const Status& status);
@@ -94,6 +131,7 @@ class GrpcCall {
   const Tag finished_{this, Event::kFinished};
   const Tag over_{this, Event::kOver};
   std::atomic<int> held_{0};
+  const std::shared_ptr<PageWait> page_wait_ = std::make_shared<PageWait>();
   std::atomic<int64_t> due_nanos_{0};  // when the caller must have acted; 0: it need not
   std::atomic<bool> stalled_{false};
   CallTable::Place place_;

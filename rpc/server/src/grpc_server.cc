@@ -32,17 +32,16 @@ constexpr size_t kMaxDefaultConnections = 10'000;
 constexpr int kAwaitedCalls = 64;
 
 /// kInvalidArgument for more than the descriptors that are there.
-Result<size_t> ConnectionsOf(const GrpcServerOptions& options) {
+Result<size_t> ConnectionsOf(size_t wanted) {
   rlimit files = {};
   ::getrlimit(RLIMIT_NOFILE, &files);
   const auto half = std::max<size_t>(1, files.rlim_cur / 2);  // the database needs the others
-  if (options.max_connections > half) {
+  if (wanted > half) {
     return InvalidFieldError("more connections than descriptors for them", "--connections",
-                             std::to_string(options.max_connections),
+                             std::to_string(wanted),
                              std::to_string(half) + ", half of the limit on open files");
   }
-  return options.max_connections != 0 ? options.max_connections
-                                      : std::min(kMaxDefaultConnections, half);
+  return wanted != 0 ? wanted : std::min(kMaxDefaultConnections, half);
 }
 
 size_t ThreadsOf(const GrpcServerOptions& options) {
@@ -84,7 +83,7 @@ class AsyncGrpcServer final : public GrpcServer {
     // them, searched under one lock, whenever gRPC takes one.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     LEADLINE_ASSIGN_OR_RETURN(const Address address, ParseAddress("address", options.address));
-    LEADLINE_ASSIGN_OR_RETURN(const size_t connections, ConnectionsOf(options));
+    LEADLINE_ASSIGN_OR_RETURN(const size_t connections, ConnectionsOf(options.max_connections));
     std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
     if (options.tls) {
       LEADLINE_ASSIGN_OR_RETURN(
@@ -188,6 +187,10 @@ class AsyncGrpcServer final : public GrpcServer {
 };
 
 }  // namespace
+
+Status CheckConnections(size_t wanted) {
+  return ConnectionsOf(wanted).status();
+}
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(Service* service,
                                                       const GrpcServerOptions& options) {

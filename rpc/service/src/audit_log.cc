@@ -40,6 +40,7 @@ std::string AuditLine(const CallEnd& end, int64_t unix_millis) {
   add("method", record.method != nullptr ? record.method->path : "");
   add("collection", record.collection);
   add("transport", TransportName(record.transport));
+  add("peer", record.peer ? record.peer() : "");
   add("code", StatusCodeName(end.status.code()));
   add("field", end.status.field());
   if (record.sequence != 0) {

@@ -10,6 +10,8 @@
 
 #include <google/protobuf/message.h>
 
+#include "job_table.h"
+#include "leadline/core/clock.h"
 #include "leadline/core/database.h"
 #include "leadline/core/status.h"
 #include "leadline/rpc/call_context.h"
@@ -23,6 +25,8 @@ namespace leadline::rpc {
 struct ServiceParts {
   Database* database = nullptr;
   LeaseTable* leases = nullptr;
+  JobTable* jobs = nullptr;
+  Clock* clock = nullptr;
   std::string backup_directory;  ///< empty: no backups
   std::function<std::string()> metrics;
 };
@@ -79,6 +83,7 @@ void AddCollectionHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddRecordHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddSearchHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddSnapshotHandlers(const ServiceParts& parts, HandlerTable* table);
+void AddEvaluationHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddMaintenanceHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddReflectionHandlers(const ServiceParts& parts, HandlerTable* table);
 

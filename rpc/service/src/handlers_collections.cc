@@ -44,6 +44,15 @@ Status List(const ServiceParts& parts, const CallContext& context,
   return {};
 }
 
+Status Alter(const ServiceParts& parts, const CallContext& /*context*/,
+             const v1::AlterCollectionRequest& request, v1::CollectionDescription* response) {
+  LEADLINE_ASSIGN_OR_RETURN(const CollectionChanges changes, ReadAlterRequest(request));
+  LEADLINE_ASSIGN_OR_RETURN(const auto collection,
+                            parts.database->AlterCollection(request.collection(), changes));
+  DescribeTo(collection.get(), response);
+  return {};
+}
+
 Status Drop(const ServiceParts& parts, const CallContext& /*context*/,
             const v1::DropCollectionRequest& request, v1::DropCollectionResponse* /*response*/) {
   return parts.database->DropCollection(request.collection());
@@ -55,6 +64,7 @@ void AddCollectionHandlers(const ServiceParts& parts, HandlerTable* table) {
   table->AddAnswer("/leadline.v1.Collections/Create", parts, Create);
   table->AddAnswer("/leadline.v1.Collections/Describe", parts, Describe);
   table->AddAnswer("/leadline.v1.Collections/List", parts, List);
+  table->AddAnswer("/leadline.v1.Collections/Alter", parts, Alter);
   table->AddAnswer("/leadline.v1.Collections/Drop", parts, Drop);
 }
 

@@ -1,104 +1,111 @@
 #include "leadline/rpc/lane.h"
 
-#include <atomic>
-#include <deque>
 #include <utility>
 
+#include "fair_queue.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/mutex.h"
 
 namespace leadline::rpc {
 namespace {
 
-class ThreadLane final : public Lane {
+/// What both lanes share: places to run in, and the queue for them.
+class Places {
  public:
-  ThreadLane(size_t threads, size_t max_waiting)
-      : max_running_(threads),
-        max_admitted_(threads + max_waiting),
-        threads_(NewThreadPool(threads)) {}
+  Places(size_t places, size_t max_waiting) : places_(places), queue_(max_waiting) {}
 
-  bool Submit(std::function<void()> work) override {
-    if (admitted_.fetch_add(1) >= max_admitted_) {
-      admitted_.fetch_sub(1);
-      return false;
+  enum class Admission { kRuns, kWaits, kRefused };
+
+  /// Moves `work` into the queue where it has to wait; where it runs, the caller has a place.
+  Admission Take(const WhoAsks& who, std::function<void()>* work) {
+    MutexLock lock(&mutex_);
+    if (running_ < places_) {
+      ++running_;
+      return Admission::kRuns;
     }
-    threads_->Schedule([this, work = std::move(work)] {
+    return queue_.Push(who(), std::move(*work)) ? Admission::kWaits : Admission::kRefused;
+  }
+
+  /// Runs `work` and what waits after it, in the caller's place, and frees that.
+  void RunAndFree(std::function<void()> work) {
+    while (work) {
       work();
-      admitted_.fetch_sub(1);
-    });
-    return true;
+      work = NextOrFree();
+    }
   }
 
-  [[nodiscard]] size_t waiting() override {
-    const size_t admitted = admitted_.load();
-    return admitted > max_running_ ? admitted - max_running_ : 0;
-  }
-
- private:
-  const size_t max_running_;
-  const size_t max_admitted_;
-  std::atomic<size_t> admitted_{0};  // running and waiting
-  const std::unique_ptr<Executor> threads_;
-};
-
-class CallerLane final : public Lane {
- public:
-  CallerLane(size_t slots, size_t max_waiting) : slots_(slots), max_waiting_(max_waiting) {}
-
-  CallerLane(const CallerLane&) = delete;
-  CallerLane& operator=(const CallerLane&) = delete;
-
-  ~CallerLane() override {
+  void WaitUntilFree() {
     MutexLock lock(&mutex_);
     while (running_ > 0) {
       idle_.Wait(&mutex_);
     }
   }
 
-  bool Submit(std::function<void()> work) override {
-    {
-      MutexLock lock(&mutex_);
-      if (running_ >= slots_) {
-        if (waiting_.size() >= max_waiting_) {
-          return false;
-        }
-        waiting_.push_back(std::move(work));
-        return true;
-      }
-      ++running_;
-    }
-    while (work) {
-      work();
-      work = NextOrFree();
-    }
-    return true;
-  }
-
-  [[nodiscard]] size_t waiting() override {
+  [[nodiscard]] size_t waiting() {
     MutexLock lock(&mutex_);
-    return waiting_.size();
+    return queue_.size();
   }
 
  private:
-  /// What waited longest, for the slot that the caller holds; empty frees the slot.
   std::function<void()> NextOrFree() {
     MutexLock lock(&mutex_);
-    if (waiting_.empty()) {
+    std::function<void()> next = queue_.Pop();
+    if (!next) {
       --running_;
       idle_.NotifyAll();
-      return nullptr;
     }
-    std::function<void()> next = std::move(waiting_.front());
-    waiting_.pop_front();
     return next;
   }
 
-  const size_t slots_;
-  const size_t max_waiting_;
+  const size_t places_;
   Mutex mutex_;
   CondVar idle_;
   size_t running_ LEADLINE_GUARDED_BY(mutex_) = 0;
-  std::deque<std::function<void()>> waiting_ LEADLINE_GUARDED_BY(mutex_);
+  FairQueue queue_ LEADLINE_GUARDED_BY(mutex_);
+};
+
+class ThreadLane final : public Lane {
+ public:
+  ThreadLane(size_t threads, size_t max_waiting)
+      : places_(threads, max_waiting), threads_(NewThreadPool(threads)) {}
+
+  bool Submit(const WhoAsks& who, std::function<void()> work) override {
+    const Places::Admission admission = places_.Take(who, &work);
+    if (admission == Places::Admission::kRuns) {
+      threads_->Schedule(
+          [this, work = std::move(work)]() mutable { places_.RunAndFree(std::move(work)); });
+    }
+    return admission != Places::Admission::kRefused;
+  }
+
+  [[nodiscard]] size_t waiting() override { return places_.waiting(); }
+
+ private:
+  Places places_;
+  const std::unique_ptr<Executor> threads_;  // ends first, and with it all that runs
+};
+
+class CallerLane final : public Lane {
+ public:
+  CallerLane(size_t slots, size_t max_waiting) : places_(slots, max_waiting) {}
+
+  CallerLane(const CallerLane&) = delete;
+  CallerLane& operator=(const CallerLane&) = delete;
+
+  ~CallerLane() override { places_.WaitUntilFree(); }
+
+  bool Submit(const WhoAsks& who, std::function<void()> work) override {
+    const Places::Admission admission = places_.Take(who, &work);
+    if (admission == Places::Admission::kRuns) {
+      places_.RunAndFree(std::move(work));
+    }
+    return admission != Places::Admission::kRefused;
+  }
+
+  [[nodiscard]] size_t waiting() override { return places_.waiting(); }
+
+ private:
+  Places places_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "leadline/v1/collections.pb.h"
+#include "leadline/v1/evaluation.pb.h"
 #include "leadline/v1/health.pb.h"
 #include "leadline/v1/maintenance.pb.h"
 #include "leadline/v1/records.pb.h"
@@ -69,9 +70,12 @@ std::vector<Method> MakeTable() {
     methods.push_back(Reflection(path));
   }
   const google::protobuf::FileDescriptor* const files[] = {
-      v1::CreateCollectionRequest::descriptor()->file(), v1::UpsertRequest::descriptor()->file(),
-      v1::SearchRequest::descriptor()->file(), v1::OpenSnapshotRequest::descriptor()->file(),
-      v1::InfoRequest::descriptor()->file()};
+      v1::CreateCollectionRequest::descriptor()->file(),
+      v1::UpsertRequest::descriptor()->file(),
+      v1::SearchRequest::descriptor()->file(),
+      v1::OpenSnapshotRequest::descriptor()->file(),
+      v1::InfoRequest::descriptor()->file(),
+      v1::ScoreRequest::descriptor()->file()};
   for (const auto* file : files) {
     for (int s = 0; s < file->service_count(); ++s) {
       const ServiceDescriptor* service = file->service(s);

@@ -92,24 +92,29 @@ auto Contained(const Work& work) -> decltype(work()) {
 
 struct Service::Parts {
   Parts(Database* served, const ServiceOptions& options, Clock* clock)
-      : database(served), book(options, clock), leases(clock) {}
+      : database(served),
+        book(options, clock),
+        leases(clock),
+        jobs(clock, {options.evaluations, options.evaluation_queue}) {}
 
   Database* const database;
   CallBook book;
   LeaseTable leases;
   HandlerTable handlers;
+  JobTable jobs;  // last: what runs in it uses the database
 };
 
 Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& options)
     : tokens_(tokens),
       clock_(options.clock != nullptr ? options.clock : Clock::System()),
       parts_(std::make_unique<Parts>(database, options, clock_)) {
-  const ServiceParts parts{database, &parts_->leases, options.backup_directory,
-                           [this] { return MetricsText(); }};
+  const ServiceParts parts{database, &parts_->leases,          &parts_->jobs,
+                           clock_,   options.backup_directory, [this] { return MetricsText(); }};
   AddCollectionHandlers(parts, &parts_->handlers);
   AddRecordHandlers(parts, &parts_->handlers);
   AddSearchHandlers(parts, &parts_->handlers);
   AddSnapshotHandlers(parts, &parts_->handlers);
+  AddEvaluationHandlers(parts, &parts_->handlers);
   AddMaintenanceHandlers(parts, &parts_->handlers);
   if (options.reflection) {
     AddReflectionHandlers(parts, &parts_->handlers);
@@ -182,11 +187,15 @@ Status Service::Submit(const Method& method, CallRecord* record, std::function<v
     return {};
   }
   // Once it was taken the call may end before this thread goes on.
-  const bool taken = lane->Submit([this, record, work = std::move(work)] {
-    record->began_nanos = clock_->MonotonicNanos();
-    record->queue_nanos += record->began_nanos - record->submitted_nanos;
-    work();
-  });
+  const bool taken = lane->Submit(
+      [record] {
+        return !record->token_id.empty() || !record->peer ? record->token_id : record->peer();
+      },
+      [this, record, work = std::move(work)] {
+        record->began_nanos = clock_->MonotonicNanos();
+        record->queue_nanos += record->began_nanos - record->submitted_nanos;
+        work();
+      });
   if (taken) {
     return {};
   }
@@ -206,6 +215,12 @@ Status Service::Health(const std::string& name, v1::HealthResponse* response) co
   }
   response->set_status(ready() ? v1::HealthResponse::SERVING : v1::HealthResponse::NOT_SERVING);
   return {};
+}
+
+void Service::EndStage(CallRecord* record, int64_t CallRecord::*stage) {
+  const int64_t now = clock_->MonotonicNanos();
+  record->*stage += now - record->began_nanos;
+  record->began_nanos = now;
 }
 
 Status Service::CheckRequest(const Method& method, const CallContext& context,
@@ -285,8 +300,18 @@ Result<bool> Service::NextPage(PageSource* pages, const CallContext& context,
   return more;
 }
 
+void Service::Drain() {
+  draining_.store(true);
+  parts_->jobs.Drain();
+}
+
+void Service::FinishJobs() {
+  parts_->jobs.WaitForNone();
+}
+
 void Service::Tick() {
   parts_->leases.DropExpired();
+  parts_->jobs.Tick();
   parts_->book.Tick(tokens_);
 }
 

@@ -67,7 +67,9 @@ struct ServiceMetrics::Series {
     for (size_t lane = 0; lane < kLaneNames.size(); ++lane) {
       const std::string name(kLaneNames[lane]);
       queue[lane] = &stages.Add({{"stage", "queue"}, {"lane", name}}, SecondsBuckets());
+      parse[lane] = &stages.Add({{"stage", "parse"}, {"lane", name}}, SecondsBuckets());
       work[lane] = &stages.Add({{"stage", "work"}, {"lane", name}}, SecondsBuckets());
+      write[lane] = &stages.Add({{"stage", "write"}, {"lane", name}}, SecondsBuckets());
     }
     for (size_t i = 0; i < kTransports; ++i) {
       const std::string name(TransportName(static_cast<Transport>(i)));
@@ -96,7 +98,9 @@ struct ServiceMetrics::Series {
   prometheus::Family<prometheus::Histogram>& stages =
       prometheus::BuildHistogram()
           .Name("leadline_call_stage_seconds")
-          .Help("Of each call that began to be worked on: waiting in a queue, and work.")
+          .Help(
+              "Of each call that began to be worked on: waiting in a queue, parsing, work, and "
+              "writing the answer.")
           .Register(registry);
   prometheus::Family<prometheus::Counter>& refusals =
       prometheus::BuildCounter()
@@ -121,7 +125,9 @@ struct ServiceMetrics::Series {
   std::vector<OfMethod> methods{Methods().size() + 1};
   std::array<prometheus::Counter*, std::size(kReasons)> refused{};
   std::array<prometheus::Histogram*, kLaneNames.size()> queue{};
+  std::array<prometheus::Histogram*, kLaneNames.size()> parse{};
   std::array<prometheus::Histogram*, kLaneNames.size()> work{};
+  std::array<prometheus::Histogram*, kLaneNames.size()> write{};
   std::array<prometheus::Counter*, kTransports> received{};
   std::array<prometheus::Counter*, kTransports> sent{};
 };
@@ -159,7 +165,9 @@ void ServiceMetrics::Ended(const CallEnd& end) {
   if (record.began_nanos != 0) {
     const auto lane = static_cast<size_t>(record.method->rule.work());
     series.queue[lane]->Observe(static_cast<double>(record.queue_nanos) * kSecondsPerNano);
+    series.parse[lane]->Observe(static_cast<double>(record.parse_nanos) * kSecondsPerNano);
     series.work[lane]->Observe(static_cast<double>(record.work_nanos) * kSecondsPerNano);
+    series.write[lane]->Observe(static_cast<double>(record.write_nanos) * kSecondsPerNano);
   }
   if (record.refusal != Refusal::kNone) {
     series.refused[static_cast<size_t>(record.refusal)]->Increment();

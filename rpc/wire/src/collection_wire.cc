@@ -88,6 +88,58 @@ Result<CollectionOptions> ReadCreateRequest(const v1::CreateCollectionRequest& i
   return options;
 }
 
+Result<CollectionChanges> ReadAlterRequest(const v1::AlterCollectionRequest& in) {
+  CollectionChanges changes;
+  for (const v1::VectorFieldChanges& field : in.vectors()) {
+    VectorFieldChanges& read = changes.vectors.emplace_back();
+    read.name = field.name();
+    if (field.has_index()) {
+      if (field.index() == v1::INDEX_KIND_UNSPECIFIED) {
+        return InvalidFieldError("no index", "vectors.index", "unspecified",
+                                 "auto, flat, hnsw or ivf");
+      }
+      read.index = static_cast<IndexKind>(field.index());
+    }
+    if (field.has_m()) {
+      read.m = field.m();
+    }
+    if (field.has_ef_construction()) {
+      read.ef_construction = field.ef_construction();
+    }
+    if (field.has_nlist()) {
+      read.nlist = field.nlist();
+    }
+  }
+  if (in.has_language()) {
+    changes.language = in.language();
+  }
+  return changes;
+}
+
+void WriteAlterRequest(const std::string& name, const CollectionChanges& changes,
+                       v1::AlterCollectionRequest* out) {
+  out->set_collection(name);
+  for (const VectorFieldChanges& field : changes.vectors) {
+    v1::VectorFieldChanges* written = out->add_vectors();
+    written->set_name(field.name);
+    if (field.index) {
+      written->set_index(static_cast<v1::IndexKind>(*field.index));
+    }
+    if (field.m) {
+      written->set_m(*field.m);
+    }
+    if (field.ef_construction) {
+      written->set_ef_construction(*field.ef_construction);
+    }
+    if (field.nlist) {
+      written->set_nlist(*field.nlist);
+    }
+  }
+  if (changes.language) {
+    out->set_language(*changes.language);
+  }
+}
+
 void WriteCreateRequest(const std::string& name, const CollectionOptions& options,
                         v1::CreateCollectionRequest* out) {
   WriteOptions(name, options, out);

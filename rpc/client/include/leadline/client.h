@@ -5,7 +5,7 @@
 ///   Result<std::unique_ptr<Database>> database = Client::Connect("127.0.0.1:7701");
 ///   // instead of Database::Open("db"): everything below stays as it is
 ///
-/// Link leadline::client.
+/// find_package(leadline COMPONENTS client) and link leadline::client.
 
 #include <cstdint>
 #include <memory>

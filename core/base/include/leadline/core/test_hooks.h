@@ -24,12 +24,14 @@ enum class Defect {
 
 /// Every kill point. KillPoint aborts on any other name, so the list cannot fall behind the code;
 /// tests/crash/kill_points_test.cc demands that each is hit.
-inline constexpr std::array<std::string_view, 31> kKillPoints = {
+inline constexpr std::array<std::string_view, 33> kKillPoints = {
     "open:store",
     "open:loaded",
     "open:garbage-removed",
     "create:before-log",
     "create:after-log",
+    "alter:before-log",
+    "alter:after-log",
     "commit:before-log",
     "commit:after-log",
     "seal:frozen",

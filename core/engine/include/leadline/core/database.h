@@ -87,6 +87,12 @@ class Database {
   /// kAlreadyExists, kInvalidArgument (names field, value, limit).
   virtual Result<std::shared_ptr<Collection>> CreateCollection(
       const std::string& name, const CollectionOptions& options) = 0;
+  /// Changes how segments are indexed from now on, durably. Segments that are otherwise become so
+  /// when they are built next: in the background from 20,000 rows on, by Optimize all of them;
+  /// until then they answer as they are. Handles opened before keep showing the old options.
+  /// kNotFound, kInvalidArgument (names field, value, limit).
+  virtual Result<std::shared_ptr<Collection>> AlterCollection(const std::string& name,
+                                                              const CollectionChanges& changes) = 0;
   /// kNotFound; kDataLoss where what is stored of it is damaged.
   virtual Result<std::shared_ptr<Collection>> OpenCollection(const std::string& name) = 0;
   /// kNotFound. Drops a damaged one too.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,7 @@ inline constexpr size_t kMaxTextFieldBytes = 512;
 inline constexpr size_t kMaxLanguageBytes = 64;
 inline constexpr uint32_t kMaxThreads = 64;
 
-/// One named dense vector of a collection. Fixed at creation.
+/// One named dense vector of a collection. Name, dim, metric and codes are fixed at creation.
 struct VectorField {
   std::string name = "vector";  ///< `[A-Za-z0-9_-]{1,128}`, unique within the collection
   uint32_t dim = 0;             ///< [1, kMaxDim]
@@ -45,6 +46,20 @@ struct CollectionOptions {
   /// recorded, and SearchText refuses another.
   std::string embedder;
   std::string language;  ///< BCP 47 code of the texts, informational; up to kMaxLanguageBytes
+};
+
+/// What to change of one vector field; what is not given stays.
+struct VectorFieldChanges {
+  std::string name;  ///< of the field; empty: the default one
+  std::optional<IndexKind> index;
+  std::optional<uint32_t> m;                ///< [kMinM, kMaxM]
+  std::optional<uint32_t> ef_construction;  ///< [1, kMaxEfConstruction]
+  std::optional<uint32_t> nlist;            ///< [0, kMaxNlist]
+};
+
+struct CollectionChanges {
+  std::vector<VectorFieldChanges> vectors;  ///< each field at most once
+  std::optional<std::string> language;
 };
 
 struct DatabaseOptions {

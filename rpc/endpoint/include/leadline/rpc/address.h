@@ -1,6 +1,6 @@
 #pragma once
 
-/// Addresses that servers listen on and clients connect to, and who can reach them.
+/// Addresses that servers listen on and clients connect to, and who can reach them or did.
 
 #include <cstdint>
 #include <string>
@@ -22,6 +22,10 @@ Result<Address> ParseAddress(std::string_view field, std::string_view text);
 
 /// True for what no other machine reaches: paths, 127.0.0.0/8, ::1 and the name localhost.
 bool IsThisMachine(const Address& address);
+
+/// Who is at the other end of the connected socket: "1.2.3.4:5", "[::1]:5", "unix"; empty where
+/// nobody is any more.
+std::string PeerOf(int socket);
 
 /// The rule of every listening address: beyond this machine only with TLS and with a store that
 /// asks for tokens. kInvalidArgument about `flag`, naming all that is missing.

@@ -25,11 +25,14 @@ struct SpanExporterOptions {
   int64_t interval_ms = 1'000;  ///< between two batches
 };
 
+/// kInvalidArgument about url or ratio.
+Status CheckSpanExporter(const SpanExporterOptions& options);
+
 /// Sends spans from a thread of its own: a collector that is slow or gone holds up no call. What
 /// could not be sent is lost, counted, and logged once a minute. Thread-safe.
 class SpanExporter : public CallObserver {
  public:
-  /// kInvalidArgument about url or ratio. Borrows clock and logger.
+  /// The errors of CheckSpanExporter. Borrows clock and logger.
   static Result<std::unique_ptr<SpanExporter>> Start(const SpanExporterOptions& options,
                                                      Clock* clock, Logger* logger);
 

@@ -37,6 +37,9 @@ struct GrpcServerOptions {
   int64_t transfer_ms = 10'000;
 };
 
+/// kInvalidArgument about --connections for more than the descriptors of this process allow.
+Status CheckConnections(size_t wanted);
+
 /// One listening address. Reads no body before the caller is known and may call the method.
 class GrpcServer {
  public:

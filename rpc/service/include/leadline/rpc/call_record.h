@@ -7,7 +7,8 @@
 ///      An error is the answer; the body is not read.
 ///   2. record.request_bytes += size of each message that was read
 ///   3. service->Submit(method, &record, work), and `&record` in the CallContext of Answer,
-///      StartPages and NextPage. They note collection, stages, sequence and advice to retry.
+///      StartPages and NextPage. They note collection, stages, sequence and advice to retry;
+///      the transport ends the stages of parsing and writing, which are its own.
 ///   4. record.response_bytes += size of each message before it is sent
 ///   5. service->Ended(record, status);  // once, also when Admit refused, before the last byte
 ///   goes
@@ -18,6 +19,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -81,15 +83,20 @@ struct CallRecord {
   std::string collection;  ///< empty where unknown, or the whole database is meant
   int64_t submitted_nanos = 0;
   int64_t began_nanos = 0;
-  int64_t queue_nanos = 0;  ///< waited for a slot or a worker; of streams in all
-  int64_t work_nanos = 0;   ///< parsed and answered; of streams in all
+  int64_t queue_nanos = 0;  ///< waited for a slot or a worker; of streams in all, as the next
+  int64_t parse_nanos = 0;  ///< bytes into a message
+  int64_t work_nanos = 0;   ///< checked and answered
+  int64_t write_nanos = 0;  ///< the answer into bytes
   uint64_t sequence = 0;    ///< of the last batch that was committed; 0 without one
   uint64_t count = 0;       ///< records that were changed; of streams in all
   Refusal refusal = Refusal::kNone;
   /// Advice that goes with the error; 0 gives none.
   int64_t retry_after_ms = 0;
 
-  // Filled by the transport: messages as they are on the wire, without framing.
+  // Filled by the transport. Whence the call came: "1.2.3.4:5", "[::1]:5" or "unix". Asked for
+  // where somebody writes it down, and where a call without a token waits its turn.
+  std::function<std::string()> peer;
+  // Messages as they are on the wire, without framing.
   uint64_t request_bytes = 0;
   uint64_t response_bytes = 0;
 };

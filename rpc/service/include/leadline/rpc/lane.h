@@ -3,17 +3,23 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace leadline::rpc {
 
-/// Runs work of one kind: so much at a time, so much waiting, and no more. Thread-safe. Work must
-/// not throw. The destructor finishes what was submitted.
+/// Names the caller whose work it is; asked only where that has to wait.
+using WhoAsks = std::function<std::string()>;
+
+/// Runs work of one kind: so much at a time, so much waiting, and no more. What waits is taken by
+/// callers in turn, and none of them can fill the queue (FairQueue). Thread-safe. Work must not
+/// throw. The destructor finishes what was submitted.
 class Lane {
  public:
   virtual ~Lane() = default;
 
-  /// False, and the work is dropped, where as much waits as may.
-  virtual bool Submit(std::function<void()> work) = 0;
+  /// False, and the work is dropped, where as much waits as may. May throw std::bad_alloc, and then
+  /// nothing is kept.
+  virtual bool Submit(const WhoAsks& who, std::function<void()> work) = 0;
 
   /// How much waits at this moment.
   [[nodiscard]] virtual size_t waiting() = 0;

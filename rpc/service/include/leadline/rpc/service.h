@@ -35,6 +35,8 @@ struct ServiceOptions {
   size_t blocking_queue = 256;
   size_t long_threads = 2;  ///< checks, backups, optimisations at a time
   size_t long_queue = 8;
+  size_t evaluations = 1;        ///< at a time; they compute, each on one thread
+  size_t evaluation_queue = 16;  ///< that wait
   std::string backup_directory;  ///< of Maintenance.Backup; empty refuses it
   bool reflection = false;       ///< answer tools that ask what there is (kReflectionPaths)
   /// Of every token without a rate of its own, and of all callers without a token together.
@@ -78,6 +80,10 @@ class Service {
   /// have ended, and the call with it.
   Status Submit(const Method& method, CallRecord* record, std::function<void()> work);
 
+  /// Ends a stage of the work that is the transport's own, `parse_nanos` or `write_nanos`: what
+  /// passed since the work began or the last stage ended goes there.
+  void EndStage(CallRecord* record, int64_t CallRecord::*stage);
+
   /// Answers one request of a kUnary or kAnswers method. The errors of fields, scope, handler and
   /// library, always kInternal where something throws. Where `context` has a record, each request
   /// of a kAnswers method costs one call of the caller's rate, beside the one of its arrival.
@@ -90,13 +96,16 @@ class Service {
   Result<bool> NextPage(PageSource* pages, const CallContext& context,
                         google::protobuf::Message* response);
 
-  /// From now on the service says that it is not ready, and takes no new call.
-  void Drain() { draining_.store(true); }
+  /// From now on the service says that it is not ready, and takes no new call. Evaluations end
+  /// early.
+  void Drain();
+  /// Waits for evaluations that run; after Drain. To be called before the database closes.
+  void FinishJobs();
 
   [[nodiscard]] bool ready() const { return !draining_.load(); }
 
-  /// Lets go of snapshots whose leases ran out and of rates nobody uses; to be called every second
-  /// or so.
+  /// Lets go of snapshots whose leases ran out, of evaluations that expired and of rates nobody
+  /// uses, and tells who watches evaluations; to be called every second or so.
   void Tick();
 
   /// All counters and the state of the database, in the Prometheus text format 0.0.4

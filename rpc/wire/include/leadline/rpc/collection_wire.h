@@ -17,6 +17,10 @@ namespace leadline::rpc {
 /// metric is, `title` and `text` where an embedder has no text fields. kInvalidArgument, kNotFound
 /// (unknown embedder).
 Result<CollectionOptions> ReadCreateRequest(const v1::CreateCollectionRequest& in);
+/// kInvalidArgument for an index that is not given after all.
+Result<CollectionChanges> ReadAlterRequest(const v1::AlterCollectionRequest& in);
+void WriteAlterRequest(const std::string& name, const CollectionChanges& changes,
+                       v1::AlterCollectionRequest* out);
 void WriteCreateRequest(const std::string& name, const CollectionOptions& options,
                         v1::CreateCollectionRequest* out);
 

@@ -1,8 +1,8 @@
 #include "latency_json.h"
 
-namespace leadline::cli {
+namespace leadline::eval {
 
-Json LatencyJson(const eval::LatencyFigures& latency) {
+Json LatencyJson(const LatencyFigures& latency) {
   return {{"p50", latency.p50_us},
           {"p95", latency.p95_us},
           {"p99", latency.p99_us},
@@ -14,4 +14,4 @@ Json LatencyJson(const eval::LatencyFigures& latency) {
           {"p99_reliable", latency.p99_reliable}};
 }
 
-}  // namespace leadline::cli
+}  // namespace leadline::eval

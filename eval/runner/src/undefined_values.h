@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
-#include "json_lines.h"
+#include "json_text.h"
 
-namespace leadline::cli {
+namespace leadline::eval {
 
 /// Collects why values of one JSON object are null. Externally synchronised.
 ///
@@ -24,4 +24,4 @@ class UndefinedValues {
   Json reasons_ = Json::object();
 };
 
-}  // namespace leadline::cli
+}  // namespace leadline::eval

@@ -1,6 +1,6 @@
 #include "undefined_values.h"
 
-namespace leadline::cli {
+namespace leadline::eval {
 
 Json UndefinedValues::Of(const std::string& name, std::optional<double> value,
                          std::string_view reason) {
@@ -17,4 +17,4 @@ void UndefinedValues::AddTo(Json* object) const {
   }
 }
 
-}  // namespace leadline::cli
+}  // namespace leadline::eval

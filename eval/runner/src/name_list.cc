@@ -1,6 +1,6 @@
-#include "name_list.h"
+#include "leadline/eval/name_list.h"
 
-namespace leadline::cli {
+namespace leadline::eval {
 namespace {
 
 constexpr size_t kMaxShown = 5;
@@ -18,4 +18,4 @@ std::string NameList(const std::vector<std::string>& names) {
   return text;
 }
 
-}  // namespace leadline::cli
+}  // namespace leadline::eval

@@ -1,15 +1,14 @@
-#include "sweep_fit.h"
+#include "leadline/eval/sweep_fit.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "ann_points.h"
-#include "search_arguments.h"
+#include "leadline/eval/ann_report.h"
 
-namespace leadline::cli {
+namespace leadline::eval {
 namespace {
 
-using Parameter = eval::AnnSetting::Parameter;
+using Parameter = AnnSetting::Parameter;
 
 /// What an index of this kind reads; nothing where every row is compared.
 std::optional<Parameter> ParameterOf(IndexKind kind) {
@@ -26,12 +25,11 @@ std::optional<Parameter> ParameterOf(IndexKind kind) {
 }
 
 /// The plan of one search in an arbitrary direction.
-Result<Plan> PlanOf(const OpenedCollection& opened, const VectorField& field,
-                    SearchOptions search) {
+Result<Plan> PlanOf(Collection& collection, const VectorField& field, SearchOptions search) {
   search.explain = true;
   search.exact = false;
   const std::vector<float> direction(field.dim, 1.0F);
-  LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, opened.collection->Search(direction, search));
+  LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, collection.Search(direction, search));
   return response.plan ? *std::move(response.plan) : Plan();
 }
 
@@ -42,20 +40,20 @@ bool WalksAnIndex(const Plan& plan) {
 }
 
 /// The kind that the sealed segments have: what `auto` came to.
-Result<IndexKind> BuiltKind(const OpenedCollection& opened, const VectorField& field,
+Result<IndexKind> BuiltKind(Collection& collection, const VectorField& field,
                             SearchOptions search) {
   if (field.index != IndexKind::kAuto) {
     return field.index;
   }
   search.filter.reset();
   search.full_scan_threshold = 0;  // an index that is there is used
-  LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(opened, field, std::move(search)));
+  LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(collection, field, std::move(search)));
   return WalksAnIndex(plan) ? IndexKind::kHnsw : IndexKind::kFlat;
 }
 
 /// Why a search that ran by `plan` walked no index.
-Result<std::string> ReasonOf(const OpenedCollection& opened, const VectorField& field,
-                             const Plan& plan, const SearchOptions& search) {
+Result<std::string> ReasonOf(Collection& collection, const VectorField& field, const Plan& plan,
+                             const SearchOptions& search) {
   const bool damaged = std::any_of(plan.steps.begin(), plan.steps.end(), [](const PlanStep& step) {
     return step.strategy == "store scan";
   });
@@ -68,7 +66,7 @@ Result<std::string> ReasonOf(const OpenedCollection& opened, const VectorField& 
   if (search.filter) {
     SearchOptions all = search;
     all.filter = std::nullopt;
-    LEADLINE_ASSIGN_OR_RETURN(const Plan unfiltered, PlanOf(opened, field, all));
+    LEADLINE_ASSIGN_OR_RETURN(const Plan unfiltered, PlanOf(collection, field, all));
     if (WalksAnIndex(unfiltered)) {
       return std::string("the filter passes few rows");
     }
@@ -78,12 +76,12 @@ Result<std::string> ReasonOf(const OpenedCollection& opened, const VectorField& 
 
 }  // namespace
 
-Status CheckSweep(const std::vector<eval::AnnSetting>& sweep, IndexKind kind) {
+Status CheckSweep(const std::vector<AnnSetting>& sweep, IndexKind kind, const std::string& name) {
   const std::optional<Parameter> parameter = ParameterOf(kind);
-  for (const eval::AnnSetting& setting : sweep) {
+  for (const AnnSetting& setting : sweep) {
     if (parameter.has_value() && setting.parameter != *parameter) {
       const std::string wanted = *parameter == Parameter::kNprobe ? "nprobe" : "ef_search";
-      return InvalidFieldError("no index here reads this parameter", "--sweep",
+      return InvalidFieldError("no index here reads this parameter", name,
                                setting.name() + "=" + std::to_string(setting.value),
                                wanted + ", index " + std::string(IndexKindName(kind)));
     }
@@ -91,30 +89,27 @@ Status CheckSweep(const std::vector<eval::AnnSetting>& sweep, IndexKind kind) {
   return OkStatus();
 }
 
-Result<std::vector<eval::AnnSetting>> FitSweep(std::vector<eval::AnnSetting> given,
-                                               const OpenedCollection& opened,
-                                               const SearchOptions& search) {
-  LEADLINE_ASSIGN_OR_RETURN(const VectorField field,
-                            SearchedField(opened.collection->options(), search.vector_field));
-  LEADLINE_ASSIGN_OR_RETURN(const IndexKind kind, BuiltKind(opened, field, search));
+Result<std::vector<AnnSetting>> FitSweep(std::vector<AnnSetting> given, Collection& collection,
+                                         const VectorField& field, const SearchOptions& search,
+                                         const std::string& name) {
+  LEADLINE_ASSIGN_OR_RETURN(const IndexKind kind, BuiltKind(collection, field, search));
   if (given.empty()) {
     return DefaultSweep(kind);
   }
-  LEADLINE_RETURN_IF_ERROR(CheckSweep(given, kind));
+  LEADLINE_RETURN_IF_ERROR(CheckSweep(given, kind, name));
   return given;
 }
 
-Result<std::optional<std::string>> ExactScanWarning(const OpenedCollection& opened,
+Result<std::optional<std::string>> ExactScanWarning(Collection& collection,
+                                                    const VectorField& field,
                                                     const SearchOptions& search) {
-  LEADLINE_ASSIGN_OR_RETURN(const VectorField field,
-                            SearchedField(opened.collection->options(), search.vector_field));
-  LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(opened, field, search));
+  LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(collection, field, search));
   if (WalksAnIndex(plan)) {
     return std::optional<std::string>();
   }
-  LEADLINE_ASSIGN_OR_RETURN(const std::string reason, ReasonOf(opened, field, plan, search));
+  LEADLINE_ASSIGN_OR_RETURN(const std::string reason, ReasonOf(collection, field, plan, search));
   return std::optional<std::string>(
       "every row is compared exactly here, so no setting changes recall or cost: " + reason);
 }
 
-}  // namespace leadline::cli
+}  // namespace leadline::eval

@@ -1,0 +1,64 @@
+#include "serve_settings.h"
+
+#include "directory_rule.h"
+
+namespace leadline::cli {
+namespace {
+
+constexpr uint64_t kMaxSearches = 1024;
+constexpr uint64_t kMaxDrainMs = 3'600'000;
+
+void DeclareLimits(Arguments& arguments, ServeSettings* target) {
+  arguments
+      .Number(&target->searches, "--searches", "searches at a time; 0 means one for each processor",
+              0, kMaxSearches)
+      .Key("limits.searches");
+  arguments
+      .Number(&target->rate, "--rate",
+              "calls a second of each token without a rate of its own, and of all callers "
+              "without a token; 0 sets no limit",
+              0, rpc::CallRate::kMax)
+      .Key("limits.rate");
+  arguments
+      .Number(&target->drain_ms, "--drain-ms", "how long calls in flight may go on after SIGTERM",
+              0, kMaxDrainMs)
+      .Key("limits.drain_ms");
+}
+
+}  // namespace
+
+void DeclareServeSettings(Arguments& arguments, ServeSettings* target) {
+  DeclareListening(arguments, &target->listen);
+  arguments
+      .Flag(&target->reflection, "--reflection",
+            "tell gRPC tools that ask (and may read) which methods there are")
+      .Key("grpc.reflection");
+  arguments
+      .Text(&target->durability, "--durability", "MODE",
+            "what an acknowledgement means: sync, interval:MS or os")
+      .Key("storage.durability");
+  arguments
+      .Text(&target->backups, "--backups", "DIR",
+            "where Maintenance.Backup makes folders; refused without it")
+      .Key("storage.backups");
+  arguments.Number(&target->threads, "--threads", "threads that build indexes", 1, kMaxThreads)
+      .Key("storage.threads");
+  DeclareLimits(arguments, target);
+  DeclareServeLogs(arguments, &target->logs);
+}
+
+Result<DatabaseOptions> CheckServeSettings(const ServeSettings& settings, rpc::TokenStore* tokens) {
+  LEADLINE_RETURN_IF_ERROR(CheckListening(settings.listen, tokens));
+  if (!settings.backups.empty()) {
+    LEADLINE_RETURN_IF_ERROR(CheckDirectory("no directory for backups", "--backups",
+                                            settings.backups, settings.backups));
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckServeLogs(settings.logs));
+  DatabaseOptions options;
+  options.create_if_missing = true;
+  options.background_threads = static_cast<uint32_t>(settings.threads);
+  LEADLINE_RETURN_IF_ERROR(ParseDurabilityFlag(settings.durability, &options));
+  return options;
+}
+
+}  // namespace leadline::cli
