@@ -69,14 +69,14 @@ StepKind KindOf(int stream, uint64_t index) {
   switch (index % 24) {
     case 0:
       return StepKind::kCreate;
-    case 6:
-      return StepKind::kAlter;
     case 8:
       return StepKind::kOptimize;
     case 12:
       return StepKind::kBackup;
     case 16:
       return StepKind::kDeleteWhere;
+    case 18:
+      return StepKind::kAlter;
     case 23:
       return StepKind::kDrop;
     default:

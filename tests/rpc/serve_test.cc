@@ -100,11 +100,14 @@ template <typename End>
 std::vector<Status> WriteWhile(const ServedProgram& served, const std::string& name,
                                Acknowledgements* known, const End& end) {
   std::vector<Status> failures(kWriters);
+  std::vector<std::unique_ptr<Database>> clients(kWriters);
+  for (std::unique_ptr<Database>& client : clients) {
+    client = served.Connect();  // all of them before `end`
+  }
   std::vector<std::thread> writers;
   for (size_t i = 0; i < kWriters; ++i) {
     writers.emplace_back([&, i] {
-      const std::unique_ptr<Database> client = served.Connect();
-      failures[i] = WriteUntilFailure(client.get(), name + "w" + std::to_string(i), known);
+      failures[i] = WriteUntilFailure(clients[i].get(), name + "w" + std::to_string(i), known);
     });
   }
   const size_t before = known->acknowledged();
