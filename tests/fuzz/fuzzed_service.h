@@ -34,7 +34,7 @@ class FuzzedService {
 
   TokenStore* tokens() { return parts_->tokens.get(); }
 
-  /// Between two inputs. `leases`: snapshots may have been opened.
+  /// Between two inputs. `leases`: snapshots may have been opened, or jobs begun.
   void EndInput(bool leases) {
     const bool same = parts_->database->Stats().value().sequence == parts_->sequence &&
                       parts_->database->ListCollections().value() == parts_->collections;

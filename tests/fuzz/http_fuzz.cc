@@ -108,6 +108,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static auto* const kServed = new leadline::rpc::FuzzedService;
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   leadline::rpc::Converse(kServed->service(), input);
-  kServed->EndInput(input.find("snapshots") != std::string_view::npos);
+  kServed->EndInput(input.find("snapshots") != std::string_view::npos ||
+                    input.find("evaluations") != std::string_view::npos);
   return 0;
 }

@@ -52,7 +52,7 @@ void Pages(Service* service, const Method& method, const CallContext& context,
   }
 }
 
-/// True where the call may have left a snapshot open.
+/// True where the call may have left a snapshot open or a job behind.
 bool Call(Service* service, const Method& method, std::string_view bytes) {
   CallRecord record;
   Result<Caller> caller = service->Admit({.method = &method, .path = method.path}, &record);
@@ -79,7 +79,8 @@ bool Call(Service* service, const Method& method, std::string_view bytes) {
   Require(submitted.ok());
   done.acquire();
   service->Ended(record, OkStatus());
-  return method.path == "/leadline.v1.Snapshots/Open";
+  return method.path == "/leadline.v1.Snapshots/Open" ||
+         method.path.starts_with("/leadline.v1.Evaluation/Start");
 }
 
 void Exercise(FuzzedService* served, std::string_view input) {
