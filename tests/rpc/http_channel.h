@@ -65,9 +65,10 @@ class HttpChannel final : public Channel {
       const auto* field =
           body->GetDescriptor()->FindFieldByName(pattern.substr(open + 1, close - open - 1));
       std::string encoded;
-      for (const unsigned char c : body->GetReflection()->GetString(*body, field)) {
+      for (const char c : body->GetReflection()->GetString(*body, field)) {
         static constexpr char kDigits[] = "0123456789ABCDEF";
-        encoded += {'%', kDigits[c >> 4], kDigits[c & 15]};
+        const auto byte = static_cast<unsigned char>(c);
+        encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
       }
       body->GetReflection()->ClearField(body, field);
       pattern.replace(open, close - open + 1, encoded);
