@@ -48,7 +48,7 @@ int64_t MonotonicDeadline(gpr_timespec deadline) {
 /// path.
 std::string PeerIn(const std::string& uri) {
   const size_t colon = uri.find(':');
-  const std::string scheme = uri.substr(0, colon);
+  std::string scheme = uri.substr(0, colon);
   if (scheme == "unix") {
     return scheme;
   }
