@@ -14,12 +14,12 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 
+from machine import described, machine
 from service import report as service
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -33,19 +33,6 @@ def run_json(*command):
     if done.returncode not in (0, 1):
         sys.exit(f"{command[0]} failed with exit code {done.returncode}")
     return json.loads(done.stdout)
-
-
-def machine(program):
-    model = "unknown"
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    with open("/proc/meminfo", encoding="utf-8") as file:
-        memory_gib = int(file.readline().split()[1]) / MIB
-    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory_gib),
-            "kernel": platform.release(), "leadline": run_json(program, "info", "--json")}
 
 
 def measure_open(program, rows, dim, rounds, directory):
@@ -169,9 +156,7 @@ def page(results):
 
 <!-- Written by bench/performance.py; change the script, not this page. -->
 
-One run on {results['date']}: {host['cpu']}, {host['cores']} cores, {host['memory_gib']} GiB, Linux
-{host['kernel'].split("-")[0]}; Leadline {info['version']} with {info['simd']['chosen']} kernels (of
-{", ".join(info['simd']['available'])}), {info['blas'].split(" NO_")[0]}. Every comparison ran
+One run on {results['date']}: {described(host)}, {info['blas'].split(" NO_")[0]}. Every comparison ran
 interleaved with its peer in this run. Ratios travel between machines; the figures beside them do not.
 
 {kept}

@@ -1,5 +1,10 @@
 """What bench/service/run.py found: ratios, promises and the section of docs/performance.md."""
+import os
 import statistics
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from machine import described  # noqa: E402
 
 # (what, unit of the ratio, measured by, promise, aim); smaller is better for microseconds.
 PROMISES = [
@@ -120,13 +125,22 @@ its answer:
     ratio_table = table(("what", "measured", "rounds", "promise", ""),
                         [(what, measured, ends, promise, "kept" if ok else "**missed**")
                          for what, measured, ends, promise, ok in kept(result)])
+    def cpu(name, *fields):
+        return statistics.median(sum(run[field] for field in fields) for run in result["runs"][name])
+    alone = cpu("process", "cpu_us_per_call")
+    whole = cpu("unary", "cpu_us_per_call", "server_cpu_us_per_call")
     return f"""## Service
+
+One run on {result['date']}: {described(result['machine'])}.
 
 `bench/service/run.sh`: {result['rows']:,} x {result['dim']}, cosine, ef_search {result['ef']}, recall@10
 {result['recall']:.4f} in process, over gRPC and over HTTP alike. Client and server share {result['cpus']} cores; TCP
 over the loopback; medians of {result['rounds']} interleaved rounds.
 
 {ratio_table}
+
+A search takes {alone:.0f} us of processor time in process and {whole:.0f} us over gRPC, client and server together, so
+{alone / whole:.2f}x is the most that these cores can give one query a call; the faster the search, the less.
 
 {calls_table(result['runs'])}
 

@@ -8,6 +8,7 @@ Exit 1 where a promise is missed.
 """
 import argparse
 import contextlib
+import datetime
 import glob
 import json
 import os
@@ -21,6 +22,7 @@ import urllib.request
 
 import peers
 import report
+from machine import machine  # beside this folder: report finds it
 
 # Sums of the lane of searches by stage, and the whole of Search calls.
 STAGE = re.compile(r'leadline_call(?:_stage_seconds_sum\{(?:lane="search",)?stage="(\w+)"(?:,lane="search")?\}'
@@ -207,7 +209,8 @@ def measure(args):
         runs = bench.rounds()
         systems = bench.peer_rounds() if args.peers else {}
     base = peers.read_vecs(os.path.join(args.data, "base.fvecs"), peers.np.float32)
-    return {"rows": len(base), "dim": base.shape[1], "ef": bench.ef, "cpus": os.cpu_count(),
+    return {"date": datetime.date.today().isoformat(), "machine": machine(bench.program),
+            "rows": len(base), "dim": base.shape[1], "ef": bench.ef, "cpus": os.cpu_count(),
             "usable_cpus": sorted(os.sched_getaffinity(0)), "load": os.getloadavg(),
             "rounds": args.rounds, "seconds": args.seconds,
             "recall": min(run["recall"] for name in ("process", "unary", "http") for run in runs[name]),
