@@ -358,9 +358,9 @@ TEST_F(GrpcHostile, RapidResetsDoNotPileUp) {
     }
   };
   // gRPC reads streams faster than anybody can take them from it, some kilobytes each: as much
-  // waits as comes before the connection is cut. That memory is used again: a flood takes 300 to
-  // 450 MiB, and four take little more.
-  Attack(1024, [&flood] {
+  // waits as comes before the connection is cut, 1.4 GiB where all 100,000 do. That memory is used
+  // again: four floods take no more than twice that.
+  Attack(3072, [&flood] {
     for (int i = 0; i < (testing::kSanitized ? 1 : 4); ++i) {
       flood();
     }

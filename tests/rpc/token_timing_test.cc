@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,7 @@ namespace {
 constexpr size_t kSamples = 1'000'000;
 /// Beyond it dudect is sure; honest runs stay around 4.
 constexpr double kSure = 10;
+constexpr int kRuns = 4;
 constexpr std::string_view kId = "0123456789ab";
 
 std::string DigestOf(std::string_view token) {
@@ -130,28 +132,36 @@ TEST(TokenTiming, ATokenStoreTakesAsLongWhereverADigestIsWrong) {
   TokenStore store(FileSystem::Posix(), &clock, dir.path());
   ASSERT_OK_AND_ASSIGN(const auto records, store.List());
   ASSERT_EQ(records.size(), 1U);
-  size_t refused = 0;
-  const double t = LargestT("token store", tokens.early, tokens.late, [&](std::string_view token) {
-    refused += store.Authenticate(token).ok() ? 0U : 1U;
-  });
-  EXPECT_EQ(refused, kSamples);
-  EXPECT_LT(t, kSure);
+  // A leak shows in every run, what else the machine does not in all of them.
+  double least = std::numeric_limits<double>::infinity();
+  for (int run = 0; run < kRuns && least >= kSure; ++run) {
+    size_t refused = 0;
+    const double t = LargestT(
+        "token store", tokens.early, tokens.late,
+        [&](std::string_view token) { refused += store.Authenticate(token).ok() ? 0U : 1U; });
+    EXPECT_EQ(refused, kSamples);
+    least = std::min(least, t);
+  }
+  EXPECT_LT(least, kSure);
 }
 
 TEST(TokenTiming, AComparisonThatStopsEarlyIsFound) {
   const WrongTokens tokens;
   size_t equal = 0;
-  const double t =
-      LargestT("comparison that stops", tokens.early, tokens.late, [&](std::string_view token) {
-        const std::string digest = DigestOf(token);
-        size_t same = 0;
-        while (same < digest.size() && digest[same] == tokens.digest[same]) {
-          ++same;
-        }
-        equal += same == digest.size() ? 1U : 0U;
-      });
+  const auto leaky = [&](std::string_view token) {
+    const std::string digest = DigestOf(token);
+    size_t same = 0;
+    while (same < digest.size() && digest[same] == tokens.digest[same]) {
+      ++same;
+    }
+    equal += same == digest.size() ? 1U : 0U;
+  };
+  double most = 0;
+  for (int run = 0; run < kRuns && most <= kSure; ++run) {
+    most = std::max(most, LargestT("comparison that stops", tokens.early, tokens.late, leaky));
+  }
   EXPECT_EQ(equal, 0U);
-  EXPECT_GT(t, kSure);
+  EXPECT_GT(most, kSure);
 }
 
 }  // namespace
