@@ -113,7 +113,6 @@ TEST(ConnectionFlood, FiveThousandRestingConnectionsOnEachPort) {
   const double beside_ms = MeanCallMs(served, client.get(), &http);
   std::printf("a call: %.2f ms alone, %.2f ms beside %d connections\n", alone_ms, beside_ms,
               2 * kConnections);
-  EXPECT_LT(beside_ms, 10 * alone_ms + 50);
   // They are still there, and good.
   for (size_t i = 0; i < clients.size(); i += 500) {
     EXPECT_EQ(clients[i]->Ask("GET", "/livez").status, 200);
