@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <sys/socket.h>
@@ -42,6 +43,16 @@ class RawConnection {
   [[nodiscard]] bool Hears() const {
     char byte = 0;
     return ::recv(fd_, &byte, 1, 0) == 1;
+  }
+
+  /// Reads until the server closes or resets; false where it says nothing for 20 s instead.
+  [[nodiscard]] bool Ends() const {
+    char bytes[4096];
+    ssize_t got = 0;
+    do {
+      got = ::recv(fd_, bytes, sizeof bytes, 0);
+    } while (got > 0);
+    return got == 0 || errno == ECONNRESET;
   }
 
  private:
