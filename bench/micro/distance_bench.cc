@@ -6,7 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include "leadline/core/rng.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "leadline/simd/normalize.h"
 
 namespace leadline::simd {
@@ -79,20 +79,23 @@ void BenchNormalize(benchmark::State& state) {
 
 void RegisterAll() {
   const std::vector<int64_t> dims = {100, 384, 784, 1536};
-  for (const DistanceKernels* level : AvailableLevels()) {
+  for (const Level* level : AvailableLevels()) {
     const std::string prefix(level->name);
     for (const int64_t dim : dims) {
-      benchmark::RegisterBenchmark((prefix + "/l2/pair").c_str(), BenchPair, level->l2_squared)
+      benchmark::RegisterBenchmark((prefix + "/l2/pair").c_str(), BenchPair,
+                                   level->distance.l2_squared)
           ->Arg(dim);
-      benchmark::RegisterBenchmark((prefix + "/l2/rows").c_str(), BenchRows, level->l2_squared_rows)
+      benchmark::RegisterBenchmark((prefix + "/l2/rows").c_str(), BenchRows,
+                                   level->distance.l2_squared_rows)
           ->Arg(dim);
       benchmark::RegisterBenchmark((prefix + "/l2/gather").c_str(), BenchGather,
-                                   level->l2_squared_gather)
+                                   level->distance.l2_squared_gather)
           ->Arg(dim);
-      benchmark::RegisterBenchmark((prefix + "/dot/pair").c_str(), BenchPair, level->inner_product)
+      benchmark::RegisterBenchmark((prefix + "/dot/pair").c_str(), BenchPair,
+                                   level->distance.inner_product)
           ->Arg(dim);
       benchmark::RegisterBenchmark((prefix + "/dot/gather").c_str(), BenchGather,
-                                   level->inner_product_gather)
+                                   level->distance.inner_product_gather)
           ->Arg(dim);
     }
   }

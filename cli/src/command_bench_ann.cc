@@ -9,7 +9,7 @@
 #include "leadline/core/options.h"
 #include "leadline/eval/ann_report.h"
 #include "leadline/eval/sweep_fit.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "signal_stop.h"
 #include "table_printer.h"
 
@@ -84,7 +84,7 @@ Json ResultJson(const AnnBenchOptions& options, const AnnBenchResult& result) {
   object["threads"] = options.threads;
   object["build_threads"] = options.build_threads;
   object["vector"] = VectorFieldJson(field);
-  object["simd"] = simd::Kernels().name;
+  object["simd"] = simd::CurrentLevel().name;
   return object;
 }
 
@@ -98,7 +98,7 @@ void PrintResult(const AnnBenchResult& result, Console& console) {
                         {"resident", FormatBytes(result.resident_bytes)},
                         {"disk", FormatBytes(result.disk_bytes)},
                         {"segments", std::to_string(result.segments)},
-                        {"simd", std::string(simd::Kernels().name)}});
+                        {"simd", std::string(simd::CurrentLevel().name)}});
   PrintAnnTable(result.points, console);
   for (const FilteredPoints& filtered : result.filtered) {
     console.Line("filter that passes " + FormatFixed(100 * filtered.selectivity, 3) + "% (" +

@@ -8,7 +8,7 @@
 #include "json_lines.h"
 #include "leadline/core/types.h"
 #include "leadline/core/version.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "leadline/text/embedder.h"
 #include "table_printer.h"
 
@@ -24,12 +24,12 @@ std::string BlasName() {
 }
 
 Json SimdJson() {
-  const simd::KernelSelection& selection = simd::DefaultKernelSelection();
+  const simd::LevelSelection& selection = simd::DefaultLevelSelection();
   Json available = Json::array();
-  for (const simd::DistanceKernels* level : simd::AvailableLevels()) {
+  for (const simd::Level* level : simd::AvailableLevels()) {
     available.push_back(level->name);
   }
-  Json object = {{"available", std::move(available)}, {"chosen", selection.kernels->name}};
+  Json object = {{"available", std::move(available)}, {"chosen", selection.level->name}};
   if (!selection.requested.empty()) {
     object["requested"] = selection.requested;
   }

@@ -10,6 +10,7 @@
 #include "leadline/index/flat.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "paced_control.h"
 #include "prepared_batch.h"
 #include "vector_walk.h"
@@ -326,7 +327,7 @@ Result<std::vector<std::vector<Candidate>>> Searcher::Run(MatrixView queries,
   }
   for (Plan& plan : plans_) {
     plan.sequence = visibility_.sequence;
-    plan.simd = simd::Kernels().name;
+    plan.simd = simd::CurrentLevel().name;
   }
   return found;
 }

@@ -1,29 +1,36 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <vector>
 
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "levels.h"
 
 namespace leadline::simd {
 namespace {
 
-constexpr std::array<std::string_view, 4> kKnownNames = {"scalar", "avx2", "avx512", "neon"};
+constexpr std::array<std::string_view, 7> kKnownNames = {
+    "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"};
 
-std::vector<const DistanceKernels*> DetectLevels() {
-  std::vector<const DistanceKernels*> levels = {&kScalarKernels};
+constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes};
+
+std::vector<const Level*> DetectLevels() {
+  std::vector<const Level*> levels = {&kScalarLevel};
 #if defined(__x86_64__)
+  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes};
+  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    levels.push_back(&kAvx2Kernels);
+    levels.push_back(&kAvx2Level);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-      levels.push_back(&kAvx512Kernels);
+      levels.push_back(&kAvx512Level);
     }
   }
 #elif defined(__aarch64__)
-  levels.push_back(&kNeonKernels);
+  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kScalarCodes};
+  levels.push_back(&kNeonLevel);
 #endif
   return levels;
 }
@@ -39,22 +46,22 @@ std::string Join(const Names& names) {
 
 std::string AvailableNames() {
   std::vector<std::string_view> names;
-  for (const DistanceKernels* level : AvailableLevels()) {
+  for (const Level* level : AvailableLevels()) {
     names.push_back(level->name);
   }
   return Join(names);
 }
 
-KernelSelection SelectFromEnvironment() {
+LevelSelection SelectFromEnvironment() {
   // Read once, before the first distance; nothing in the library sets environment variables.
   const char* value = std::getenv("LEADLINE_SIMD");  // NOLINT(concurrency-mt-unsafe)
-  KernelSelection selection;
+  LevelSelection selection;
   selection.requested = value != nullptr ? value : "";
-  Result<const DistanceKernels*> selected = SelectKernels(selection.requested);
+  Result<const Level*> selected = SelectLevel(selection.requested);
   if (selected.ok()) {
-    selection.kernels = *selected;
+    selection.level = *selected;
   } else {
-    selection.kernels = AvailableLevels().back();
+    selection.level = AvailableLevels().back();
     selection.fallback_reason = selected.status().message();
   }
   return selection;
@@ -62,16 +69,16 @@ KernelSelection SelectFromEnvironment() {
 
 }  // namespace
 
-std::span<const DistanceKernels* const> AvailableLevels() {
-  static const std::vector<const DistanceKernels*> kLevels = DetectLevels();
+std::span<const Level* const> AvailableLevels() {
+  static const std::vector<const Level*> kLevels = DetectLevels();
   return kLevels;
 }
 
-Result<const DistanceKernels*> SelectKernels(std::string_view name) {
+Result<const Level*> SelectLevel(std::string_view name) {
   if (name.empty() || name == "auto") {
     return AvailableLevels().back();
   }
-  for (const DistanceKernels* level : AvailableLevels()) {
+  for (const Level* level : AvailableLevels()) {
     if (level->name == name) {
       return level;
     }
@@ -88,9 +95,13 @@ Result<const DistanceKernels*> SelectKernels(std::string_view name) {
   return status;
 }
 
-const KernelSelection& DefaultKernelSelection() {
-  static const KernelSelection kSelection = SelectFromEnvironment();
+const LevelSelection& DefaultLevelSelection() {
+  static const LevelSelection kSelection = SelectFromEnvironment();
   return kSelection;
+}
+
+const DistanceKernels& Kernels() {
+  return CurrentLevel().distance;
 }
 
 }  // namespace leadline::simd

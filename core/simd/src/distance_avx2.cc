@@ -46,12 +46,8 @@ struct Avx2 {
 
 namespace leadline::simd {
 
-constinit const DistanceKernels kAvx2Kernels = {"avx2",
-                                                PairDistance<Avx2, true>,
-                                                PairDistance<Avx2, false>,
-                                                RowsDistance<Avx2, true>,
-                                                RowsDistance<Avx2, false>,
-                                                GatherDistance<Avx2, true>,
-                                                GatherDistance<Avx2, false>};
+constinit const DistanceKernels kAvx2Distance = {
+    PairDistance<Avx2, true>,  PairDistance<Avx2, false>,  RowsDistance<Avx2, true>,
+    RowsDistance<Avx2, false>, GatherDistance<Avx2, true>, GatherDistance<Avx2, false>};
 
 }  // namespace leadline::simd

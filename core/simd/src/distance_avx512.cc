@@ -63,12 +63,8 @@ struct Avx512 {
 
 namespace leadline::simd {
 
-constinit const DistanceKernels kAvx512Kernels = {"avx512",
-                                                  PairDistance<Avx512, true>,
-                                                  PairDistance<Avx512, false>,
-                                                  RowsDistance<Avx512, true>,
-                                                  RowsDistance<Avx512, false>,
-                                                  GatherDistance<Avx512, true>,
-                                                  GatherDistance<Avx512, false>};
+constinit const DistanceKernels kAvx512Distance = {
+    PairDistance<Avx512, true>,  PairDistance<Avx512, false>,  RowsDistance<Avx512, true>,
+    RowsDistance<Avx512, false>, GatherDistance<Avx512, true>, GatherDistance<Avx512, false>};
 
 }  // namespace leadline::simd

@@ -41,12 +41,8 @@ struct Neon {
 
 namespace leadline::simd {
 
-constinit const DistanceKernels kNeonKernels = {"neon",
-                                                PairDistance<Neon, true>,
-                                                PairDistance<Neon, false>,
-                                                RowsDistance<Neon, true>,
-                                                RowsDistance<Neon, false>,
-                                                GatherDistance<Neon, true>,
-                                                GatherDistance<Neon, false>};
+constinit const DistanceKernels kNeonDistance = {
+    PairDistance<Neon, true>,  PairDistance<Neon, false>,  RowsDistance<Neon, true>,
+    RowsDistance<Neon, false>, GatherDistance<Neon, true>, GatherDistance<Neon, false>};
 
 }  // namespace leadline::simd

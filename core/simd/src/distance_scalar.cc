@@ -33,12 +33,8 @@ struct Scalar {
 
 namespace leadline::simd {
 
-constinit const DistanceKernels kScalarKernels = {"scalar",
-                                                  PairDistance<Scalar, true>,
-                                                  PairDistance<Scalar, false>,
-                                                  RowsDistance<Scalar, true>,
-                                                  RowsDistance<Scalar, false>,
-                                                  GatherDistance<Scalar, true>,
-                                                  GatherDistance<Scalar, false>};
+constinit const DistanceKernels kScalarDistance = {
+    PairDistance<Scalar, true>,  PairDistance<Scalar, false>,  RowsDistance<Scalar, true>,
+    RowsDistance<Scalar, false>, GatherDistance<Scalar, true>, GatherDistance<Scalar, false>};
 
 }  // namespace leadline::simd

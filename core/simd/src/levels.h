@@ -1,16 +1,18 @@
 #pragma once
 
+#include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
 
 namespace leadline::simd {
 
 /// Tables of the levels, each defined in its own source file with its own compiler flags.
-extern const DistanceKernels kScalarKernels;
+extern const DistanceKernels kScalarDistance;
+extern const CodeKernels kScalarCodes;
 #if defined(__x86_64__)
-extern const DistanceKernels kAvx2Kernels;
-extern const DistanceKernels kAvx512Kernels;
+extern const DistanceKernels kAvx2Distance;
+extern const DistanceKernels kAvx512Distance;
 #elif defined(__aarch64__)
-extern const DistanceKernels kNeonKernels;
+extern const DistanceKernels kNeonDistance;
 #endif
 
 }  // namespace leadline::simd

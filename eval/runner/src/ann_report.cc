@@ -5,7 +5,7 @@
 #include "ann_json.h"
 #include "latency_json.h"
 #include "leadline/eval/name_list.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "undefined_values.h"
 
 namespace leadline::eval {
@@ -92,7 +92,7 @@ std::string AnnReportJson(const AnnReport& report) {
   object["filter"] = report.filter;
   object["degraded"] = report.degraded;
   object["sequence"] = report.sequence;
-  object["simd"] = simd::Kernels().name;
+  object["simd"] = simd::CurrentLevel().name;
   return JsonText(object);
 }
 

@@ -13,7 +13,7 @@
 #include "leadline/core/options.h"
 #include "leadline/core/version.h"
 #include "leadline/eval/query_checks.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "leadline/text/embedder.h"
 #include "run_hash.h"
 
@@ -207,7 +207,7 @@ RunPins MakePins(const Collection& collection, const QueryRunner& runner,
                  std::span<const InputQuery> queries, const RunOptions& options) {
   RunPins pins;
   pins.leadline_version = Version();
-  pins.simd = simd::Kernels().name;
+  pins.simd = simd::CurrentLevel().name;
   pins.collection = collection.name();
   pins.options = collection.options();
   pins.embedder_version = runner.embedder_version();

@@ -3,7 +3,7 @@
 #include "leadline/core/version.h"
 #include "leadline/rpc/collection_wire.h"
 #include "leadline/rpc/limits.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "leadline/v1/maintenance.pb.h"
 
 namespace leadline::rpc {
@@ -19,7 +19,7 @@ Result<CallOptions> OptionsOf(const CallContext& context) {
 Status Info(const ServiceParts& /*parts*/, const CallContext& /*context*/,
             const v1::InfoRequest& /*request*/, v1::InfoResponse* response) {
   response->set_version(std::string(Version()));
-  response->set_simd(std::string(simd::Kernels().name));
+  response->set_simd(std::string(simd::CurrentLevel().name));
   response->set_max_dim(kMaxDim);
   response->set_max_limit(kMaxTopK);
   response->set_max_batch_records(kMaxBatchRecords);

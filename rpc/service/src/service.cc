@@ -14,7 +14,7 @@
 #include "lane_names.h"
 #include "leadline/core/version.h"
 #include "leadline/rpc/field_rules.h"
-#include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 #include "leadline/v1/health.pb.h"
 #include "leadline/v1/records.pb.h"
 #include "leadline/v1/reflection.pb.h"
@@ -330,7 +330,7 @@ std::string Service::MetricsText() {
   }
   AddMetric("leadline_ready", "0 while the server stops.", {}, ready() ? 1 : 0, &families);
   AddMetric("leadline_build_info", "Of this program.",
-            {{"version", Version()}, {"simd", simd::Kernels().name}}, 1, &families);
+            {{"version", Version()}, {"simd", simd::CurrentLevel().name}}, 1, &families);
   AddEngineMetrics(parts_->database, &families);
   AddProcessMetrics(FileSystem::Posix(), &families);
   std::ostringstream text;

@@ -1,5 +1,3 @@
-#include "leadline/simd/distance.h"
-
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -8,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "leadline/core/rng.h"
+#include "leadline/simd/level.h"
 #include "status_matchers.h"
 
 namespace leadline::simd {
@@ -67,11 +66,11 @@ double HalfBound(const Exact& exact, size_t n) {
   return 0.5 * (std::ldexp(exact.magnitude, -23) * (terms + 8) + std::ldexp(terms, -149));
 }
 
-class DistanceKernelsTest : public ::testing::TestWithParam<const DistanceKernels*> {};
+class DistanceKernelsTest : public ::testing::TestWithParam<const Level*> {};
 
 TEST_P(DistanceKernelsTest, StaysWithinTheStatedBoundOfScalarAndOfDoubleArithmetic) {
-  const DistanceKernels& level = *GetParam();
-  const DistanceKernels& scalar = *AvailableLevels().front();
+  const DistanceKernels& level = GetParam()->distance;
+  const DistanceKernels& scalar = AvailableLevels().front()->distance;
   Rng rng(kSeed);
   for (const Shape shape : {Shape::kGaussian, Shape::kDenormal, Shape::kHuge, Shape::kMixed}) {
     for (size_t n = 0; n <= 1100; n = n < 140 ? n + 1 : n + 7) {
@@ -92,7 +91,7 @@ TEST_P(DistanceKernelsTest, StaysWithinTheStatedBoundOfScalarAndOfDoubleArithmet
 }
 
 TEST_P(DistanceKernelsTest, GivesEqualBitsOneByOneInRowsAndGatheredAtAnyAlignmentAndSplit) {
-  const DistanceKernels& level = *GetParam();
+  const DistanceKernels& level = GetParam()->distance;
   Rng rng(kSeed);
   for (size_t n = 0; n <= 1100; n = n < 140 ? n + 1 : n + 61) {
     const size_t count = 1 + rng.Uniform(11);
@@ -131,7 +130,7 @@ TEST_P(DistanceKernelsTest, GivesEqualBitsOneByOneInRowsAndGatheredAtAnyAlignmen
 }
 
 TEST_P(DistanceKernelsTest, IsSymmetricInItsTwoVectors) {
-  const DistanceKernels& level = *GetParam();
+  const DistanceKernels& level = GetParam()->distance;
   Rng rng(kSeed);
   for (const size_t n : {1U, 17U, 100U, 384U, 785U}) {
     const std::vector<float> a = RandomVector(&rng, n, Shape::kGaussian);
@@ -144,7 +143,7 @@ TEST_P(DistanceKernelsTest, IsSymmetricInItsTwoVectors) {
 }
 
 TEST_P(DistanceKernelsTest, OverflowGivesInfinityAndNanPropagates) {
-  const DistanceKernels& level = *GetParam();
+  const DistanceKernels& level = GetParam()->distance;
   for (const size_t n : {1U, 16U, 33U}) {
     const std::vector<float> huge(n, 3e38F);
     const std::vector<float> minus(n, -3e38F);
@@ -159,7 +158,7 @@ TEST_P(DistanceKernelsTest, OverflowGivesInfinityAndNanPropagates) {
 }
 
 TEST_P(DistanceKernelsTest, StaysFiniteForTheLargestVectors) {
-  const DistanceKernels& level = *GetParam();
+  const DistanceKernels& level = GetParam()->distance;
   for (const size_t n : {size_t{1}, size_t{16}, size_t{1000}, kMaxDim}) {
     const std::vector<float> plus(n, kMaxComponent);
     const std::vector<float> minus(n, -kMaxComponent);
@@ -172,7 +171,7 @@ TEST_P(DistanceKernelsTest, StaysFiniteForTheLargestVectors) {
 TEST_P(DistanceKernelsTest, ReadsNothingBehindTheVectors) {
   // Exact-size heap blocks: AddressSanitizer builds see any read past the end made by plain loads;
   // a poisoned neighbour shows masked ones.
-  const DistanceKernels& level = *GetParam();
+  const DistanceKernels& level = GetParam()->distance;
   for (size_t n = 0; n < 70; ++n) {
     std::vector<float> a(n + 1, 1.0F);
     std::vector<float> b(n + 1, 3.0F);
@@ -186,23 +185,23 @@ TEST_P(DistanceKernelsTest, ReadsNothingBehindTheVectors) {
 INSTANTIATE_TEST_SUITE_P(Levels, DistanceKernelsTest, ::testing::ValuesIn(AvailableLevels()),
                          [](const auto& param) { return std::string(param.param->name); });
 
-TEST(SelectKernels, FindsEachAvailableLevelByName) {
-  for (const DistanceKernels* level : AvailableLevels()) {
-    ASSERT_OK_AND_ASSIGN(const DistanceKernels* found, SelectKernels(level->name));
+TEST(SelectLevel, FindsEachAvailableLevelByName) {
+  for (const Level* level : AvailableLevels()) {
+    ASSERT_OK_AND_ASSIGN(const Level* found, SelectLevel(level->name));
     EXPECT_EQ(found, level);
   }
   EXPECT_EQ(AvailableLevels().front()->name, "scalar");
 }
 
-TEST(SelectKernels, PicksTheFastestForEmptyAndAuto) {
+TEST(SelectLevel, PicksTheFastestForEmptyAndAuto) {
   for (const std::string_view name : {"", "auto"}) {
-    ASSERT_OK_AND_ASSIGN(const DistanceKernels* found, SelectKernels(name));
+    ASSERT_OK_AND_ASSIGN(const Level* found, SelectLevel(name));
     EXPECT_EQ(found, AvailableLevels().back());
   }
 }
 
-TEST(SelectKernels, RefusesUnknownAndUnsupportedNamesNamingTheField) {
-  const Result<const DistanceKernels*> unknown = SelectKernels("sse9");
+TEST(SelectLevel, RefusesUnknownAndUnsupportedNamesNamingTheField) {
+  const Result<const Level*> unknown = SelectLevel("sse9");
   EXPECT_THAT(unknown, StatusIs(StatusCode::kInvalidArgument, "sse9"));
   EXPECT_EQ(unknown.status().field(), "LEADLINE_SIMD");
 #if defined(__x86_64__)
@@ -210,16 +209,17 @@ TEST(SelectKernels, RefusesUnknownAndUnsupportedNamesNamingTheField) {
 #else
   const char* const foreign = "avx2";
 #endif
-  const Result<const DistanceKernels*> unsupported = SelectKernels(foreign);
+  const Result<const Level*> unsupported = SelectLevel(foreign);
   EXPECT_THAT(unsupported, StatusIs(StatusCode::kFailedPrecondition, foreign));
   EXPECT_EQ(unsupported.status().field(), "LEADLINE_SIMD");
 }
 
-TEST(DefaultKernelSelection, FollowsTheEnvironmentOrKeepsTheReason) {
+TEST(DefaultLevelSelection, FollowsTheEnvironmentOrKeepsTheReason) {
   // Run three times by CTest: LEADLINE_SIMD unset, "scalar" and "sse9".
-  const KernelSelection& selection = DefaultKernelSelection();
-  const Result<const DistanceKernels*> wanted = SelectKernels(selection.requested);
-  EXPECT_EQ(&Kernels(), wanted.ok() ? *wanted : AvailableLevels().back());
+  const LevelSelection& selection = DefaultLevelSelection();
+  const Result<const Level*> wanted = SelectLevel(selection.requested);
+  EXPECT_EQ(&CurrentLevel(), wanted.ok() ? *wanted : AvailableLevels().back());
+  EXPECT_EQ(&Kernels(), &CurrentLevel().distance);
   EXPECT_EQ(selection.fallback_reason.empty(), wanted.ok());
   if (!wanted.ok()) {
     EXPECT_EQ(selection.fallback_reason, wanted.status().message());
@@ -231,10 +231,10 @@ TEST(MetricDistance, GrowsWithDissimilarityAndHasNoMinusZero) {
   const std::vector<float> b = {0.0F, 1.0F};
   const std::vector<float> ab = {1.0F, 0.0F, 0.0F, 1.0F};
   const uint32_t ids[] = {1, 0};
-  for (const DistanceKernels* level : AvailableLevels()) {
-    const MetricDistance l2(Metric::kL2, 2, *level);
-    const MetricDistance dot(Metric::kInnerProduct, 2, *level);
-    const MetricDistance cosine(Metric::kCosine, 2, *level);
+  for (const Level* level : AvailableLevels()) {
+    const MetricDistance l2(Metric::kL2, 2, level->distance);
+    const MetricDistance dot(Metric::kInnerProduct, 2, level->distance);
+    const MetricDistance cosine(Metric::kCosine, 2, level->distance);
     EXPECT_EQ(l2.Pair(a.data(), b.data()), 2.0F);
     EXPECT_EQ(dot.Pair(a.data(), a.data()), -1.0F);
     EXPECT_EQ(cosine.Pair(a.data(), a.data()), -1.0F);

@@ -1,7 +1,7 @@
 #pragma once
 
 /// Distances between f32 vectors, one to one and one to many, in the widest instruction set this
-/// machine has. One table of functions is chosen once per process; LEADLINE_SIMD forces another.
+/// machine has (leadline/simd/level.h).
 ///
 /// At one level every path gives the same bits for the same pair of vectors: one at a time, in
 /// rows, gathered, aligned or not, at any position of any batch. So exact answers agree between the
@@ -11,12 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "leadline/core/status.h"
 #include "leadline/core/types.h"
 
 namespace leadline::simd {
@@ -32,7 +27,6 @@ struct DistanceKernels {
   using GatherFunction = void (*)(const float* query, const float* base, size_t stride,
                                   const uint32_t* ids, size_t count, size_t n, float* out);
 
-  std::string_view name;  ///< "scalar", "avx2", "avx512" or "neon": the word LEADLINE_SIMD takes
   PairFunction l2_squared;
   PairFunction inner_product;
   RowsFunction l2_squared_rows;
@@ -41,28 +35,8 @@ struct DistanceKernels {
   GatherFunction inner_product_gather;
 };
 
-/// Levels this build has and this CPU runs, slowest first; never empty, scalar is always there.
-std::span<const DistanceKernels* const> AvailableLevels();
-
-/// The level called `name`; the fastest one for "" and "auto". Errors: kInvalidArgument (field
-/// LEADLINE_SIMD) for an unknown name, kFailedPrecondition for one this build or CPU lacks.
-Result<const DistanceKernels*> SelectKernels(std::string_view name);
-
-/// How the process default came about; shown by `leadline info`.
-struct KernelSelection {
-  const DistanceKernels* kernels = nullptr;
-  std::string requested;        ///< value of LEADLINE_SIMD, empty when unset
-  std::string fallback_reason;  ///< why `requested` was not followed; empty when it was
-};
-
-/// Reads LEADLINE_SIMD at the first call, then never again. Where it cannot be followed the
-/// fastest level serves and the reason is kept. Thread-safe.
-const KernelSelection& DefaultKernelSelection();
-
-/// The process default.
-inline const DistanceKernels& Kernels() {
-  return *DefaultKernelSelection().kernels;
-}
+/// Those of the process's level (leadline/simd/level.h).
+const DistanceKernels& Kernels();
 
 /// Distance of one metric at one level and dimension, as the engine orders it: growing with
 /// dissimilarity. Squared Euclidean for kL2; 0 - dot product for kInnerProduct and kCosine (never

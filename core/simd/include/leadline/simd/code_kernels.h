@@ -1,0 +1,84 @@
+#pragma once
+
+/// Kernels on codes: 8- and 4-bit numbers and bf16 values that stand for vectors (index/codes says
+/// how). Sums of integers are equal at every level; levels differ in speed alone.
+///
+/// Tables of codes must be readable for 64 bytes beyond the last row or block: kernels read whole
+/// registers. Queries are padded with zeros to the length given, so that padding counts nothing.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace leadline::simd {
+
+/// Bytes a kernel takes at a time; lengths of rows and queries are multiples of it.
+inline constexpr size_t kCodeBytes = 64;
+/// Rows of a block of the layouts that lists and scans use.
+inline constexpr size_t kBlockRows = 16;
+/// Sub-quantisers in one 64-byte line of a block of 4-bit product codes.
+inline constexpr size_t kPqPerLine = 8;
+
+/// How the integer sum of one query with one row becomes a distance:
+///   distance = add[row] - scale[row] * multiplier * float(2 * sum - offset)
+/// The integers are taken modulo 2^32, then each operation is rounded to f32 in the order written:
+/// equal bits at every level.
+struct SumToDistance {
+  float multiplier = 0;
+  int32_t offset = 0;
+};
+
+/// One instruction-set level. Immutable, thread-safe; no function allocates.
+struct CodeKernels {
+  /// out[i] = sum over j < n of query[j] * codes[ids[i] * stride + j], i < count.
+  /// Shapes: query [n] signed, codes unsigned; n a multiple of kCodeBytes, at most 65,536.
+  using Sq8Gather = void (*)(const int8_t* query, const uint8_t* codes, size_t stride,
+                             const uint32_t* ids, size_t count, size_t n, int32_t* out);
+
+  /// out[i] = sum over bytes j < n of row ids[i]: low nibble of byte j times
+  /// query[128 * (j / 64) + j % 64], plus high nibble times query[128 * (j / 64) + 64 + j % 64].
+  /// Shapes: query [2 * n]; n a multiple of kCodeBytes, at most 32,768.
+  using Sq4Gather = Sq8Gather;
+
+  /// Sums of each of `query_count` queries with each row of `block_count` blocks of kBlockRows:
+  ///   out[q * out_stride + kBlockRows * b + r]
+  ///     = sum over j < 4 * groups of queries[q * query_stride + j] * blocks[b][j / 4][r][j % 4]
+  /// A block is `groups` lines of 64 bytes; line g holds the values 4g to 4g + 3 of 16 rows, row by
+  /// row. Shapes: query_stride a multiple of kCodeBytes, at least 4 * groups, zeros from 4 * groups
+  /// on; groups at most 16,384; blocks on a 64-byte boundary.
+  using BlockSums = void (*)(const int8_t* queries, size_t query_stride, size_t query_count,
+                             const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
+                             size_t out_stride);
+
+  /// Sums of table entries, one for each sub-quantiser:
+  ///   out[kBlockRows * b + r] = sum over s < 8 * lines of tables[16 * s + code(b, r, s)]
+  /// A block is `lines` lines of 64 bytes: byte 4r + t (t < 4) of line l holds for row r the code
+  /// of sub-quantiser 8l + t in its low nibble and that of 8l + 4 + t in its high one.
+  /// Shapes: tables [8 * lines x 16] on a 64-byte boundary, zeros where a sub-quantiser is padding.
+  using TableSums = void (*)(const uint8_t* tables, const uint8_t* blocks, size_t lines,
+                             size_t block_count, int32_t* out);
+
+  /// Keeps the rows nearer than a threshold: for each i < count (a multiple of kBlockRows) with
+  /// distance(i) <= threshold, bit i of `allowed` set (null: all are), appends distance(i) to
+  /// `distances` and first + i to `positions`, in order. Returns how many.
+  /// `distances` and `positions` have room for count + 16 elements: kernels write beyond the last.
+  /// Values of `sums`, `add` and `scale` may be anything that keeps distances from being NaN.
+  using SelectNear = size_t (*)(const int32_t* sums, const float* add, const float* scale,
+                                size_t count, SumToDistance map, float threshold,
+                                const uint64_t* allowed, uint32_t first, float* distances,
+                                uint32_t* positions);
+
+  /// out[i] = sum over j < n of query[j] * bf16 row ids[i] [j], in f32; as DistanceKernels, levels
+  /// differ by rounding within |level - scalar| <= 2^-22 * (n + 8) * sum of |terms| + n * 2^-126.
+  /// Shapes: query [n], n a multiple of 32; rows `stride` elements apart.
+  using Bf16Gather = void (*)(const float* query, const uint16_t* rows, size_t stride,
+                              const uint32_t* ids, size_t count, size_t n, float* out);
+
+  Sq8Gather sq8_gather;
+  Sq4Gather sq4_gather;
+  BlockSums block_sums;
+  TableSums table_sums;
+  SelectNear select_near;
+  Bf16Gather bf16_gather;
+};
+
+}  // namespace leadline::simd
