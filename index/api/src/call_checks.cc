@@ -1,5 +1,6 @@
 #include "leadline/index/call_checks.h"
 
+#include <algorithm>
 #include <string>
 
 #include "leadline/core/range_check.h"
@@ -15,16 +16,20 @@ Status CheckMatrix(MatrixView vectors) {
   return {};
 }
 
-Status CheckBuild(MatrixView vectors, const BuildOptions& options) {
+Status CheckBuild(MatrixView vectors, const BuildOptions& options,
+                  std::initializer_list<CodeType> codes) {
   LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
-  if (options.codes != CodeType::kAuto && options.codes != CodeType::kF32) {
-    Status status =
-        UnimplementedError("codes are not available for this index kind: field=codes value=" +
-                           std::string(CodeTypeName(options.codes)) + " limit=auto|f32");
-    status.WithField("codes", "auto|f32");
-    return status;
+  if (options.codes == CodeType::kAuto || options.codes == CodeType::kF32 ||
+      std::find(codes.begin(), codes.end(), options.codes) != codes.end()) {
+    return {};
   }
-  return {};
+  std::string limit = "auto|f32";
+  for (const CodeType known : codes) {
+    limit.append("|").append(CodeTypeName(known));
+  }
+  return UnimplementedError("codes are not available for this index kind: field=codes value=" +
+                            std::string(CodeTypeName(options.codes)) + " limit=" + limit)
+      .WithField("codes", limit);
 }
 
 Status CheckSearch(MatrixView queries, const SearchParams& params,

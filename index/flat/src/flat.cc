@@ -43,7 +43,7 @@ class FlatFactory final : public IndexFactory {
 
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
-    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
+    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {}));
     LEADLINE_RETURN_IF_ERROR(options.control.Check());
     return std::vector<Section>();
   }

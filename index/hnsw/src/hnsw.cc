@@ -181,7 +181,7 @@ class HnswIndex final : public SegmentIndex {
       }
     }
     for (size_t q = 0; q < queries.rows; ++q) {
-      out[q] = {tops[q].Take(), {compared, 0, true}};
+      out[q] = {tops[q].Take(), {.distances = compared, .scanned = true}};
     }
     return {};
   }
@@ -197,7 +197,7 @@ class HnswFactory final : public IndexFactory {
 
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
-    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
+    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {}));
     LEADLINE_RETURN_IF_ERROR(CheckRange("m", options.m, kMinM, kMaxM));
     LEADLINE_RETURN_IF_ERROR(
         CheckRange("ef_construction", options.ef_construction, 1, kMaxEfConstruction));

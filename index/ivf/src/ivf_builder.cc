@@ -135,7 +135,7 @@ size_t ResolveNlist(size_t wanted, size_t rows) {
 }
 
 Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options));
+  LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {}));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
   LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kMaxNlist));
   const size_t nlist = ResolveNlist(options.nlist, vectors.rows);

@@ -3,6 +3,7 @@
 /// The checks every index kind makes before it touches its arguments, so that all kinds refuse the
 /// same calls with the same words.
 
+#include <initializer_list>
 #include <span>
 
 #include "leadline/index/segment_index.h"
@@ -13,9 +14,10 @@ namespace leadline::index {
 /// rows. kInvalidArgument names the field.
 Status CheckMatrix(MatrixView vectors);
 
-/// CheckMatrix, and that the kind has the codes asked for: kUnimplemented for anything but kAuto
-/// and kF32.
-Status CheckBuild(MatrixView vectors, const BuildOptions& options);
+/// CheckMatrix, and that the kind has the codes asked for: kUnimplemented for anything but kAuto,
+/// kF32 and those of `codes`.
+Status CheckBuild(MatrixView vectors, const BuildOptions& options,
+                  std::initializer_list<CodeType> codes);
 
 /// Shape of a search over rows of `dim` floats: matching query dimension, k in [1, kMaxTopK],
 /// ef_search <= kMaxEfSearch, nprobe <= kMaxNprobe, one outcome per query. kInvalidArgument.

@@ -74,7 +74,8 @@ struct Neighbor {
 
 /// Work one query cost; deterministic, so tests and CI may gate on it.
 struct SearchStats {
-  uint64_t distances = 0;  ///< vector comparisons
+  uint64_t distances = 0;  ///< vector comparisons, by code or in full precision
+  uint64_t rescored = 0;   ///< rows compared in full precision after their codes were
   uint64_t hops = 0;       ///< graph nodes expanded, or lists scanned
   bool scanned = false;    ///< the index compared every allowed row itself: the answer is exact
 };

@@ -1,0 +1,111 @@
+#pragma once
+
+/// Codes of a segment's rows, row by row: what a graph walks on, and what narrows candidates down
+/// before full precision has the last word.
+///
+/// A row x stands in its table as x - m, m the mean of all rows, in one of three forms:
+///   sq8   bytes u with x - m ~ scale * (u - 128), one scale a row (largest magnitude / 127)
+///   sq4   nibbles u with x - m ~ scale * (u - 7.5); the scale of least squared error among a few
+///   bf16  the upper half of each f32, rounded to nearest even
+/// and with |x - m|^2 of what the codes say, so that one integer dot product gives a distance.
+/// After LVQ (Aguerrebere et al. 2023), with the norm of the decoded row: for near rows the error
+/// then shrinks with the distance.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "leadline/core/call_control.h"
+#include "leadline/core/executor.h"
+#include "leadline/core/status.h"
+#include "leadline/core/types.h"
+#include "leadline/simd/level.h"
+
+namespace leadline::index {
+
+/// The two numbers of a row beside its code: simd::SumToDistance says what for.
+struct RowTerms {
+  float add = 0;
+  float scale = 0;
+};
+
+/// Writes the codes of `vectors` as one section's bytes (storage/FORMAT.md, "Row codes").
+/// REQUIRES: finite rows, dim >= 1. Equal inputs give equal bytes on any number of threads and at
+/// every SIMD level. Looks at `control` every 1,024 rows. Errors: kInvalidArgument (`codes` is not
+/// one of the three forms), kCancelled, kDeadlineExceeded. May throw std::bad_alloc.
+Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
+                                   Executor* executor, const CallControl& control);
+
+/// A validated table over a section's bytes, which must outlive it. Immutable, thread-safe, cheap
+/// to copy.
+class RowCodes {
+ public:
+  /// Checks header, size and that every number beside the codes is finite. kDataLoss otherwise;
+  /// kUnimplemented for a newer version; kInvalidArgument where bytes are not on a 64-byte
+  /// boundary.
+  static Result<RowCodes> Open(std::string_view bytes, size_t rows, size_t dim, Metric metric);
+
+  [[nodiscard]] CodeType type() const { return type_; }
+
+  [[nodiscard]] size_t rows() const { return rows_; }
+
+  /// Bytes a row occupies, all of it included.
+  [[nodiscard]] size_t bytes_per_row() const {
+    return stride_ + (terms_in_row() ? 0 : sizeof(RowTerms));
+  }
+
+  /// Asks for a row's code and terms to be brought to the first-level cache.
+  void Prefetch(uint32_t row) const {
+    const uint8_t* code = codes_ + row * stride_;
+    for (size_t offset = 0; offset < stride_; offset += 64) {
+      __builtin_prefetch(code + offset);
+    }
+    if (!terms_in_row()) {
+      __builtin_prefetch(terms_ + row * terms_stride_);
+    }
+  }
+
+ private:
+  friend class RowQuery;
+
+  [[nodiscard]] bool terms_in_row() const { return terms_stride_ == stride_; }
+
+  CodeType type_ = CodeType::kSq8;
+  Metric metric_ = Metric::kL2;
+  size_t rows_ = 0;
+  size_t dim_ = 0;
+  size_t stride_ = 0;
+  const float* mean_ = nullptr;
+  const uint8_t* codes_ = nullptr;
+  const uint8_t* terms_ = nullptr;  ///< RowTerms of row r at r * terms_stride_
+  size_t terms_stride_ = 0;
+};
+
+/// One query in the form a table compares. Thread-compatible; keeps its buffers for the next query.
+class RowQuery {
+ public:
+  explicit RowQuery(const simd::CodeKernels& kernels = simd::CurrentLevel().codes)
+      : kernels_(&kernels) {}
+
+  /// Readies the query [dim] for `codes`, which must outlive the calls that follow.
+  void Prepare(const RowCodes& codes, const float* query);
+
+  /// distances[i] of rows ids[i], i < count: what the metric gives for the decoded rows, up to
+  /// rounding of the query and a number that is the same for every row. Equal bits for equal pairs
+  /// at any position, and at every SIMD level for sq8 and sq4. `sums` is room for count integers.
+  void Distances(const uint32_t* ids, size_t count, int32_t* sums, float* distances) const;
+
+ private:
+  void Quantize();
+
+  const simd::CodeKernels* kernels_;
+  RowCodes codes_;
+  std::vector<float> centred_;    ///< [dim, padded to 64]
+  std::vector<int8_t> integers_;  ///< in the order of the codes' bytes or nibbles
+  std::vector<int8_t> linear_;    ///< sq4: [dim], before its nibbles are paired
+  simd::SumToDistance map_;
+};
+
+}  // namespace leadline::index

@@ -1,0 +1,225 @@
+#include "leadline/index/row_codes.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "row_codes_layout.h"
+#include "scalar_quantizer.h"
+
+namespace leadline::index {
+namespace {
+
+constexpr size_t kChunkRows = CallControl::kCheckInterval;
+
+/// Writes nibbles `codes` [dim] as sq4 lays them out.
+void PackNibbles(const uint8_t* codes, size_t dim, uint8_t* out) {
+  for (size_t done = 0; done < dim;) {
+    const size_t half = NibbleHalf(dim - done);
+    const size_t high = std::min(half, dim - done - half);
+    for (size_t j = 0; j < half; ++j) {
+      const unsigned upper = j < high ? codes[done + half + j] : 0U;
+      out[j] = static_cast<uint8_t>(codes[done + j] | (upper << 4));
+    }
+    done += half + high;
+    out += half;
+  }
+}
+
+uint16_t RoundToBf16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+/// The mean of all rows, each chunk summed in row order and the chunks after one another: equal on
+/// any number of threads.
+Result<std::vector<float>> MeanOf(MatrixView vectors, Executor* executor,
+                                  const CallControl& control) {
+  const size_t chunks = (vectors.rows + kChunkRows - 1) / kChunkRows;
+  std::vector<std::vector<double>> sums(chunks, std::vector<double>(vectors.dim, 0.0));
+  ParallelFor(executor, chunks, [&](size_t c) {
+    if (!control.Check().ok()) {
+      return;
+    }
+    const size_t end = std::min(vectors.rows, (c + 1) * kChunkRows);
+    for (size_t r = c * kChunkRows; r < end; ++r) {
+      for (size_t i = 0; i < vectors.dim; ++i) {
+        sums[c][i] += vectors.data[r * vectors.dim + i];
+      }
+    }
+  });
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  std::vector<float> mean(vectors.dim, 0.0F);
+  for (size_t i = 0; i < vectors.dim && vectors.rows > 0; ++i) {
+    double sum = 0;
+    for (const std::vector<double>& chunk : sums) {
+      sum += chunk[i];
+    }
+    mean[i] = static_cast<float>(sum / static_cast<double>(vectors.rows));
+  }
+  return mean;
+}
+
+/// Codes one row after the other with buffers of its own.
+class RowEncoder {
+ public:
+  RowEncoder(CodeType codes, Metric metric, const std::vector<float>& mean)
+      : codes_(codes), metric_(metric), mean_(mean), centred_(mean.size()), numbers_(mean.size()) {}
+
+  /// Writes the code of `row` and returns its terms.
+  RowTerms Encode(const float* row, uint8_t* out) {
+    const size_t dim = mean_.size();
+    for (size_t i = 0; i < dim; ++i) {
+      centred_[i] = row[i] - mean_[i];
+    }
+    RowTerms terms;
+    double norm = 0;
+    if (codes_ == CodeType::kBf16) {
+      for (size_t i = 0; i < dim; ++i) {
+        const uint16_t half = RoundToBf16(centred_[i]);
+        std::memcpy(out + 2 * i, &half, sizeof half);
+        const auto decoded = std::bit_cast<float>(uint32_t{half} << 16);
+        norm += static_cast<double>(decoded) * decoded;
+      }
+      terms.scale = 1;
+    } else {
+      terms.scale = codes_ == CodeType::kSq8 ? QuantizeSq8(centred_.data(), dim, numbers_.data())
+                                             : QuantizeSq4(centred_.data(), dim, numbers_.data());
+      norm = SquaredNormOfCodes(terms.scale);
+      if (codes_ == CodeType::kSq8) {
+        std::copy_n(numbers_.data(), dim, out);
+      } else {
+        PackNibbles(numbers_.data(), dim, out);
+      }
+    }
+    terms.add = metric_ == Metric::kInnerProduct ? 0.0F : static_cast<float>(norm);
+    return terms;
+  }
+
+ private:
+  /// |scale * (u - centre)|^2 over the codes of the row, its sum exact.
+  [[nodiscard]] double SquaredNormOfCodes(float scale) const {
+    const int centre = codes_ == CodeType::kSq8 ? 256 : 15;
+    int64_t sum = 0;
+    for (const uint8_t code : numbers_) {
+      const int64_t doubled = 2 * code - centre;
+      sum += doubled * doubled;
+    }
+    return static_cast<double>(scale) * scale * static_cast<double>(sum) / 4;
+  }
+
+  const CodeType codes_;
+  const Metric metric_;
+  const std::vector<float>& mean_;
+  std::vector<float> centred_;
+  std::vector<uint8_t> numbers_;
+};
+
+}  // namespace
+
+Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
+                                   Executor* executor, const CallControl& control) {
+  if (codes != CodeType::kSq8 && codes != CodeType::kSq4 && codes != CodeType::kBf16) {
+    return InvalidFieldError("not a code of single rows", "codes", CodeTypeName(codes),
+                             "sq8|sq4|bf16");
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> mean, MeanOf(vectors, executor, control));
+  const RowCodesShape shape = ShapeOf(codes, vectors.rows, vectors.dim);
+  std::string bytes(shape.end, '\0');
+  RowCodesHeader header{};
+  header.version = kRowCodesVersion;
+  header.codes = static_cast<uint32_t>(codes);
+  header.metric = static_cast<uint32_t>(metric);
+  header.rows = static_cast<uint32_t>(vectors.rows);
+  header.dim = static_cast<uint32_t>(vectors.dim);
+  std::memcpy(bytes.data(), &header, sizeof header);
+  std::memcpy(bytes.data() + shape.mean, mean.data(), mean.size() * sizeof(float));
+  auto* start = reinterpret_cast<uint8_t*>(bytes.data());
+  const size_t chunks = (vectors.rows + kChunkRows - 1) / kChunkRows;
+  ParallelFor(executor, chunks, [&](size_t c) {
+    if (!control.Check().ok()) {
+      return;
+    }
+    RowEncoder encoder(codes, metric, mean);
+    const size_t end = std::min(vectors.rows, (c + 1) * kChunkRows);
+    for (size_t r = c * kChunkRows; r < end; ++r) {
+      uint8_t* row = start + shape.codes + r * shape.stride;
+      const RowTerms terms = encoder.Encode(vectors.row(r).data(), row);
+      uint8_t* place = shape.terms_in_row ? row + shape.stride - sizeof terms
+                                          : start + shape.terms + r * sizeof terms;
+      std::memcpy(place, &terms, sizeof terms);
+    }
+  });
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  return bytes;
+}
+
+void RowQuery::Prepare(const RowCodes& codes, const float* query) {
+  codes_ = codes;
+  const size_t dim = codes.dim_;
+  const size_t padded = (dim + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes;
+  centred_.assign(padded, 0.0F);
+  // Under inner product the mean's share is the same for every row; otherwise distances do not
+  // change when both sides are moved.
+  for (size_t i = 0; i < dim; ++i) {
+    centred_[i] = codes.metric_ == Metric::kInnerProduct ? query[i] : query[i] - codes.mean_[i];
+  }
+  if (codes.type_ != CodeType::kBf16) {
+    Quantize();
+  }
+}
+
+void RowQuery::Quantize() {
+  const size_t dim = codes_.dim_;
+  const bool nibbles = codes_.type_ == CodeType::kSq4;
+  integers_.assign(nibbles ? (dim + 127) / 128 * 128 : centred_.size(), 0);
+  int8_t* target = integers_.data();
+  if (nibbles) {
+    linear_.resize(dim);
+    target = linear_.data();
+  }
+  const float scale = QuantizeSigned(centred_.data(), dim, target);
+  int32_t sum = 0;
+  for (size_t i = 0; i < dim; ++i) {
+    sum += target[i];
+  }
+  for (size_t done = 0; nibbles && done < dim;) {
+    const size_t half = NibbleHalf(dim - done);
+    const size_t high = std::min(half, dim - done - half);
+    int8_t* group = integers_.data() + done;
+    std::copy_n(linear_.data() + done, half, group);
+    std::copy_n(linear_.data() + done + half, high, group + simd::kCodeBytes);
+    done += half + high;
+  }
+  map_.multiplier = codes_.metric_ == Metric::kInnerProduct ? scale / 2 : scale;
+  map_.offset = (nibbles ? 15 : 256) * sum;
+}
+
+void RowQuery::Distances(const uint32_t* ids, size_t count, int32_t* sums, float* distances) const {
+  const bool dot = codes_.metric_ == Metric::kInnerProduct;
+  if (codes_.type_ == CodeType::kBf16) {
+    kernels_->bf16_gather(centred_.data(), reinterpret_cast<const uint16_t*>(codes_.codes_),
+                          codes_.stride_ / 2, ids, count, centred_.size(), distances);
+    const float factor = dot ? 1.0F : 2.0F;
+    for (size_t i = 0; i < count; ++i) {
+      RowTerms terms;
+      std::memcpy(&terms, codes_.terms_ + ids[i] * codes_.terms_stride_, sizeof terms);
+      distances[i] = terms.add - factor * distances[i];
+    }
+    return;
+  }
+  const bool nibbles = codes_.type_ == CodeType::kSq4;
+  const size_t n = nibbles ? integers_.size() / 2 : integers_.size();
+  const auto gather = nibbles ? kernels_->sq4_gather : kernels_->sq8_gather;
+  gather(integers_.data(), codes_.codes_, codes_.stride_, ids, count, n, sums);
+  for (size_t i = 0; i < count; ++i) {
+    RowTerms terms;
+    std::memcpy(&terms, codes_.terms_ + ids[i] * codes_.terms_stride_, sizeof terms);
+    const uint32_t doubled = 2U * static_cast<uint32_t>(sums[i]);
+    const auto centred =
+        static_cast<float>(static_cast<int32_t>(doubled - static_cast<uint32_t>(map_.offset)));
+    distances[i] = terms.add - terms.scale * map_.multiplier * centred;
+  }
+}
+
+}  // namespace leadline::index

@@ -1,0 +1,229 @@
+// Codes of rows: what they say about distances, what they cost, and what damaged ones do.
+
+#include "leadline/index/row_codes.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "index_test_data.h"
+#include "real_vectors.h"
+#include "status_matchers.h"
+
+namespace leadline::index {
+namespace {
+
+using leadline::testing::StatusIs;
+using testing::GaussianMatrix;
+using testing::MappedSections;
+using testing::Matrix;
+
+constexpr uint32_t kType = 48;
+
+std::string Encode(const Matrix& matrix, Metric metric, CodeType codes,
+                   Executor* executor = nullptr) {
+  Result<std::string> bytes = EncodeRowCodes(matrix.view(), metric, codes, executor, CallControl());
+  EXPECT_TRUE(bytes.ok()) << bytes.status().message();
+  return bytes.ok() ? *std::move(bytes) : std::string();
+}
+
+/// Distances of all rows by their codes.
+std::vector<float> CodeDistances(const RowCodes& codes, const float* query,
+                                 const simd::CodeKernels& kernels) {
+  std::vector<uint32_t> ids(codes.rows());
+  std::iota(ids.begin(), ids.end(), 0U);
+  std::vector<int32_t> sums(ids.size());
+  std::vector<float> distances(ids.size());
+  RowQuery prepared(kernels);
+  prepared.Prepare(codes, query);
+  prepared.Distances(ids.data(), ids.size(), sums.data(), distances.data());
+  return distances;
+}
+
+std::vector<float> CodeDistances(const RowCodes& codes, const float* query) {
+  return CodeDistances(codes, query, simd::CurrentLevel().codes);
+}
+
+using FormAndDim = std::tuple<CodeType, Metric, size_t>;
+
+class RowCodesTest : public ::testing::TestWithParam<FormAndDim> {
+ protected:
+  [[nodiscard]] static CodeType codes() { return std::get<0>(GetParam()); }
+
+  [[nodiscard]] static Metric metric() { return std::get<1>(GetParam()); }
+
+  [[nodiscard]] static size_t dim() { return std::get<2>(GetParam()); }
+};
+
+// The largest errors that the forms allow for rows of norm 1: half a step of the row's scale a
+// dimension, twice, against vectors of norms up to 2.
+TEST_P(RowCodesTest, DistancesAreThoseOfTheRowsUpToTheCodesError) {
+  Matrix matrix = GaussianMatrix(7, 300, dim());
+  testing::NormalizeRows(&matrix);
+  Matrix queries = GaussianMatrix(8, 5, dim());
+  testing::NormalizeRows(&queries);
+  const MappedSections mapped({{kType, Encode(matrix, metric(), codes())}});
+  ASSERT_OK_AND_ASSIGN(const RowCodes table,
+                       RowCodes::Open(mapped.views()[0].bytes, 300, dim(), metric()));
+  const double step = codes() == CodeType::kSq4 ? 1.0 / 7.5 : 1.0 / 127;
+  const double slack = (codes() == CodeType::kBf16 ? 1.0 / 128 : step) * 4 + 1e-3;
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    const std::vector<float> got = CodeDistances(table, queries.row(q));
+    std::vector<double> errors;
+    double mean_error = 0;
+    for (size_t r = 0; r < got.size(); ++r) {
+      errors.push_back(
+          got[r] - testing::BruteDistance(queries.row(q), matrix.row(r), dim(),
+                                          metric() == Metric::kCosine ? Metric::kL2 : metric()));
+      mean_error += errors.back() / static_cast<double>(got.size());
+    }
+    for (const double error : errors) {
+      EXPECT_LT(std::fabs(error - mean_error), slack) << "query " << q;
+    }
+  }
+}
+
+TEST_P(RowCodesTest, EveryLevelGivesTheSameOrder) {
+  const Matrix matrix = GaussianMatrix(17, 200, dim());
+  const MappedSections mapped({{kType, Encode(matrix, metric(), codes())}});
+  ASSERT_OK_AND_ASSIGN(const RowCodes table,
+                       RowCodes::Open(mapped.views()[0].bytes, 200, dim(), metric()));
+  const std::vector<float> scalar =
+      CodeDistances(table, matrix.row(3), simd::AvailableLevels().front()->codes);
+  for (const simd::Level* level : simd::AvailableLevels()) {
+    const std::vector<float> other = CodeDistances(table, matrix.row(3), level->codes);
+    for (size_t r = 0; r < scalar.size(); ++r) {
+      if (codes() == CodeType::kBf16) {
+        EXPECT_NEAR(other[r], scalar[r], 1e-4 * static_cast<double>(dim())) << level->name;
+      } else {
+        EXPECT_EQ(other[r], scalar[r]) << level->name << " row " << r;
+      }
+    }
+  }
+}
+
+TEST_P(RowCodesTest, BytesDoNotDependOnThreads) {
+  const Matrix matrix = GaussianMatrix(27, 5000, dim() > 200 ? 20 : dim());
+  const auto pool = NewThreadPool(3);
+  EXPECT_EQ(Encode(matrix, metric(), codes()), Encode(matrix, metric(), codes(), pool.get()));
+}
+
+TEST_P(RowCodesTest, TinyHugeAndConstantRowsKeepFiniteDistances) {
+  Matrix matrix = GaussianMatrix(37, 9, dim());
+  const float values[] = {0.0F, kMaxComponent, -kMaxComponent, 1e-38F, 1e-44F, 1e-20F, 1.0F, -1.0F};
+  for (size_t r = 0; r < std::size(values); ++r) {
+    std::fill_n(matrix.values.begin() + static_cast<std::ptrdiff_t>(r * dim()), dim(), values[r]);
+  }
+  const MappedSections mapped({{kType, Encode(matrix, metric(), codes())}});
+  ASSERT_OK_AND_ASSIGN(const RowCodes table,
+                       RowCodes::Open(mapped.views()[0].bytes, 9, dim(), metric()));
+  for (size_t q = 0; q < 9; ++q) {
+    for (const float distance : CodeDistances(table, matrix.row(q))) {
+      EXPECT_TRUE(std::isfinite(distance)) << "query " << q;
+    }
+  }
+}
+
+TEST_P(RowCodesTest, EveryTruncationIsRefused) {
+  const Matrix matrix = GaussianMatrix(47, 3, dim());
+  const std::string whole = Encode(matrix, metric(), codes());
+  for (size_t size = 0; size < whole.size(); size += size < 80 ? 1 : 37) {
+    const MappedSections mapped({{kType, whole.substr(0, size)}});
+    EXPECT_THAT(RowCodes::Open(mapped.views()[0].bytes, 3, dim(), metric()),
+                StatusIs(StatusCode::kDataLoss))
+        << size;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Forms, RowCodesTest,
+    ::testing::Combine(::testing::Values(CodeType::kSq8, CodeType::kSq4, CodeType::kBf16),
+                       ::testing::Values(Metric::kL2, Metric::kInnerProduct, Metric::kCosine),
+                       ::testing::Values(1, 3, 24, 25, 56, 64, 100, 128, 129, 200, 384, 784)),
+    [](const auto& param) {
+      return std::string(CodeTypeName(std::get<0>(param.param))) + "_" +
+             std::string(MetricName(std::get<1>(param.param))) + "_" +
+             std::to_string(std::get<2>(param.param));
+    });
+
+TEST(RowCodes, RefuseOtherForms) {
+  const Matrix matrix = GaussianMatrix(57, 3, 8);
+  for (const CodeType codes : {CodeType::kF32, CodeType::kPq4, CodeType::kAuto}) {
+    EXPECT_THAT(EncodeRowCodes(matrix.view(), Metric::kL2, codes, nullptr, CallControl()),
+                StatusIs(StatusCode::kInvalidArgument, "codes"));
+  }
+}
+
+TEST(RowCodes, DamagedHeadersAndNumbersAreRefused) {
+  const Matrix matrix = GaussianMatrix(67, 3, 8);
+  const std::string whole = Encode(matrix, Metric::kL2, CodeType::kSq8);
+  for (size_t at = 0; at < 64; ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x41);
+    const MappedSections mapped({{kType, damaged}});
+    EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 3, 8, Metric::kL2).ok()) << at;
+  }
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  // The mean's first value, and the scale at the end of the first row of 32 bytes.
+  for (const size_t at : {size_t{64}, size_t{128 + 28}}) {
+    std::string damaged = whole;
+    std::memcpy(damaged.data() + at, &nan, sizeof nan);
+    const MappedSections mapped({{kType, damaged}});
+    EXPECT_THAT(RowCodes::Open(mapped.views()[0].bytes, 3, 8, Metric::kL2),
+                StatusIs(StatusCode::kDataLoss, "finite"))
+        << at;
+  }
+  const MappedSections mapped({{kType, whole}});
+  EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 4, 8, Metric::kL2).ok());
+  EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 3, 9, Metric::kL2).ok());
+  EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 3, 8, Metric::kCosine).ok());
+}
+
+TEST(RowCodes, CancelledEncodingLeavesNothing) {
+  const Matrix matrix = GaussianMatrix(77, 3, 8);
+  CancelToken token;
+  token.Cancel();
+  CallControl control;
+  control.cancel = &token;
+  EXPECT_THAT(EncodeRowCodes(matrix.view(), Metric::kL2, CodeType::kSq8, nullptr, control),
+              StatusIs(StatusCode::kCancelled));
+}
+
+TEST(RowCodes, NearRowsOfRealVectorsComeFirst) {
+  testing::RealVectors words = testing::ShippedWords();
+  ASSERT_GT(words.queries.rows(), 0U);
+  words.PrepareFor(Metric::kCosine);
+  const auto truth = testing::TrueNeighbors(words, Metric::kCosine);
+  // Share of the true ten among so many first by code: what rescoring can find.
+  const std::tuple<CodeType, size_t, double> floors[] = {
+      {CodeType::kSq8, 10, 0.98}, {CodeType::kSq8, 15, 0.998}, {CodeType::kSq4, 10, 0.85},
+      {CodeType::kSq4, 30, 0.99}, {CodeType::kBf16, 10, 0.98}, {CodeType::kBf16, 15, 0.998}};
+  for (const auto& [codes, candidates, floor] : floors) {
+    const MappedSections mapped({{kType, Encode(words.base, Metric::kCosine, codes)}});
+    ASSERT_OK_AND_ASSIGN(
+        const RowCodes table,
+        RowCodes::Open(mapped.views()[0].bytes, words.base.rows(), 100, Metric::kCosine));
+    double found = 0;
+    for (size_t q = 0; q < truth.size(); ++q) {
+      const std::vector<float> distances = CodeDistances(table, words.queries.row(q));
+      std::vector<uint32_t> order(distances.size());
+      std::iota(order.begin(), order.end(), 0U);
+      std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(candidates),
+                        order.end(),
+                        [&](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
+      order.resize(candidates);
+      for (const Neighbor& neighbor : truth[q]) {
+        found += std::count(order.begin(), order.end(), neighbor.row) > 0 ? 1 : 0;
+      }
+    }
+    EXPECT_GE(found / (10.0 * static_cast<double>(truth.size())), floor)
+        << CodeTypeName(codes) << " " << candidates;
+  }
+}
+
+}  // namespace
+}  // namespace leadline::index
