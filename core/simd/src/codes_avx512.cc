@@ -39,7 +39,8 @@ struct Bf16 {
   static Sum Zero() { return _mm512_setzero_ps(); }
 
   static void Add(Sum* sum, const Query& q, const uint16_t* row) {
-    const __m512i pairs = _mm512_loadu_si512(row);
+    __m512i pairs = _mm512_loadu_si512(row);
+    asm("" : "+v"(pairs));  // loaded once: g++ would load it for each of its two uses
     const __m512i odd = _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xFFFF0000U)));
     *sum = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)), q.even, *sum);
     *sum = _mm512_fmadd_ps(_mm512_castsi512_ps(odd), q.odd, *sum);

@@ -10,6 +10,12 @@ namespace {
 using leadline::simd::kBlockRows;
 using leadline::simd::kCodeBytes;
 
+/// vpdpbusd: each lane of `sum` plus four products of unsigned codes and signed numbers. In
+/// assembly because g++ 12 copies the sum to another register and back around the intrinsic.
+[[gnu::always_inline]] inline void AddProducts(__m512i* sum, __m512i codes, __m512i numbers) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(codes), "v"(numbers));
+}
+
 /// Eight rows hide the latency of vpdpbusd.
 struct Sq8 {
   using Row = uint8_t;
@@ -26,7 +32,7 @@ struct Sq8 {
   static Sum Zero() { return _mm512_setzero_si512(); }
 
   static void Add(Sum* sum, Query q, const uint8_t* row) {
-    *sum = _mm512_dpbusd_epi32(*sum, _mm512_loadu_si512(row), q);
+    AddProducts(sum, _mm512_loadu_si512(row), q);
   }
 
   static void Reduce(const Sum* sums, int32_t* out) { StoreLaneSums(sums, out); }
@@ -61,8 +67,8 @@ struct Sq4 {
   static void Add(Sum* sum, const Query& q, const uint8_t* row) {
     const __m512i mask = _mm512_set1_epi8(15);
     const __m512i codes = _mm512_loadu_si512(row);
-    sum->low = _mm512_dpbusd_epi32(sum->low, _mm512_and_si512(codes, mask), q.low);
-    sum->high = _mm512_dpbusd_epi32(sum->high, _mm512_andnot_si512(mask, codes), q.high);
+    AddProducts(&sum->low, _mm512_and_si512(codes, mask), q.low);
+    AddProducts(&sum->high, _mm512_andnot_si512(mask, codes), q.high);
   }
 
   static void Reduce(const Sum* sums, int32_t* out) {
@@ -99,8 +105,7 @@ template <size_t kQueries, size_t kBlocks>
     Unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
       const __m512i numbers = BroadcastFour(queries + q.kValue * query_stride);
       Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
-        __m512i& sum = sums[q.kValue * kBlocks + b.kValue];
-        sum = _mm512_dpbusd_epi32(sum, lines[b.kValue], numbers);
+        AddProducts(&sums[q.kValue * kBlocks + b.kValue], lines[b.kValue], numbers);
       });
     });
   }
@@ -178,10 +183,8 @@ void SumTables(const uint8_t* tables, const uint8_t* blocks, size_t lines, int32
       const __m512i low_index = _mm512_ternarylogic_epi32(codes, nibble, table_of_byte, kAndOr);
       const __m512i high_index =
           _mm512_ternarylogic_epi32(_mm512_srli_epi32(codes, 4), nibble, table_of_byte, kAndOr);
-      low[b.kValue] =
-          _mm512_dpbusd_epi32(low[b.kValue], _mm512_permutexvar_epi8(low_index, low_tables), ones);
-      high[b.kValue] = _mm512_dpbusd_epi32(high[b.kValue],
-                                           _mm512_permutexvar_epi8(high_index, high_tables), ones);
+      AddProducts(&low[b.kValue], _mm512_permutexvar_epi8(low_index, low_tables), ones);
+      AddProducts(&high[b.kValue], _mm512_permutexvar_epi8(high_index, high_tables), ones);
     });
   }
   Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {

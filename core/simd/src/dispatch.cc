@@ -9,8 +9,8 @@
 namespace leadline::simd {
 namespace {
 
-constexpr std::array<std::string_view, 7> kKnownNames = {
-    "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"};
+constexpr std::array<std::string_view, 6> kKnownNames = {"scalar",     "avx2", "avx512",
+                                                         "avx512vnni", "amx",  "neon"};
 
 constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes};
 
