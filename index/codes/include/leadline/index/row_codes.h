@@ -25,6 +25,9 @@
 
 namespace leadline::index {
 
+/// Number of the section that holds them (storage/FORMAT.md).
+inline constexpr uint32_t kRowCodesSection = 48;
+
 /// The two numbers of a row beside its code: simd::SumToDistance says what for.
 struct RowTerms {
   float add = 0;
