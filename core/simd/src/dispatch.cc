@@ -17,8 +17,8 @@ constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes};
 std::vector<const Level*> DetectLevels() {
   std::vector<const Level*> levels = {&kScalarLevel};
 #if defined(__x86_64__)
-  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes};
-  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes};
+  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kAvx2Codes};
+  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kAvx512Codes};
   static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kAvx512VnniCodes};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();

@@ -11,6 +11,8 @@ extern const CodeKernels kScalarCodes;
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
+extern const CodeKernels kAvx2Codes;
+extern const CodeKernels kAvx512Codes;
 extern const CodeKernels kAvx512VnniCodes;
 
 /// Kernels of "avx512" that faster levels share.
