@@ -75,7 +75,7 @@ std::vector<const Level*> DetectLevels() {
     }
   }
 #elif defined(__aarch64__)
-  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kScalarCodes};
+  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kNeonCodes};
   levels.push_back(&kNeonLevel);
 #endif
   return levels;

@@ -36,6 +36,7 @@ void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
 }  // namespace amx
 #elif defined(__aarch64__)
 extern const DistanceKernels kNeonDistance;
+extern const CodeKernels kNeonCodes;
 #endif
 
 }  // namespace leadline::simd
