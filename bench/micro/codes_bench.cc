@@ -172,7 +172,7 @@ void RegisterLevel(const Level& level) {
     for (const int64_t queries : {1, 2, 4, 8, 12, 32}) {
       add("/block_sums", BenchBlockSums, codes.block_sums)->Args({dim, queries, 24});
     }
-    for (const int64_t queries : {1, 32}) {
+    for (const int64_t queries : {1, 8, 32}) {
       add("/block_sums", BenchBlockSums, codes.block_sums)->Args({dim, queries, 1024});
     }
   }

@@ -4,10 +4,78 @@
 #include "avx512_rows.h"
 #include "code_loops.h"
 #include "levels.h"
+#include "wide_codes.h"
 
 namespace {
 
 using leadline::simd::SumToDistance;
+
+struct Avx512 {
+  using Vec = __m512i;
+  static constexpr size_t kBytes = 64;
+  static constexpr size_t kRows = 8;
+  static constexpr size_t kQueries = 4;
+  static constexpr size_t kStrips = 4;
+
+  static Vec Load(const void* p) { return _mm512_loadu_si512(p); }
+
+  static void Store(void* p, Vec v) { _mm512_storeu_si512(p, v); }
+
+  static Vec Zero() { return _mm512_setzero_si512(); }
+
+  static Vec Set8(int8_t x) { return _mm512_set1_epi8(x); }
+
+  static Vec Set16(int16_t x) { return _mm512_set1_epi16(x); }
+
+  static Vec Set32(int32_t x) { return _mm512_set1_epi32(x); }
+
+  static Vec And(Vec a, Vec b) { return _mm512_and_si512(a, b); }
+
+  static Vec Add16(Vec a, Vec b) { return _mm512_add_epi16(a, b); }
+
+  static Vec Sub16(Vec a, Vec b) { return _mm512_sub_epi16(a, b); }
+
+  static Vec Add32(Vec a, Vec b) { return _mm512_add_epi32(a, b); }
+
+  template <int kBits>
+  static Vec Left16(Vec v) {
+    return _mm512_slli_epi16(v, kBits);
+  }
+
+  template <int kBits>
+  static Vec Right16(Vec v) {
+    return _mm512_srli_epi16(v, kBits);
+  }
+
+  template <int kBits>
+  static Vec RightSigned16(Vec v) {
+    return _mm512_srai_epi16(v, kBits);
+  }
+
+  static Vec MulAddBytes(Vec u, Vec s) { return _mm512_maddubs_epi16(u, s); }
+
+  static Vec MulAdd16(Vec a, Vec b) { return _mm512_madd_epi16(a, b); }
+
+  static Vec LookUp(Vec table, Vec index) { return _mm512_shuffle_epi8(table, index); }
+
+  static Vec BroadcastTable(const uint8_t* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+
+  static Vec UnpackLow16(Vec a, Vec b) { return _mm512_unpacklo_epi16(a, b); }
+
+  static Vec UnpackHigh16(Vec a, Vec b) { return _mm512_unpackhi_epi16(a, b); }
+
+  static Vec UnpackLow32(Vec a, Vec b) { return _mm512_unpacklo_epi32(a, b); }
+
+  static Vec UnpackHigh32(Vec a, Vec b) { return _mm512_unpackhi_epi32(a, b); }
+
+  static Vec UnpackLow64(Vec a, Vec b) { return _mm512_unpacklo_epi64(a, b); }
+
+  static Vec UnpackHigh64(Vec a, Vec b) { return _mm512_unpackhi_epi64(a, b); }
+
+  static void StoreLaneSums(const Vec* v, int32_t* out) { ::StoreLaneSums(v, out); }
+};
 
 /// bf16 values at even places become f32 by a shift, those at odd places by a mask; the query is
 /// sorted the same way once for all rows of a pass.
@@ -126,3 +194,11 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
 }
 
 }  // namespace leadline::simd::avx512
+
+namespace leadline::simd {
+
+constinit const CodeKernels kAvx512Codes = {
+    GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>, WideBlockSums<Avx512>,
+    WideTableSums<Avx512>,       avx512::SelectNear,          avx512::Bf16Gather};
+
+}  // namespace leadline::simd

@@ -11,6 +11,8 @@ extern const CodeKernels kScalarCodes;
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
+extern const CodeKernels kAvx2Codes;
+extern const CodeKernels kAvx512Codes;
 extern const CodeKernels kAvx512VnniCodes;
 
 /// Kernels of "avx512" that faster levels share.
@@ -23,8 +25,18 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
                 size_t count, size_t n, float* out);
 
 }  // namespace avx512
+
+/// Kernels of "amx", which shares all others with "avx512vnni".
+namespace amx {
+
+void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
+               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
+               size_t out_stride);
+
+}  // namespace amx
 #elif defined(__aarch64__)
 extern const DistanceKernels kNeonDistance;
+extern const CodeKernels kNeonCodes;
 #endif
 
 }  // namespace leadline::simd
