@@ -12,13 +12,15 @@ namespace {
 constexpr std::array<std::string_view, 7> kKnownNames = {
     "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"};
 
-constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes};
+constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes, kScalarTiles};
 
 std::vector<const Level*> DetectLevels() {
   std::vector<const Level*> levels = {&kScalarLevel};
 #if defined(__x86_64__)
-  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes};
-  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes};
+  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes, kScalarTiles};
+  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes, kScalarTiles};
+  static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kScalarCodes,
+                                             kAvx512VnniTiles};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -26,10 +28,13 @@ std::vector<const Level*> DetectLevels() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
       levels.push_back(&kAvx512Level);
+      if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")) {
+        levels.push_back(&kAvx512VnniLevel);
+      }
     }
   }
 #elif defined(__aarch64__)
-  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kScalarCodes};
+  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kScalarCodes, kScalarTiles};
   levels.push_back(&kNeonLevel);
 #endif
   return levels;
