@@ -17,8 +17,8 @@ constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes, kScalar
 std::vector<const Level*> DetectLevels() {
   std::vector<const Level*> levels = {&kScalarLevel};
 #if defined(__x86_64__)
-  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes, kScalarTiles};
-  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes, kScalarTiles};
+  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes, kAvx2Tiles};
+  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes, kAvx512Tiles};
   static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kScalarCodes,
                                              kAvx512VnniTiles};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.

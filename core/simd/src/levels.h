@@ -13,6 +13,8 @@ extern const TileKernels kScalarTiles;
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
+extern const TileKernels kAvx2Tiles;
+extern const TileKernels kAvx512Tiles;
 extern const TileKernels kAvx512VnniTiles;
 
 /// Kernels of "avx512" that faster levels share.

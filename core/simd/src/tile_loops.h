@@ -11,7 +11,7 @@
 //   Centre(sums, offset)       float(2 * sums - offset)
 //   LessEqual(a, b)            bit i: a[i] <= b[i]
 //   TakeLess(a, index, best, best_index)   where a < best: best = a, best_index = index
-//   Index(v, out)              stores the lanes of an index register
+//   StoreIntegers(p, v)
 
 #include <cstddef>
 #include <cstdint>
@@ -61,33 +61,53 @@ struct TileRow {
   }
 };
 
-/// Writes the hits among V::kWidth lanes. Out of line: it is the rare case.
+/// Writes the hits among the lanes from `begin` to `end`. Out of line: it is the rare case, which
+/// computes its distances again.
 template <class V>
-[[gnu::noinline]] size_t WriteHits(typename V::Floats distances, uint32_t mask, uint32_t row,
-                                   size_t lane, TileHit* hits) {
-  float values[V::kWidth];
-  V::StoreFloats(values, distances);
+[[gnu::noinline]] size_t WriteHits(const SumTile& tile, const TileLanes& lanes,
+                                   const float* thresholds, size_t r, size_t begin, size_t end,
+                                   TileHit* hits) {
+  const TileRow<V> row(tile, r);
   size_t written = 0;
-  for (; mask != 0; mask &= mask - 1) {
-    const auto i = static_cast<uint32_t>(__builtin_ctz(mask));
-    hits[written++] = {values[i], row, static_cast<uint32_t>(lane) + i};
+  for (size_t lane = begin; lane < end; lane += V::kWidth) {
+    const typename V::Floats distances = row.Distances(lanes, lane);
+    float values[V::kWidth];
+    V::StoreFloats(values, distances);
+    uint32_t mask = V::LessEqual(distances, V::LoadFloats(thresholds + lane));
+    for (; mask != 0; mask &= mask - 1) {
+      const auto i = static_cast<uint32_t>(__builtin_ctz(mask));
+      hits[written++] = {values[i], static_cast<uint32_t>(r), static_cast<uint32_t>(lane) + i};
+    }
   }
   return written;
 }
 
+/// Registers between two looks at whether any lane hits.
+constexpr size_t kHitRegisters = 2;
+
 template <class V>
 size_t HitsOfTile(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
                   TileHit* hits) {
+  constexpr size_t kStep = kHitRegisters * V::kWidth;
   const size_t lane_count = kPackLanes * tile.packs;
   size_t count = 0;
   for (size_t r = 0; r < tile.rows; ++r) {
     const TileRow<V> row(tile, r);
-    for (size_t lane = 0; lane < lane_count; lane += V::kWidth) {
-      const typename V::Floats distances = row.Distances(lanes, lane);
-      const uint32_t mask = V::LessEqual(distances, V::LoadFloats(thresholds + lane));
-      if (__builtin_expect(mask != 0, 0)) {
-        count += WriteHits<V>(distances, mask, static_cast<uint32_t>(r), lane, hits + count);
+    const auto hit = [&](size_t lane) __attribute__((always_inline)) {
+      return V::LessEqual(row.Distances(lanes, lane), V::LoadFloats(thresholds + lane));
+    };
+    size_t lane = 0;
+    for (; lane + kStep <= lane_count; lane += kStep) {
+      uint32_t any = 0;
+      Unrolled<kHitRegisters>([&](auto i) __attribute__((always_inline)) {
+        any |= hit(lane + i.kValue * V::kWidth);
+      });
+      if (__builtin_expect(any != 0, 0)) {
+        count += WriteHits<V>(tile, lanes, thresholds, r, lane, lane + kStep, hits + count);
       }
+    }
+    if (lane < lane_count && hit(lane) != 0) {
+      count += WriteHits<V>(tile, lanes, thresholds, r, lane, lane_count, hits + count);
     }
   }
   return count;

@@ -1,10 +1,9 @@
 // Compiled with -mavx512f and friends; runs only where the CPU has them.
-#include "tiles_avx512.h"
-
 #include <immintrin.h>
 
 #include "levels.h"
 #include "tile_loops.h"
+#include "tiles_widened.h"
 
 namespace {
 
@@ -41,8 +40,40 @@ struct Avx512 {
 
   static void TakeLess(Floats a, Integers index, Floats* best, Integers* best_index) {
     const __mmask16 less = _mm512_cmp_ps_mask(a, *best, _CMP_LT_OQ);
-    *best = _mm512_mask_mov_ps(*best, less, a);
+    *best = _mm512_min_ps(a, *best);
     *best_index = _mm512_mask_mov_epi32(*best_index, less, index);
+  }
+};
+
+struct Widened {
+  using Vec = __m512i;
+  static constexpr size_t kLanes = 8;
+  static constexpr size_t kRows = 8;
+
+  static Vec LoadNumbers(const int8_t* p) {
+    return _mm512_cvtepi8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+
+  static Vec BroadcastCodes(const uint8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof(four));
+    // Bytes 0 to 3 with a zero behind each.
+    const __m512i places = _mm512_set1_epi64(static_cast<int64_t>(0x8003800280018000U));
+    return _mm512_shuffle_epi8(_mm512_set1_epi32(four), places);
+  }
+
+  static Vec Zero() { return _mm512_setzero_si512(); }
+
+  static Vec AddProducts(Vec sum, Vec a, Vec b) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+  }
+
+  static void StoreLanes(const Vec* sums, int32_t* out) {
+    const __m512i evens =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odds = _mm512_add_epi32(evens, _mm512_set1_epi32(1));
+    _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_permutex2var_epi32(sums[0], evens, sums[1]),
+                                              _mm512_permutex2var_epi32(sums[0], odds, sums[1])));
   }
 };
 
@@ -118,3 +149,11 @@ void TileDistances(const SumTile& tile, const TileLanes& lanes, float* out) {
 }
 
 }  // namespace leadline::simd::avx512
+
+namespace leadline::simd {
+
+constinit const TileKernels kAvx512Tiles = {avx512::PackQueries, SumsOfWidened<Widened>,
+                                            avx512::TileHits, avx512::TileNearest,
+                                            avx512::TileDistances};
+
+}  // namespace leadline::simd
