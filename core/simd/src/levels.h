@@ -2,18 +2,23 @@
 
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/tile_kernels.h"
 
 namespace leadline::simd {
 
 /// Tables of the levels, each defined in its own source file with its own compiler flags.
 extern const DistanceKernels kScalarDistance;
 extern const CodeKernels kScalarCodes;
+extern const TileKernels kScalarTiles;
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
 extern const CodeKernels kAvx2Codes;
 extern const CodeKernels kAvx512Codes;
 extern const CodeKernels kAvx512VnniCodes;
+extern const TileKernels kAvx2Tiles;
+extern const TileKernels kAvx512Tiles;
+extern const TileKernels kAvx512VnniTiles;
 
 /// Kernels of "avx512" that faster levels share.
 namespace avx512 {
@@ -23,6 +28,13 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
                   float* distances, uint32_t* positions);
 void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const uint32_t* ids,
                 size_t count, size_t n, float* out);
+void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size_t count, size_t n,
+                 int8_t* packed);
+size_t TileHits(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
+                TileHit* hits);
+void TileNearest(const SumTile& tile, const TileLanes& lanes, uint32_t first_lane, float* best,
+                 uint32_t* best_lane);
+void TileDistances(const SumTile& tile, const TileLanes& lanes, float* out);
 
 }  // namespace avx512
 

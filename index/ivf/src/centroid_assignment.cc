@@ -1,67 +1,77 @@
 #include "centroid_assignment.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
+#include <numeric>
 #include <vector>
+
+#include "centroid_table.h"
+#include "first_error.h"
+#include "leadline/core/no_throw.h"
 
 namespace leadline::index {
 namespace {
 
-/// Rows that go through the centroids together.
-constexpr size_t kBlockRows = 256;
-constexpr size_t kMaxTileRows = 256;
+/// Rows of a task.
+constexpr size_t kTaskRows = 1024;
 
-/// Centroids that stay in the second-level cache while a block of rows passes over them.
-size_t TileRows(size_t dim) {
-  constexpr size_t kTileFloats = (size_t{256} << 10) / sizeof(float);
-  return std::clamp<size_t>(kTileFloats / dim, 4, kMaxTileRows);
+std::vector<float> MeanOf(MatrixView rows) {
+  std::vector<double> sums(rows.dim, 0.0);
+  for (size_t r = 0; r < rows.rows; ++r) {
+    const std::span<const float> row = rows.row(r);
+    for (size_t i = 0; i < rows.dim; ++i) {
+      sums[i] += row[i];
+    }
+  }
+  std::vector<float> mean(rows.dim);
+  for (size_t i = 0; i < rows.dim; ++i) {
+    mean[i] = static_cast<float>(sums[i] / static_cast<double>(rows.rows));
+  }
+  return mean;
 }
 
-Status AssignBlock(MatrixView rows, MatrixView centroids, const simd::MetricDistance& distance,
-                   const CallControl& control, std::span<Neighbor> nearest) {
-  std::array<float, kMaxTileRows> distances{};
-  std::fill(nearest.begin(), nearest.end(), Neighbor{std::numeric_limits<float>::infinity(), 0});
-  size_t unchecked = CallControl::kCheckInterval;
-  const size_t tile = TileRows(rows.dim);
-  for (size_t begin = 0; begin < centroids.rows; begin += tile) {
-    const size_t count = std::min(tile, centroids.rows - begin);
-    for (size_t row = 0; row < rows.rows; ++row) {
-      if (unchecked + count > CallControl::kCheckInterval) {
-        LEADLINE_RETURN_IF_ERROR(control.Check());
-        unchecked = 0;
-      }
-      unchecked += count;
-      distance.Rows(rows.row(row).data(), centroids.row(begin).data(), count, distances.data());
-      for (size_t i = 0; i < count; ++i) {
-        nearest[row] =
-            std::min(nearest[row], Neighbor{distances[i], static_cast<uint32_t>(begin + i)});
-      }
+Status AssignRows(MatrixView rows, size_t begin, size_t end, const float* centre,
+                  const CentroidTable& table, const CallControl& control,
+                  std::span<Neighbor> nearest) {
+  constexpr size_t kRows = CentroidTable::kTileRows;
+  const size_t stride = ByteRowStride(rows.dim);
+  std::vector<float> centred(rows.dim);
+  std::vector<uint8_t> codes(kRows * stride);
+  std::vector<int32_t> sums(CentroidTable::kTileSums);
+  std::vector<ByteRowTerms> terms(kRows);
+  std::vector<uint32_t> ids(kRows);
+  for (; begin < end; begin += kRows) {
+    const size_t count = std::min(kRows, end - begin);
+    for (size_t i = 0; i < count; ++i) {
+      terms[i] = EncodeByteRow(rows.row(begin + i).data(), centre, rows.dim, centred.data(),
+                               codes.data() + i * stride);
     }
+    std::iota(ids.begin(), ids.end(), static_cast<uint32_t>(begin));
+    LEADLINE_RETURN_IF_ERROR(table.FindNearest(
+        {codes.data(), {terms.data(), count}, rows, ids.data()}, simd::CurrentLevel().tiles,
+        control, sums.data(), nearest.data() + begin));
   }
   return {};
 }
 
 }  // namespace
 
-Status AssignToCentroids(MatrixView rows, MatrixView centroids,
-                         const simd::MetricDistance& distance, Executor* executor,
+Status AssignToCentroids(MatrixView rows, MatrixView centroids, Executor* executor,
                          const CallControl& control, std::span<Neighbor> nearest) {
-  const size_t blocks = (rows.rows + kBlockRows - 1) / kBlockRows;
-  std::vector<Status> statuses(blocks);
-  ParallelFor(executor, blocks, [&](size_t b) {
-    const size_t begin = b * kBlockRows;
-    const size_t count = std::min(kBlockRows, rows.rows - begin);
-    statuses[b] = AssignBlock({rows.row(begin).data(), count, rows.dim}, centroids, distance,
-                              control, nearest.subspan(begin, count));
+  return NoThrow([&]() -> Status {
+    const std::vector<float> centre = MeanOf(centroids);
+    CentroidTable table;
+    table.Set(centroids, centre.data());
+    const size_t tasks = (rows.rows + kTaskRows - 1) / kTaskRows;
+    std::vector<Status> statuses(tasks);
+    ParallelFor(executor, tasks, [&](size_t t) {
+      const size_t begin = t * kTaskRows;
+      statuses[t] = NoThrow([&] {
+        return AssignRows(rows, begin, std::min(rows.rows, begin + kTaskRows), centre.data(), table,
+                          control, nearest);
+      });
+    });
+    return FirstError(statuses);
   });
-  Status failed;
-  for (Status& status : statuses) {
-    if (!status.ok() && failed.ok()) {
-      failed = std::move(status);
-    }
-  }
-  return failed;
 }
 
 }  // namespace leadline::index

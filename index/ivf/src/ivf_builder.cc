@@ -185,7 +185,7 @@ Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& op
     const MatrixView centres{centroids.data(), nlist, vectors.dim};
     std::vector<Neighbor> nearest(vectors.rows);
     LEADLINE_RETURN_IF_ERROR(
-        AssignToCentroids(training, centres, distance, options.executor, options.control, nearest));
+        AssignToCentroids(training, centres, options.executor, options.control, nearest));
     for (const Neighbor& centroid : nearest) {
       assignment.push_back(centroid.row);
     }

@@ -10,12 +10,15 @@
 
 namespace leadline::index {
 
-/// Trains `nlist` centroids [nlist x dim] with FAISS on at most 256 rows a centroid, chosen by
-/// `seed`. `spherical` keeps them at unit length. REQUIRES: finite rows, 1 <= nlist <= rows.
-/// Computes on the threads of `executor` (null: on the calling one), and on as many of OpenMP's
-/// where FAISS averages rows; the caller's OpenMP setting is restored. Equal on any number of them.
-/// Looks at `control` every 1,024 distances.
-/// Errors: kCancelled, kDeadlineExceeded, kResourceExhausted (memory), kInternal (FAISS refused).
+/// Trains `nlist` centroids [nlist x dim] by Lloyd's iterations on at most 256 rows a centroid,
+/// chosen by `seed`: the first iterations see a part of them, the last ones all
+/// (docs/decisions/0013-own-kmeans.md). `spherical` keeps centroids at unit length.
+/// REQUIRES: finite rows, of unit length where `spherical`; 1 <= nlist <= rows.
+/// Rows go to the nearest centroid in bytes (CentroidTable), centroids are means in full precision.
+/// Computes on the threads of `executor` (null: on the calling one). Equal on any number of them
+/// and at every SIMD level. Looks at `control` every 1,024 rows of a mean and as CentroidTable
+/// says. No exception reaches a pool thread. Errors: kCancelled, kDeadlineExceeded,
+/// kResourceExhausted (memory).
 Result<std::vector<float>> TrainKMeans(MatrixView rows, size_t nlist, bool spherical, uint64_t seed,
                                        Executor* executor, const CallControl& control);
 

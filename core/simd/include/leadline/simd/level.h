@@ -10,6 +10,7 @@
 #include "leadline/core/status.h"
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/tile_kernels.h"
 
 namespace leadline::simd {
 
@@ -20,6 +21,7 @@ struct Level {
   std::string_view name;
   const DistanceKernels& distance;
   const CodeKernels& codes;
+  const TileKernels& tiles;
 };
 
 /// Levels this build has and this CPU runs, slowest first; never empty, scalar is always there.

@@ -1,0 +1,163 @@
+#pragma once
+
+// What the levels do with a tile of sums. Compiled several times with different instruction sets:
+// all of it has internal linkage, as kernel_loops.h explains.
+//
+// A level supplies a struct V:
+//   kWidth                     lanes of a register, a divisor of 16
+//   Floats, Integers           registers
+//   LoadFloats(p), LoadIntegers(p), StoreFloats(p, v), Broadcast(x), BroadcastIndex(x)
+//   Add, Subtract, Multiply    of floats, each rounded
+//   Centre(sums, offset)       float(2 * sums - offset)
+//   LessEqual(a, b)            bit i: a[i] <= b[i]
+//   TakeLess(a, index, best, best_index)   where a < best: best = a, best_index = index
+//   StoreIntegers(p, v)
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "kernel_loops.h"
+#include "leadline/simd/tile_kernels.h"
+
+namespace {
+
+using leadline::simd::kPackLanes;
+using leadline::simd::SumTile;
+using leadline::simd::TileHit;
+using leadline::simd::TileLanes;
+
+struct TileTerms {
+  float add;
+  float scale;
+};
+
+[[gnu::always_inline]] inline TileTerms TermsOf(const SumTile& tile, size_t row) {
+  const size_t at = tile.ids == nullptr ? row : tile.ids[row];
+  TileTerms terms;
+  __builtin_memcpy(&terms, tile.terms + at * tile.terms_stride, sizeof(terms));
+  return terms;
+}
+
+/// One row of a tile, its two numbers in registers.
+template <class V>
+struct TileRow {
+  typename V::Floats add;
+  typename V::Floats scale;
+  const int32_t* sums;
+
+  TileRow(const SumTile& tile, size_t row) : sums(tile.sums + row * tile.sum_stride) {
+    const TileTerms terms = TermsOf(tile, row);
+    add = V::Broadcast(terms.add);
+    scale = V::Broadcast(terms.scale);
+  }
+
+  /// Distances of the lanes from `lane` on.
+  [[gnu::always_inline]] typename V::Floats Distances(const TileLanes& lanes, size_t lane) const {
+    const typename V::Floats centred =
+        V::Centre(V::LoadIntegers(sums + lane), V::LoadIntegers(lanes.offset + lane));
+    const typename V::Floats factor = V::Multiply(scale, V::LoadFloats(lanes.multiplier + lane));
+    return V::Subtract(V::Add(add, V::LoadFloats(lanes.add + lane)), V::Multiply(factor, centred));
+  }
+};
+
+/// Writes the hits among the lanes from `begin` to `end`. Out of line: it is the rare case, which
+/// computes its distances again.
+template <class V>
+[[gnu::noinline]] size_t WriteHits(const SumTile& tile, const TileLanes& lanes,
+                                   const float* thresholds, size_t r, size_t begin, size_t end,
+                                   TileHit* hits) {
+  const TileRow<V> row(tile, r);
+  size_t written = 0;
+  for (size_t lane = begin; lane < end; lane += V::kWidth) {
+    const typename V::Floats distances = row.Distances(lanes, lane);
+    float values[V::kWidth];
+    V::StoreFloats(values, distances);
+    uint32_t mask = V::LessEqual(distances, V::LoadFloats(thresholds + lane));
+    for (; mask != 0; mask &= mask - 1) {
+      const auto i = static_cast<uint32_t>(__builtin_ctz(mask));
+      hits[written++] = {values[i], static_cast<uint32_t>(r), static_cast<uint32_t>(lane) + i};
+    }
+  }
+  return written;
+}
+
+/// Registers between two looks at whether any lane hits.
+constexpr size_t kHitRegisters = 2;
+
+template <class V>
+size_t HitsOfTile(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
+                  TileHit* hits) {
+  constexpr size_t kStep = kHitRegisters * V::kWidth;
+  const size_t lane_count = kPackLanes * tile.packs;
+  size_t count = 0;
+  for (size_t r = 0; r < tile.rows; ++r) {
+    const TileRow<V> row(tile, r);
+    const auto hit = [&](size_t lane) __attribute__((always_inline)) {
+      return V::LessEqual(row.Distances(lanes, lane), V::LoadFloats(thresholds + lane));
+    };
+    size_t lane = 0;
+    for (; lane + kStep <= lane_count; lane += kStep) {
+      uint32_t any = 0;
+      Unrolled<kHitRegisters>([&](auto i) __attribute__((always_inline)) {
+        any |= hit(lane + i.kValue * V::kWidth);
+      });
+      if (__builtin_expect(any != 0, 0)) {
+        count += WriteHits<V>(tile, lanes, thresholds, r, lane, lane + kStep, hits + count);
+      }
+    }
+    if (lane < lane_count && hit(lane) != 0) {
+      count += WriteHits<V>(tile, lanes, thresholds, r, lane, lane_count, hits + count);
+    }
+  }
+  return count;
+}
+
+/// Each lane of the registers keeps its own best over the row, with the first lane number of the
+/// register it came from; the lowest number among equals wins at the end.
+template <class V>
+void NearestOfTile(const SumTile& tile, const TileLanes& lanes, uint32_t first_lane, float* best,
+                   uint32_t* best_lane) {
+  const size_t lane_count = kPackLanes * tile.packs;
+  for (size_t r = 0; r < tile.rows; ++r) {
+    const TileRow<V> row(tile, r);
+    typename V::Floats nearest = V::Broadcast(std::numeric_limits<float>::infinity());
+    typename V::Integers from = V::BroadcastIndex(0);
+    for (size_t lane = 0; lane < lane_count; lane += V::kWidth) {
+      V::TakeLess(row.Distances(lanes, lane), V::BroadcastIndex(static_cast<int32_t>(lane)),
+                  &nearest, &from);
+    }
+    // Most tiles do not lower a row's best once a few have passed.
+    if (V::LessEqual(V::Broadcast(best[r]), nearest) == (1U << V::kWidth) - 1) {
+      continue;
+    }
+    float values[V::kWidth];
+    int32_t firsts[V::kWidth];
+    V::StoreFloats(values, nearest);
+    V::StoreIntegers(firsts, from);
+    float least = values[0];
+    for (size_t i = 1; i < V::kWidth; ++i) {
+      least = values[i] < least ? values[i] : least;
+    }
+    uint32_t lowest = std::numeric_limits<uint32_t>::max();
+    for (size_t i = 0; i < V::kWidth; ++i) {
+      const uint32_t lane = static_cast<uint32_t>(firsts[i]) + static_cast<uint32_t>(i);
+      lowest = values[i] == least && lane < lowest ? lane : lowest;
+    }
+    best[r] = least;
+    best_lane[r] = first_lane + lowest;
+  }
+}
+
+template <class V>
+void DistancesOfTile(const SumTile& tile, const TileLanes& lanes, float* out) {
+  const size_t lane_count = kPackLanes * tile.packs;
+  for (size_t r = 0; r < tile.rows; ++r) {
+    const TileRow<V> row(tile, r);
+    for (size_t lane = 0; lane < lane_count; lane += V::kWidth) {
+      V::StoreFloats(out + r * lane_count + lane, row.Distances(lanes, lane));
+    }
+  }
+}
+
+}  // namespace
