@@ -9,6 +9,7 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
+#include "handoff.h"
 #include "leadline/core/clock.h"
 #include "leadline/rpc/address.h"
 #include "leadline/rpc/error_wire.h"
@@ -22,7 +23,9 @@ constexpr char kRequestIdKey[] = "x-request-id";
 /// How many times as long the callers of streams may take: they work on what they have got.
 constexpr int64_t kStreamPatience = 6;
 
+/// For a step that begins now: the thread that gets its event goes on with the call.
 void* AsTag(const GrpcCall::Tag& tag) {
+  HandOver(&tag);
   return const_cast<GrpcCall::Tag*>(&tag);
 }
 
