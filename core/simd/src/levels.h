@@ -2,6 +2,7 @@
 
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/selection.h"
 #include "leadline/simd/tile_kernels.h"
 
 namespace leadline::simd {
@@ -10,6 +11,7 @@ namespace leadline::simd {
 extern const DistanceKernels kScalarDistance;
 extern const CodeKernels kScalarCodes;
 extern const TileKernels kScalarTiles;
+extern const SelectionKernels kScalarSelection;
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
@@ -19,6 +21,8 @@ extern const CodeKernels kAvx512VnniCodes;
 extern const TileKernels kAvx2Tiles;
 extern const TileKernels kAvx512Tiles;
 extern const TileKernels kAvx512VnniTiles;
+extern const SelectionKernels kAvx2Selection;
+extern const SelectionKernels kAvx512Selection;
 
 /// Kernels of "avx512" that faster levels share.
 namespace avx512 {

@@ -8,34 +8,12 @@
 #include <numeric>
 #include <string>
 
+#include "candidate_buffer.h"
+
 namespace leadline::index {
 namespace {
 
 constexpr size_t kChunk = CallControl::kCheckInterval;
-
-/// A value with at least `wanted` of `values` at or below it, and few more where that is quickly
-/// found: halves the range a fixed number of times.
-float Quantile(std::span<const float> values, size_t wanted) {
-  const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  float low = *least;
-  float high = *most;
-  for (int round = 0; round < 16; ++round) {
-    const float middle = low + (high - low) / 2;
-    size_t below = 0;
-    for (const float value : values) {
-      below += value <= middle ? 1U : 0U;
-    }
-    if (below >= wanted) {
-      high = middle;
-      if (below <= wanted + wanted / 4) {
-        break;
-      }
-    } else {
-      low = middle;
-    }
-  }
-  return high;
-}
 
 }  // namespace
 
@@ -56,11 +34,31 @@ Result<ListChooser> ListChooser::Make(MatrixView centroids, Metric metric) {
   return chooser;
 }
 
-Status ListChooser::Choose(const float* query, size_t nprobe, const CallControl& control,
-                           Scratch* scratch) const {
+/// Cuts scratch->lists to those of the `nprobe` smallest scratch->distances, ascending.
+void ListChooser::KeepNearest(size_t nprobe, Scratch* scratch) const {
+  const simd::SelectionKernels& kernels = simd::CurrentLevel().selection;
+  const float* distances = scratch->distances.data();
+  std::vector<uint32_t>& lists = scratch->lists;
+  const size_t nlist = centroids_.rows;
+  const float bound = BoundOfSmallest(kernels, distances, nlist, nprobe, nprobe);
+  lists.resize(kernels.list_at_most(distances, nlist, bound, 0, lists.data()));
+  if (lists.size() > nprobe) {
+    // Ties at the bound: the lower numbers stay.
+    const auto nearer = [distances](uint32_t a, uint32_t b) {
+      return distances[a] != distances[b] ? distances[a] < distances[b] : a < b;
+    };
+    std::nth_element(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(nprobe - 1),
+                     lists.end(), nearer);
+    lists.resize(nprobe);
+    std::sort(lists.begin(), lists.end());
+  }
+}
+
+Status ListChooser::Choose(const float* query, size_t nprobe, MatrixView centres,
+                           const CallControl& control, Scratch* scratch) const {
   const size_t nlist = centroids_.rows;
   std::vector<uint32_t>& lists = scratch->lists;
-  lists.resize(nlist);
+  lists.resize(nlist + simd::kBlockRows);
   std::iota(lists.begin(), lists.end(), 0U);
   if (nprobe < nlist) {
     scratch->sums.resize(kChunk);
@@ -71,21 +69,9 @@ Status ListChooser::Choose(const float* query, size_t nprobe, const CallControl&
       scratch->query.Distances(lists.data() + begin, std::min(kChunk, nlist - begin),
                                scratch->sums.data(), scratch->distances.data() + begin);
     }
-    const std::vector<float>& distances = scratch->distances;
-    const float bound = Quantile(distances, nprobe);
-    size_t kept = 0;
-    for (uint32_t l = 0; l < nlist; ++l) {
-      lists[kept] = l;
-      kept += distances[l] <= bound ? 1U : 0U;
-    }
-    const auto nearer = [&distances](uint32_t a, uint32_t b) {
-      return distances[a] != distances[b] ? distances[a] < distances[b] : a < b;
-    };
-    std::nth_element(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(nprobe - 1),
-                     lists.begin() + static_cast<std::ptrdiff_t>(kept), nearer);
-    lists.resize(nprobe);
-    // In ascending order they are read in the order of memory, and equal at every level.
-    std::sort(lists.begin(), lists.end());
+    KeepNearest(nprobe, scratch);
+  } else {
+    lists.resize(nlist);
   }
   scratch->distances.resize(std::max(scratch->distances.size(), lists.size()));
   std::vector<Neighbor>& nearest = scratch->nearest;
@@ -93,8 +79,7 @@ Status ListChooser::Choose(const float* query, size_t nprobe, const CallControl&
   for (size_t begin = 0; begin < lists.size(); begin += kChunk) {
     LEADLINE_RETURN_IF_ERROR(control.Check());
     const size_t count = std::min(kChunk, lists.size() - begin);
-    distance_.Gather(query, centroids_.data, lists.data() + begin, count,
-                     scratch->distances.data());
+    distance_.Gather(query, centres.data, lists.data() + begin, count, scratch->distances.data());
     for (size_t i = 0; i < count; ++i) {
       nearest[begin + i] = {scratch->distances[i], lists[begin + i]};
     }

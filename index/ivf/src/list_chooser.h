@@ -30,11 +30,12 @@ class ListChooser {
   /// `centroids` [nlist x dim], nlist >= 1, must outlive the object. Cost: codes every centroid.
   static Result<ListChooser> Make(MatrixView centroids, Metric metric);
 
-  /// Leaves the `nprobe` <= nlist nearest lists in scratch->nearest with the distances to their
-  /// centroids, nearest first, ties by list number. Equal at every SIMD level but for the
-  /// distances' rounding. Cost: nlist distances by code, nprobe in full precision. Errors:
-  /// kCancelled, kDeadlineExceeded.
-  Status Choose(const float* query, size_t nprobe, const CallControl& control,
+  /// Leaves the `nprobe` <= nlist nearest lists in scratch->nearest with their distances to
+  /// `centres` [nlist x dim] (the centroids, or what a list's codes start from), nearest first, ties
+  /// by list number. The lists are equal at every SIMD level, their distances up to rounding.
+  /// Cost: nlist distances by code, nprobe in full precision. Errors: kCancelled,
+  /// kDeadlineExceeded.
+  Status Choose(const float* query, size_t nprobe, MatrixView centres, const CallControl& control,
                 Scratch* scratch) const;
 
   [[nodiscard]] size_t resident_bytes() const { return bytes_; }
@@ -42,6 +43,8 @@ class ListChooser {
  private:
   ListChooser(MatrixView centroids, Metric metric)
       : centroids_(centroids), distance_(metric, centroids.dim) {}
+
+  void KeepNearest(size_t nprobe, Scratch* scratch) const;
 
   MatrixView centroids_;
   simd::MetricDistance distance_;

@@ -53,8 +53,10 @@ ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const 
       top_(params.k) {}
 
 Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
+  const MatrixView centres =
+      parts_.products.has_value() ? parts_.products->bases : parts_.lists.centroids;
   LEADLINE_RETURN_IF_ERROR(
-      parts_.chooser.Choose(query_, nprobe, params_.control, &scratch_.chooser));
+      parts_.chooser.Choose(query_, nprobe, centres, params_.control, &scratch_.chooser));
   stats_.distances = parts_.lists.centroids.rows;
   scratch_.sums.resize(kChunkRows);
   if (parts_.codes.has_value()) {
@@ -82,9 +84,8 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
 Status ListSearch::VisitList(const Neighbor& list) {
   const size_t begin = parts_.lists.offsets[list.row];
   const size_t end = parts_.lists.offsets[list.row + 1];
-  if (parts_.products.has_value() && begin < end) {
-    const float to_base = distance_.Pair(query_, parts_.products->bases.row(list.row).data());
-    list_base_ = to_base + scratch_.table.base();
+  if (parts_.products.has_value()) {
+    list_base_ = list.distance + scratch_.table.base();
   }
   for (size_t at = begin; at < end; at += kChunkRows) {
     if ((at - begin) % CallControl::kCheckInterval == 0) {
@@ -118,6 +119,13 @@ const uint64_t* ListSearch::MaskOf(size_t begin, size_t count, size_t* allowed) 
   }
   std::vector<uint64_t>& mask = scratch_.mask;
   mask.assign(kChunkRows / 64, 0);
+  if (!filtered) {
+    std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
+    if (count % 64 != 0) {
+      mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
+    }
+    return mask.data();
+  }
   *allowed = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t bit = IsAllowed(params_.allowed, parts_.lists.row_ids[begin + i]) ? 1 : 0;
@@ -196,7 +204,7 @@ void ListSearch::ScanProducts(uint32_t list, size_t begin, size_t count, const u
 /// From the rows nearest by product codes to those nearest by their own codes.
 void ListSearch::Narrow() {
   CandidateBuffer& found = scratch_.found;
-  found.Shrink();
+  found.Finish();
   const size_t count = found.size();
   for (size_t i = 0; i < count; ++i) {
     parts_.codes->Prefetch(found.positions()[i]);
@@ -216,7 +224,7 @@ void ListSearch::Narrow() {
 
 void ListSearch::Rescore() {
   CandidateBuffer& last = parts_.products.has_value() ? scratch_.narrowed : scratch_.found;
-  last.Shrink();
+  last.Finish();
   std::vector<uint32_t>& rows = scratch_.rows;
   rows.clear();
   for (size_t i = 0; i < last.size(); ++i) {

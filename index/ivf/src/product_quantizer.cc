@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "leadline/core/rng.h"
 
@@ -99,6 +100,21 @@ void TrainPart(const PartSample& sample, size_t width, float* codewords) {
   }
 }
 
+/// Least and largest of kCodewords values, in halves that the compiler keeps in registers.
+std::pair<float, float> Extremes(const float* values) {
+  std::array<float, kCodewords> low{};
+  std::array<float, kCodewords> high{};
+  std::copy_n(values, kCodewords, low.begin());
+  std::copy_n(values, kCodewords, high.begin());
+  for (size_t half = kCodewords / 2; half > 0; half /= 2) {
+    for (size_t i = 0; i < half; ++i) {
+      low[i] = low[i + half] < low[i] ? low[i + half] : low[i];
+      high[i] = high[i + half] > high[i] ? high[i + half] : high[i];
+    }
+  }
+  return {low[0], high[0]};
+}
+
 }  // namespace
 
 Result<std::vector<float>> TrainCodewords(MatrixView rows, MatrixView centroids,
@@ -188,9 +204,8 @@ void PqTable::Prepare(PqShape shape, const float* codewords, const float* query,
         values[c] += value * words[w * kCodewords + c];
       }
     }
-    const auto [low, high] = std::minmax_element(values, values + kCodewords);
-    const float least = *low;
-    widest = std::max(widest, *high - least);
+    const auto [least, most] = Extremes(values);
+    widest = std::max(widest, most - least);
     base_ += least;
     for (size_t c = 0; c < kCodewords; ++c) {
       values[c] -= least;
