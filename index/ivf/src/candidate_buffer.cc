@@ -49,13 +49,13 @@ float BoundOfSmallest(const simd::SelectionKernels& kernels, const float* values
   return ValueOf(high);
 }
 
-void CandidateBuffer::Reset(size_t keep) {
+void CandidateBuffer::Reset(size_t keep, size_t append) {
   constexpr size_t kSlack = 16;
   keep_ = keep;
   size_ = 0;
   threshold_ = std::numeric_limits<float>::max();
-  full_ = keep + std::max(keep, kMaxAppend);
-  const size_t room = full_ + kMaxAppend + kSlack;
+  full_ = keep + std::max(keep, append);
+  const size_t room = full_ + append + kSlack;
   if (distances_.size() < room) {
     distances_.resize(room);
     positions_.resize(room);

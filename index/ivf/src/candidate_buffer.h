@@ -14,21 +14,21 @@ namespace leadline::index {
 /// not depend on the order of the appends. Thread-compatible; keeps its memory.
 class CandidateBuffer {
  public:
-  /// Rows that one append may add.
+  /// Rows that one append may add, unless Reset says less.
   static constexpr size_t kMaxAppend = 256;
 
-  /// REQUIRES: keep >= 1.
-  void Reset(size_t keep);
+  /// Starts anew; `append` is what one append may add at most. REQUIRES: keep >= 1.
+  void Reset(size_t keep, size_t append = kMaxAppend);
 
   /// A row farther than this need not be appended. Never infinite.
   [[nodiscard]] float threshold() const { return threshold_; }
 
-  /// Room for kMaxAppend elements and 16 more, which simd::CodeKernels::SelectNear may overwrite.
+  /// Room for one append and 16 elements more, which simd::CodeKernels::SelectNear may overwrite.
   [[nodiscard]] float* distances_end() { return distances_.data() + size_; }
 
   [[nodiscard]] uint32_t* positions_end() { return positions_.data() + size_; }
 
-  /// Takes over `count` elements written at the ends, count <= kMaxAppend.
+  /// Takes over `count` elements written at the ends.
   void Added(size_t count) {
     size_ += count;
     if (size_ > full_) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "leadline/index/rescoring.h"
 
@@ -53,10 +52,11 @@ ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const 
       top_(params.k) {}
 
 Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
-  const MatrixView centres =
-      parts_.products.has_value() ? parts_.products->bases : parts_.lists.centroids;
-  LEADLINE_RETURN_IF_ERROR(
-      parts_.chooser.Choose(query_, nprobe, centres, params_.control, &scratch_.chooser));
+  scratch_.lists.resize(nprobe);
+  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose({query_, 1, parts_.vectors.dim}, nprobe,
+                                                 params_.control, &scratch_.chooser,
+                                                 scratch_.lists.data(), nullptr));
+  LEADLINE_RETURN_IF_ERROR(OrderLists());
   stats_.distances = parts_.lists.centroids.rows;
   scratch_.sums.resize(kChunkRows);
   if (parts_.codes.has_value()) {
@@ -68,7 +68,7 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
     scratch_.table.Prepare(products.shape, products.codewords, query_,
                            parts_.metric == Metric::kL2 ? -2.0F : -1.0F);
   }
-  for (const Neighbor& list : scratch_.chooser.nearest) {
+  for (const Neighbor& list : scratch_.nearest) {
     LEADLINE_RETURN_IF_ERROR(VisitList(list));
   }
   if (parts_.products.has_value()) {
@@ -78,6 +78,26 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
     Rescore();
   }
   *out = {top_.Take(), stats_};
+  return {};
+}
+
+/// Nearest list first, by the distance to what its codes start from: so the threshold falls early.
+Status ListSearch::OrderLists() {
+  const MatrixView centres =
+      parts_.products.has_value() ? parts_.products->bases : parts_.lists.centroids;
+  const std::vector<uint32_t>& lists = scratch_.lists;
+  scratch_.distances.resize(std::max(scratch_.distances.size(), lists.size()));
+  for (size_t begin = 0; begin < lists.size(); begin += CallControl::kCheckInterval) {
+    LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+    distance_.Gather(query_, centres.data, lists.data() + begin,
+                     std::min(CallControl::kCheckInterval, lists.size() - begin),
+                     scratch_.distances.data() + begin);
+  }
+  scratch_.nearest.resize(lists.size());
+  for (size_t i = 0; i < lists.size(); ++i) {
+    scratch_.nearest[i] = {scratch_.distances[i], lists[i]};
+  }
+  std::sort(scratch_.nearest.begin(), scratch_.nearest.end());
   return {};
 }
 

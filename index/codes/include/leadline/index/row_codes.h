@@ -62,6 +62,16 @@ class RowCodes {
     return stride_ + (terms_in_row() ? 0 : sizeof(RowTerms));
   }
 
+  /// Row r's code is at codes() + r * stride(), its RowTerms at terms() + r * terms_stride(): what
+  /// kernels on many rows take.
+  [[nodiscard]] const uint8_t* codes() const { return codes_; }
+
+  [[nodiscard]] size_t stride() const { return stride_; }
+
+  [[nodiscard]] const uint8_t* terms() const { return terms_; }
+
+  [[nodiscard]] size_t terms_stride() const { return terms_stride_; }
+
   /// Asks for a row's code and terms to be brought to the first-level cache.
   void Prefetch(uint32_t row) const {
     const uint8_t* code = codes_ + row * stride_;
@@ -102,6 +112,12 @@ class RowQuery {
   /// rounding of the query and a number that is the same for every row. Equal bits for equal pairs
   /// at any position, and at every SIMD level for sq8 and sq4. `sums` is room for count integers.
   void Distances(const uint32_t* ids, size_t count, int32_t* sums, float* distances) const;
+
+  /// The query of sq8 or sq4 as kernels take it, a multiple of simd::kCodeBytes long, and what its
+  /// sums stand for.
+  [[nodiscard]] std::span<const int8_t> integers() const { return integers_; }
+
+  [[nodiscard]] simd::SumToDistance map() const { return map_; }
 
  private:
   void Quantize();
