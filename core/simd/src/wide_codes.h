@@ -91,7 +91,7 @@ struct WideSq4 {
   static constexpr size_t kQueryStep = 2 * leadline::simd::kCodeBytes;
 
   static Query LoadQuery(const int8_t* p) {
-    Query query;
+    Query query;  // NOLINT(cppcoreguidelines-pro-type-member-init): all of it is set below
     Unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
       query.low[part.kValue] = W::Load(p + part.kValue * W::kBytes);
       query.high[part.kValue] = W::Load(p + leadline::simd::kCodeBytes + part.kValue * W::kBytes);
@@ -118,9 +118,10 @@ struct WideSq4 {
 };
 
 /// Groups of four numbers of some queries, widened: EvenOdd of one group in each 32 bits.
+/// So many that blocks of up to 2,048 values are read from end to end: the CPU fetches such ahead.
 template <class W>
 struct WideQueries {
-  static constexpr size_t kGroups = 64;
+  static constexpr size_t kGroups = 512;
 
   alignas(64) int32_t even[W::kQueries][kGroups];
   alignas(64) int32_t odd[W::kQueries][kGroups];
@@ -178,7 +179,7 @@ void SumStrips(const int8_t* queries, size_t query_stride, const uint8_t* blocks
       out[q * out_stride + i] = 0;
     }
   }
-  WideQueries<W> wide;
+  WideQueries<W> wide;  // NOLINT(cppcoreguidelines-pro-type-member-init): loaded below
   for (size_t g = 0; g < groups; g += WideQueries<W>::kGroups) {
     const size_t some = groups - g < WideQueries<W>::kGroups ? groups - g : WideQueries<W>::kGroups;
     wide.Load(kQueries, queries + 4 * g, query_stride, some);
