@@ -151,7 +151,7 @@ registered=$({
 } | sed 's/[[:space:]]//g' | sort -u)
 listed=$(sed -n 's/^| `\([a-z0-9_]*\)`.*/\1/p' tests/README.md)
 for t in $registered; do
-  case $t in *_test_scalar | *_test_avx2 | *_test_sse9) t=${t%_*} ;; esac  # runs per SIMD level
+  case $t in *_test_scalar | *_test_avx2 | *_test_avx512 | *_test_avx512vnni | *_test_sse9) t=${t%_*} ;; esac  # runs per SIMD level
   echo "$listed" | grep -qx "$t" || fail "tests/README.md: no line for $t (test-list)"
 done
 for t in $(echo "$listed" | sort | uniq -d); do

@@ -5,6 +5,7 @@
 #include "code_loops.h"
 #include "levels.h"
 #include "wide_codes.h"
+#include "wide_tables.h"
 
 namespace {
 
