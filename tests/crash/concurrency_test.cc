@@ -38,7 +38,7 @@ constexpr uint64_t kReaderRounds = 20;
 /// Writers come to an end: a reader replays the log at each refresh and would never catch up with
 /// one that grows for ever.
 constexpr int kComings = 30;
-#ifdef __SANITIZE_THREAD__
+#ifdef LEADLINE_TSAN
 constexpr uint64_t kDefaultBatches = 60;
 #else
 constexpr uint64_t kDefaultBatches = 400;

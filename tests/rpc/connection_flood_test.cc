@@ -12,10 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
-#include "connection_ledger.h"
 #include "leadline/v1/records.pb.h"
 #include "raw_http.h"
 #include "raw_http2.h"
@@ -237,77 +235,6 @@ TEST_F(SlowCallers, LargeMessagesAreNoFlood) {
       thread.join();
     }
   }
-}
-
-TEST(ConnectionLedger, NamesPeersAsGrpcDoes) {
-  const auto v6 = [](const char* text, uint32_t scope) {
-    sockaddr_storage peer = {};
-    auto* address = reinterpret_cast<sockaddr_in6*>(&peer);
-    address->sin6_family = AF_INET6;
-    address->sin6_port = htons(80);
-    address->sin6_scope_id = scope;
-    EXPECT_EQ(::inet_pton(AF_INET6, text, &address->sin6_addr), 1);
-    return PeerName(peer);
-  };
-  sockaddr_storage v4 = {};
-  auto* address = reinterpret_cast<sockaddr_in*>(&v4);
-  address->sin_family = AF_INET;
-  address->sin_port = htons(7701);
-  address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(PeerName(v4), "ipv4:127.0.0.1:7701");
-  EXPECT_EQ(v6("::1", 0), "ipv6:%5B::1%5D:80");
-  EXPECT_EQ(v6("::ffff:10.0.0.1", 0), "ipv4:10.0.0.1:80");
-  EXPECT_EQ(v6("fe80::1", 2), "");
-  v4.ss_family = AF_UNIX;
-  EXPECT_EQ(PeerName(v4), "");
-}
-
-TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
-  constexpr uint64_t kMiB = 1 << 20;
-  constexpr int64_t kSecond = 1'000'000'000;
-  ConnectionAccount account;
-  EXPECT_FALSE(account.IsFlooding(kMiB / 8, 1));
-  EXPECT_TRUE(account.IsFlooding(kMiB, 1));
-  EXPECT_TRUE(account.AddCall());
-  EXPECT_FALSE(account.IsFlooding(kMiB, 2));
-  EXPECT_TRUE(account.IsFlooding(2 * kMiB, 2));  // refused: nothing more is expected
-  account.CallAdmitted();
-  EXPECT_FALSE(account.IsFlooding(18 * kMiB, 3));
-  EXPECT_TRUE(account.IsFlooding(19 * kMiB, 3));
-  account.Progress();
-  EXPECT_FALSE(account.IsFlooding(19 * kMiB, 4));
-  account.RemoveCall(true, false);
-  EXPECT_FALSE(account.IsFlooding(36 * kMiB, 5));  // was under way
-  EXPECT_TRUE(account.IsFlooding(36 * kMiB, 5 + 3 * kSecond));
-  for (int i = 0; i < 128; ++i) {
-    EXPECT_TRUE(account.AddCall());
-  }
-  for (int i = 0; i < 128; ++i) {
-    EXPECT_FALSE(account.AddCall());
-  }
-  EXPECT_FALSE(account.IsFlooding(37 * kMiB, 6 + 3 * kSecond));
-  EXPECT_FALSE(account.AddCall());
-  EXPECT_TRUE(account.IsFlooding(37 * kMiB, 6 + 3 * kSecond));
-}
-
-TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  const auto calls = [](ConnectionAccount* account, int taken_back, int answered) {
-    for (int i = 0; i < taken_back + answered; ++i) {
-      EXPECT_TRUE(account->AddCall());
-      account->RemoveCall(false, i < taken_back);
-    }
-  };
-  ConnectionAccount account;
-  EXPECT_FALSE(account.IsFlooding(1, kSecond));
-  calls(&account, 900, 0);
-  EXPECT_FALSE(account.IsFlooding(2, kSecond + 1));
-  EXPECT_FALSE(account.IsFlooding(3, 3 * kSecond));
-  calls(&account, 1'500, 2'000);
-  EXPECT_FALSE(account.IsFlooding(4, 3 * kSecond + 1));
-  EXPECT_FALSE(account.IsFlooding(5, 5 * kSecond));
-  calls(&account, 1'500, 1'000);
-  EXPECT_TRUE(account.IsFlooding(6, 5 * kSecond + 1));
 }
 
 TEST_F(SlowCallers, StreamsMayRest) {

@@ -2,6 +2,7 @@
 
 #include "leadline/rpc/lane.h"
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -130,6 +131,47 @@ TEST(Lane, ThereIsRoomForOneMoreCallerHoweverManyFillIt) {
   }
   EXPECT_LT(lane->waiting(), 256U);
   door.Open();
+}
+
+/// Every piece of work that `lane` takes from four threads runs once, and no more than two at a
+/// time.
+void ExpectAllThatWasTakenRuns(std::unique_ptr<Lane> lane) {
+  constexpr int kEach = 300;
+  std::atomic<int> taken{0};
+  std::atomic<int> running{0};
+  std::atomic<int> most{0};
+  std::vector<int> runs(4 * kEach, 0);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      const WhoAsks who = [t] { return std::to_string(t); };
+      for (int i = 0; i < kEach; ++i) {
+        int* const run = &runs[static_cast<size_t>(t * kEach + i)];
+        const bool took = lane->Submit(who, [&running, &most, run] {
+          const int now = running.fetch_add(1) + 1;
+          for (int seen = most.load(); now > seen && !most.compare_exchange_weak(seen, now);) {
+          }
+          ++*run;
+          std::this_thread::yield();
+          running.fetch_sub(1);
+        });
+        taken += took ? 1 : 0;
+        lane->waiting();
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  lane.reset();
+  EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), taken.load());
+  EXPECT_EQ(std::count(runs.begin(), runs.end(), 0), 4 * kEach - taken.load());
+  EXPECT_LE(most.load(), 2);
+}
+
+TEST(Lane, WhatManyThreadsSubmitRunsOnce) {
+  ExpectAllThatWasTakenRuns(NewCallerLane(2, 3));
+  ExpectAllThatWasTakenRuns(NewThreadLane(2, 3));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ extern char** environ;
 namespace leadline::testing {
 
 /// True in builds with sanitizers, whose own work takes descriptors and memory.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(LEADLINE_TSAN)
 inline constexpr bool kSanitized = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

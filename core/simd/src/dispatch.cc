@@ -1,3 +1,9 @@
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -9,18 +15,55 @@
 namespace leadline::simd {
 namespace {
 
-constexpr std::array<std::string_view, 7> kKnownNames = {
-    "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"};
+constexpr std::array<std::string_view, 6> kKnownNames = {"scalar",     "avx2", "avx512",
+                                                         "avx512vnni", "amx",  "neon"};
 
-constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes, kScalarTiles};
+constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes, kScalarTiles,
+                                kScalarSelection};
+
+#if defined(__x86_64__)
+/// Whether the CPU has AMX tiles of int8, the operating system saves them and lets this process use
+/// them: Linux wants to be asked, once per process.
+bool TilesGranted() {
+  constexpr unsigned kXsaveEnabled = 1U << 27U;                 // leaf 1, ecx
+  constexpr unsigned kTilesOfInt8 = (1U << 24U) | (1U << 25U);  // leaf 7, edx
+  constexpr unsigned kTileState = (1U << 17U) | (1U << 18U);    // XCR0
+  constexpr long kRequestPermission = 0x1023;                   // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;                                // XFEATURE_XTILEDATA
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kXsaveEnabled) == 0 ||
+      __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 ||
+      (edx & kTilesOfInt8) != kTilesOfInt8) {
+    return false;
+  }
+  unsigned saved = 0;
+  unsigned saved_high = 0;
+  asm volatile("xgetbv" : "=a"(saved), "=d"(saved_high) : "c"(0));
+  return (saved & kTileState) == kTileState &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+CodeKernels WithTiles(CodeKernels kernels) {
+  kernels.block_sums = amx::BlockSums;
+  return kernels;
+}
+#endif
 
 std::vector<const Level*> DetectLevels() {
   std::vector<const Level*> levels = {&kScalarLevel};
 #if defined(__x86_64__)
-  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes, kAvx2Tiles};
-  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes, kAvx512Tiles};
-  static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kScalarCodes,
-                                             kAvx512VnniTiles};
+  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kAvx2Codes, kAvx2Tiles,
+                                       kAvx2Selection};
+  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kAvx512Codes, kAvx512Tiles,
+                                         kAvx512Selection};
+  static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kAvx512VnniCodes,
+                                             kAvx512VnniTiles, kAvx512Selection};
+  static const CodeKernels kAmxCodes = WithTiles(kAvx512VnniCodes);
+  static const Level kAmxLevel = {"amx", kAvx512Distance, kAmxCodes, kAvx512VnniTiles,
+                                  kAvx512Selection};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -30,11 +73,15 @@ std::vector<const Level*> DetectLevels() {
       levels.push_back(&kAvx512Level);
       if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")) {
         levels.push_back(&kAvx512VnniLevel);
+        if (TilesGranted()) {
+          levels.push_back(&kAmxLevel);
+        }
       }
     }
   }
 #elif defined(__aarch64__)
-  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kScalarCodes, kScalarTiles};
+  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kNeonCodes, kScalarTiles,
+                                       kScalarSelection};
   levels.push_back(&kNeonLevel);
 #endif
   return levels;

@@ -2,6 +2,7 @@
 
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/selection.h"
 #include "leadline/simd/tile_kernels.h"
 
 namespace leadline::simd {
@@ -10,16 +11,27 @@ namespace leadline::simd {
 extern const DistanceKernels kScalarDistance;
 extern const CodeKernels kScalarCodes;
 extern const TileKernels kScalarTiles;
+extern const SelectionKernels kScalarSelection;
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
+extern const CodeKernels kAvx2Codes;
+extern const CodeKernels kAvx512Codes;
+extern const CodeKernels kAvx512VnniCodes;
 extern const TileKernels kAvx2Tiles;
 extern const TileKernels kAvx512Tiles;
 extern const TileKernels kAvx512VnniTiles;
+extern const SelectionKernels kAvx2Selection;
+extern const SelectionKernels kAvx512Selection;
 
 /// Kernels of "avx512" that faster levels share.
 namespace avx512 {
 
+size_t SelectNear(const int32_t* sums, const float* add, const float* scale, size_t count,
+                  SumToDistance map, float threshold, const uint64_t* allowed, uint32_t first,
+                  float* distances, uint32_t* positions);
+void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const uint32_t* ids,
+                size_t count, size_t n, float* out);
 void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size_t count, size_t n,
                  int8_t* packed);
 size_t TileHits(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
@@ -29,8 +41,18 @@ void TileNearest(const SumTile& tile, const TileLanes& lanes, uint32_t first_lan
 void TileDistances(const SumTile& tile, const TileLanes& lanes, float* out);
 
 }  // namespace avx512
+
+/// Kernels of "amx", which shares all others with "avx512vnni".
+namespace amx {
+
+void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
+               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
+               size_t out_stride);
+
+}  // namespace amx
 #elif defined(__aarch64__)
 extern const DistanceKernels kNeonDistance;
+extern const CodeKernels kNeonCodes;
 #endif
 
 }  // namespace leadline::simd

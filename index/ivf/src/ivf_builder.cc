@@ -15,9 +15,11 @@
 #include "leadline/core/range_check.h"
 #include "leadline/core/rng.h"
 #include "leadline/index/call_checks.h"
+#include "leadline/index/row_codes.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/normalize.h"
+#include "product_lists.h"
 
 namespace leadline::index {
 namespace {
@@ -125,6 +127,35 @@ Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
   return static_cast<uint32_t>(needed[position]);
 }
 
+/// Values in a part of a product code: so many bytes are read a row that a finer or coarser cut
+/// costs more than it saves (docs/decisions/0014-ivf-codes.md).
+size_t PartWidth(size_t dim) {
+  return dim <= 192 ? 2 : dim <= 512 ? 4 : 8;
+}
+
+/// Appends the codes that `options` asks for to the section of the lists they follow.
+Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Section>* sections) {
+  if (vectors.rows == 0 || options.codes == CodeType::kAuto || options.codes == CodeType::kF32) {
+    return {};
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const IvfView lists,
+                            DecodeIvf(sections->front().bytes, vectors.rows, vectors.dim));
+  const bool products = options.codes == CodeType::kPq4;
+  LEADLINE_ASSIGN_OR_RETURN(
+      std::string codes,
+      EncodeRowCodes(vectors, options.metric, products ? CodeType::kSq8 : options.codes,
+                     options.executor, options.control, lists.row_ids));
+  if (products) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        std::string encoded,
+        EncodeProductLists(vectors, lists, options.metric, PartWidth(vectors.dim), options.seed,
+                           options.executor, options.control));
+    sections->push_back({kIvfProductsSection, std::move(encoded)});
+  }
+  sections->push_back({kRowCodesSection, std::move(codes)});
+  return {};
+}
+
 }  // namespace
 
 size_t ResolveNlist(size_t wanted, size_t rows) {
@@ -135,7 +166,8 @@ size_t ResolveNlist(size_t wanted, size_t rows) {
 }
 
 Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {}));
+  LEADLINE_RETURN_IF_ERROR(CheckBuild(
+      vectors, options, {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPq4}));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
   LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kMaxNlist));
   const size_t nlist = ResolveNlist(options.nlist, vectors.rows);
@@ -161,6 +193,7 @@ Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& op
   }
   std::vector<Section> sections;
   sections.push_back({kIvfSection, EncodeIvf(centroids, vectors.dim, assignment, nprobe)});
+  LEADLINE_RETURN_IF_ERROR(AddCodes(vectors, options, &sections));
   return sections;
 }
 

@@ -14,6 +14,14 @@ namespace {
 constexpr std::string_view kUnixPrefix = "unix:";
 constexpr std::string_view kAddressLimit = "HOST:PORT, [V6]:PORT or unix:PATH";
 constexpr uint32_t kLoopbackNet = 127;
+/// Of an IPv6 address that carries an IPv4 one, before that.
+constexpr size_t kMappedPrefixBytes = 12;
+
+std::string HostText(int family, const void* address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(family, address, text.data(), text.size());
+  return text.data();
+}
 
 }  // namespace
 
@@ -60,26 +68,50 @@ bool IsThisMachine(const Address& address) {
   return ::inet_pton(AF_INET6, address.host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6) != 0;
 }
 
-std::string PeerOf(int socket) {
-  sockaddr_storage peer = {};
-  socklen_t size = sizeof peer;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0) {
-    return "";
-  }
-  std::array<char, INET6_ADDRSTRLEN> text{};
+std::string PeerName(const sockaddr_storage& peer) {
   if (peer.ss_family == AF_INET) {
     sockaddr_in v4;
     std::memcpy(&v4, &peer, sizeof v4);
-    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-    return std::string(text.data()) + ":" + std::to_string(ntohs(v4.sin_port));
+    return HostText(AF_INET, &v4.sin_addr) + ":" + std::to_string(ntohs(v4.sin_port));
   }
-  if (peer.ss_family == AF_INET6) {
-    sockaddr_in6 v6;
-    std::memcpy(&v6, &peer, sizeof v6);
-    ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
-    return "[" + std::string(text.data()) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  if (peer.ss_family != AF_INET6) {
+    return peer.ss_family == AF_UNIX ? "unix" : "";
   }
-  return peer.ss_family == AF_UNIX ? "unix" : "";
+  sockaddr_in6 v6;
+  std::memcpy(&v6, &peer, sizeof v6);
+  const std::string port = ":" + std::to_string(ntohs(v6.sin6_port));
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    return HostText(AF_INET, v6.sin6_addr.s6_addr + kMappedPrefixBytes) + port;
+  }
+  const std::string link = v6.sin6_scope_id != 0 ? "%" + std::to_string(v6.sin6_scope_id) : "";
+  return "[" + HostText(AF_INET6, &v6.sin6_addr) + link + "]" + port;
+}
+
+std::string PeerOf(int socket) {
+  sockaddr_storage peer = {};
+  socklen_t size = sizeof peer;
+  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) == 0 ? PeerName(peer)
+                                                                               : "";
+}
+
+std::string PeerInUri(std::string_view uri) {
+  const size_t colon = uri.find(':');
+  if (uri.substr(0, colon) == "unix") {
+    return "unix";
+  }
+  std::string peer;
+  for (size_t at = colon == std::string_view::npos ? uri.size() : colon + 1; at < uri.size();) {
+    unsigned char byte = 0;
+    const char* const digits = uri.data() + at + 1;
+    if (uri[at] == '%' && uri.size() - at > 2 &&
+        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      peer += static_cast<char>(byte);
+      at += 3;
+    } else {
+      peer += uri[at++];
+    }
+  }
+  return peer;
 }
 
 Status CheckReach(std::string_view flag, std::string_view text, bool has_tls, bool needs_token) {

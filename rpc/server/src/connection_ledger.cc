@@ -1,10 +1,6 @@
 #include "connection_ledger.h"
 
-#include <cstring>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
+#include "leadline/rpc/address.h"
 #include "leadline/rpc/limits.h"
 
 namespace leadline::rpc {
@@ -21,13 +17,6 @@ constexpr int64_t kTrailNanos = 2'000'000'000;
 /// In a second; who takes back half of the calls or more may take back no more than these.
 constexpr uint64_t kMaxTakenBack = 1'000;
 constexpr int64_t kWindowNanos = 1'000'000'000;
-
-std::string Named(const char* scheme, const char* open, int family, const void* address,
-                  const char* close, uint16_t port) {
-  char text[INET6_ADDRSTRLEN] = {};
-  ::inet_ntop(family, address, text, sizeof text);
-  return std::string(scheme) + open + text + close + ":" + std::to_string(ntohs(port));
-}
 
 }  // namespace
 
@@ -78,32 +67,13 @@ bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {
          kUnexplainedBytes + (admitted_.load() + (trails ? 1U : 0U)) * kBytesPerCall;
 }
 
-std::string PeerName(const sockaddr_storage& peer) {
-  if (peer.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
-    return Named("ipv4:", "", AF_INET, &v4.sin_addr, "", v4.sin_port);
-  }
-  if (peer.ss_family != AF_INET6) {
-    return "";
-  }
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
-  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-    return Named("ipv4:", "", AF_INET, v6.sin6_addr.s6_addr + 12, "", v6.sin6_port);
-  }
-  // A peer of one link only has its interface in its name, in whichever form: not judged.
-  return v6.sin6_scope_id != 0
-             ? ""
-             : Named("ipv6:", "%5B", AF_INET6, &v6.sin6_addr, "%5D", v6.sin6_port);
-}
-
 std::shared_ptr<ConnectionAccount> ConnectionLedger::Open(const sockaddr_storage& peer) {
-  const std::string name = PeerName(peer);
-  if (name.empty()) {
+  if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) {
     return nullptr;
   }
   auto account = std::make_shared<ConnectionAccount>();
   MutexLock lock(&mutex_);
-  accounts_[name] = account;
+  accounts_[PeerName(peer)] = account;
   return account;
 }
 

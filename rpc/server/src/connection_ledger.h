@@ -49,14 +49,15 @@ class ConnectionAccount {
   uint64_t window_taken_back_ = 0;
 };
 
-/// The connections of a server by the peers that gRPC names them by, so that its calls find their
+/// The connections of a server by the names of their peers (PeerName), so that its calls find their
 /// connection: gRPC 1.51 bounds neither the calls of a client that does not acknowledge its
 /// settings nor the bytes of a header without an end (CVE-2023-33953). Thread-safe.
 class ConnectionLedger {
  public:
-  /// The account of a new connection. Null where PeerName has no name for it.
+  /// The account of a new connection; null for what is not of TCP: paths have no name each.
   std::shared_ptr<ConnectionAccount> Open(const sockaddr_storage& peer);
-  /// Null where there is none: also for a call that arrives after its connection was closed.
+  /// By PeerName. Null where there is none: also for a call that arrives after its connection was
+  /// closed.
   std::shared_ptr<ConnectionAccount> Find(const std::string& peer);
   /// Forgets connections that nobody but the ledger knows.
   void Sweep();
@@ -66,9 +67,5 @@ class ConnectionLedger {
   std::unordered_map<std::string, std::shared_ptr<ConnectionAccount>> accounts_
       LEADLINE_GUARDED_BY(mutex_);
 };
-
-/// `peer` as gRPC writes it: "ipv4:127.0.0.1:7701", "ipv6:%5B::1%5D:7701"; empty for what is not of
-/// TCP, and for addresses of one link only.
-std::string PeerName(const sockaddr_storage& peer);
 
 }  // namespace leadline::rpc

@@ -9,7 +9,9 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
+#include "handoff.h"
 #include "leadline/core/clock.h"
+#include "leadline/rpc/address.h"
 #include "leadline/rpc/error_wire.h"
 #include "leadline/rpc/limits.h"
 
@@ -21,7 +23,9 @@ constexpr char kRequestIdKey[] = "x-request-id";
 /// How many times as long the callers of streams may take: they work on what they have got.
 constexpr int64_t kStreamPatience = 6;
 
+/// For a step that begins now: the thread that gets its event goes on with the call.
 void* AsTag(const GrpcCall::Tag& tag) {
+  HandOver(&tag);
   return const_cast<GrpcCall::Tag*>(&tag);
 }
 
@@ -42,24 +46,6 @@ int64_t MonotonicDeadline(gpr_timespec deadline) {
   }
   const int64_t left_ms = gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type)));
   return std::max<int64_t>(1, Clock::System()->MonotonicNanos() + left_ms * 1'000'000);
-}
-
-/// The address in what gRPC says: "ipv4:1.2.3.4:5", "ipv6:%5B::1%5D:5", "unix:" with or without a
-/// path.
-std::string PeerIn(const std::string& uri) {
-  const size_t colon = uri.find(':');
-  std::string scheme = uri.substr(0, colon);
-  if (scheme == "unix") {
-    return scheme;
-  }
-  std::string peer = colon == std::string::npos ? "" : uri.substr(colon + 1);
-  for (const auto& [coded, plain] : {std::pair{"%5B", "["}, {"%5D", "]"}}) {
-    const size_t at = peer.find(coded);
-    if (at != std::string::npos) {
-      peer.replace(at, 3, plain);
-    }
-  }
-  return peer;
 }
 
 /// Fails only where memory does.
@@ -145,7 +131,7 @@ void GrpcCall::Handle(Event event, bool ok) {
 }
 
 void GrpcCall::Arrived() {
-  account_ = source_.ledger->Find(context_.peer());
+  account_ = source_.ledger->Find(PeerInUri(context_.peer()));
   const bool in_bounds = account_ == nullptr || account_->AddCall();
   const Status admitted = Admit();
   if (admitted.ok() && !in_bounds) {
@@ -172,7 +158,7 @@ void GrpcCall::Arrived() {
 
 Status GrpcCall::Admit() {
   method_ = FindMethod(context_.method());
-  record_.peer = [this] { return PeerIn(context_.peer()); };
+  record_.peer = [this] { return PeerInUri(context_.peer()); };
   LEADLINE_ASSIGN_OR_RETURN(
       caller_, source_.service->Admit({.method = method_,
                                        .path = context_.method(),

@@ -10,6 +10,7 @@
 
 #include "call_table.h"
 #include "connection_ledger.h"
+#include "handoff.h"
 #include "leadline/core/mutex.h"
 #include "leadline/rpc/call_record.h"
 #include "leadline/rpc/method_table.h"
@@ -78,7 +79,10 @@ class GrpcCall {
   };
 
   /// `ok` as the queue says.
-  static void OnEvent(const Tag& tag, bool ok) { tag.call->Handle(tag.event, ok); }
+  static void OnEvent(const Tag& tag, bool ok) {
+    TakeOver(&tag);
+    tag.call->Handle(tag.event, ok);
+  }
 
   /// Ends the call where it has waited for its caller until `now_nanos` in vain. From any thread.
   void EndIfStalled(int64_t now_nanos);

@@ -230,13 +230,9 @@ TEST(IvfIndex, BuildsOverDegenerateRows) {
   }
 }
 
-TEST(IvfIndex, RefusesCodesAndListsItDoesNotHave) {
+TEST(IvfIndex, RefusesListsItDoesNotHave) {
   const std::vector<float> rows(10 * kDim, 1.0F);
   BuildOptions options;
-  options.codes = CodeType::kPq4;
-  EXPECT_THAT(IvfIndexFactory().Build({rows.data(), 10, kDim}, options),
-              StatusIs(StatusCode::kUnimplemented));
-  options.codes = CodeType::kF32;
   options.nlist = 65537;
   EXPECT_THAT(IvfIndexFactory().Build({rows.data(), 10, kDim}, options),
               StatusIs(StatusCode::kInvalidArgument, "nlist"));

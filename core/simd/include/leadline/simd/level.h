@@ -10,18 +10,20 @@
 #include "leadline/core/status.h"
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/selection.h"
 #include "leadline/simd/tile_kernels.h"
 
 namespace leadline::simd {
 
 /// Immutable, thread-safe. Names, slowest first: "scalar"; "avx2" (and FMA); "avx512" (F, BW, DQ,
-/// VL); "avx512vnni" (and VNNI, VBMI: Ice Lake, Zen 4 and later); "avx512bf16" (and BF16); "amx"
-/// (and AMX tiles of int8); on ARM "scalar" and "neon". They are the words LEADLINE_SIMD takes.
+/// VL); "avx512vnni" (and VNNI, VBMI: Ice Lake, Zen 4 and later); "amx" (and AMX tiles of int8); on
+/// ARM "scalar" and "neon". They are the words LEADLINE_SIMD takes.
 struct Level {
   std::string_view name;
   const DistanceKernels& distance;
   const CodeKernels& codes;
   const TileKernels& tiles;
+  const SelectionKernels& selection;
 };
 
 /// Levels this build has and this CPU runs, slowest first; never empty, scalar is always there.

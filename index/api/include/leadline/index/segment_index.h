@@ -52,6 +52,12 @@ struct SearchParams {
   size_t ef_search = 64;  ///< hnsw; values below k are raised to k
   size_t nprobe = 0;      ///< ivf; 0 means the kind's default for its nlist
   size_t rescore = 0;     ///< candidates rescored in full precision; 0 means the kind's default
+  /// ivf with pq4 codes: candidates handed on by them to the 8-bit codes; 0 means a default.
+  size_t candidates = 0;
+  /// Queries of the call share one pass over the codes, where the kind has one: quicker for many
+  /// queries, and other candidates than a query alone may find. Equal answers for any split of a
+  /// batch into calls that share.
+  bool share_scan = false;
   bool never_scan_instead = false;  ///< walk or probe even where a scan looks cheaper
   /// One bit a row, (rows + 63) / 64 words, set where the row may be returned; null admits all.
   const uint64_t* allowed = nullptr;

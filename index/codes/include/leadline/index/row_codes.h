@@ -25,18 +25,24 @@
 
 namespace leadline::index {
 
+/// Number of the section that holds them (storage/FORMAT.md).
+inline constexpr uint32_t kRowCodesSection = 48;
+
 /// The two numbers of a row beside its code: simd::SumToDistance says what for.
 struct RowTerms {
   float add = 0;
   float scale = 0;
 };
 
-/// Writes the codes of `vectors` as one section's bytes (storage/FORMAT.md, "Row codes").
-/// REQUIRES: finite rows, dim >= 1. Equal inputs give equal bytes on any number of threads and at
-/// every SIMD level. Looks at `control` every 1,024 rows. Errors: kInvalidArgument (`codes` is not
-/// one of the three forms), kCancelled, kDeadlineExceeded. May throw std::bad_alloc.
+/// Writes the codes of `vectors` as one section's bytes (storage/FORMAT.md, "Row codes"). Row r of
+/// the table is row order[r] of the matrix; an empty `order` keeps the rows as they are.
+/// REQUIRES: finite rows, dim >= 1; `order` empty or a permutation of the row numbers. Equal inputs
+/// give equal bytes on any number of threads and at every SIMD level. Looks at `control` every
+/// 1,024 rows. Errors: kInvalidArgument (`codes` is not one of the three forms), kCancelled,
+/// kDeadlineExceeded. May throw std::bad_alloc.
 Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
-                                   Executor* executor, const CallControl& control);
+                                   Executor* executor, const CallControl& control,
+                                   std::span<const uint32_t> order = {});
 
 /// A validated table over a section's bytes, which must outlive it. Immutable, thread-safe, cheap
 /// to copy.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
 
 #include "leadline/core/status.h"
 
@@ -23,9 +24,16 @@ Result<Address> ParseAddress(std::string_view field, std::string_view text);
 /// True for what no other machine reaches: paths, 127.0.0.0/8, ::1 and the name localhost.
 bool IsThisMachine(const Address& address);
 
-/// Who is at the other end of the connected socket: "1.2.3.4:5", "[::1]:5", "unix"; empty where
-/// nobody is any more.
+/// The one way to write down who is at the other end: "1.2.3.4:5", also where IPv6 carries it;
+/// "[::1]:5", "[fe80::1%2]:5" on the link of interface 2; "unix"; empty for anything else.
+std::string PeerName(const sockaddr_storage& peer);
+
+/// PeerName of whom the socket is connected with; empty where nobody is any more.
 std::string PeerOf(int socket);
+
+/// PeerName of the peer that gRPC writes as "ipv4:1.2.3.4:5", "ipv6:%5B::1%5D:5" or "unix:" with or
+/// without a path.
+std::string PeerInUri(std::string_view uri);
 
 /// The rule of every listening address: beyond this machine only with TLS and with a store that
 /// asks for tokens. kInvalidArgument about `flag`, naming all that is missing.

@@ -1,0 +1,1 @@
+"""One module a section of the comparison: measure(args, data_set) -> JSON, tables(result) -> Markdown."""

@@ -1,0 +1,1 @@
+"""One module a peer. Its class System is what worker.py drives."""

@@ -1,0 +1,214 @@
+#include "product_lists.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace leadline::index {
+namespace {
+
+using simd::kBlockRows;
+using simd::kCodeBytes;
+
+struct Offsets {
+  size_t bases = 0;
+  size_t codewords = 0;
+  size_t adds = 0;
+  size_t blocks = 0;
+  size_t end = 0;
+};
+
+size_t RoundUp(size_t value) {
+  return (value + kCodeBytes - 1) / kCodeBytes * kCodeBytes;
+}
+
+Offsets OffsetsOf(PqShape shape, size_t nlist, size_t blocks, Metric metric) {
+  Offsets offsets;
+  offsets.bases = sizeof(ProductListsHeader);
+  offsets.codewords = RoundUp(offsets.bases + nlist * shape.dim * sizeof(float));
+  offsets.adds = RoundUp(offsets.codewords + shape.codeword_floats() * sizeof(float));
+  const size_t adds = metric == Metric::kL2 ? blocks * kBlockRows * sizeof(float) : 0;
+  offsets.blocks = RoundUp(offsets.adds + adds);
+  offsets.end = offsets.blocks + blocks * shape.block_bytes() + kCodeBytes;
+  return offsets;
+}
+
+std::vector<uint32_t> FirstBlocks(const IvfView& lists) {
+  std::vector<uint32_t> first(lists.offsets.size());
+  for (size_t l = 0; l + 1 < lists.offsets.size(); ++l) {
+    const size_t rows = lists.offsets[l + 1] - lists.offsets[l];
+    first[l + 1] = first[l] + static_cast<uint32_t>((rows + kBlockRows - 1) / kBlockRows);
+  }
+  return first;
+}
+
+Status Bad(const std::string& what) {
+  return DataLossError("IVF product codes are damaged: " + what);
+}
+
+bool AllFinite(const float* values, size_t count) {
+  return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
+}
+
+/// The mean of each list's rows; of an empty one, its centroid.
+std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Executor* executor) {
+  const size_t dim = vectors.dim;
+  std::vector<float> means(lists.centroids.rows * dim);
+  ParallelFor(executor, lists.centroids.rows, [&](size_t l) {
+    float* mean = means.data() + l * dim;
+    const size_t begin = lists.offsets[l];
+    const size_t end = lists.offsets[l + 1];
+    if (begin == end) {
+      std::copy_n(lists.centroids.row(l).data(), dim, mean);
+      return;
+    }
+    // Sums of at most 2^32 rows of 1e15 stay far from the largest float.
+    for (size_t i = begin; i < end; ++i) {
+      const float* row = vectors.row(lists.row_ids[i]).data();
+      for (size_t d = 0; d < dim; ++d) {
+        mean[d] += row[d];
+      }
+    }
+    for (size_t d = 0; d < dim; ++d) {
+      mean[d] /= static_cast<float>(end - begin);
+    }
+  });
+  return means;
+}
+
+/// Codes the rows of list after list.
+class ListEncoder {
+ public:
+  ListEncoder(PqShape shape, Metric metric, const float* codewords)
+      : shape_(shape),
+        metric_(metric),
+        codewords_(codewords),
+        residual_(shape.dim),
+        decoded_(shape.dim),
+        codes_(shape.parts()) {}
+
+  /// Row `r` of the block; its term goes to `add` where there is one.
+  void Encode(const float* row, const float* base, size_t r, uint8_t* block, float* add) {
+    for (size_t d = 0; d < shape_.dim; ++d) {
+      residual_[d] = row[d] - base[d];
+    }
+    EncodeParts(shape_, codewords_, residual_.data(), codes_.data(), decoded_.data());
+    PlaceInBlock(shape_, codes_.data(), r, block);
+    if (metric_ == Metric::kL2) {
+      double term = 0;
+      for (size_t d = 0; d < shape_.dim; ++d) {
+        term += static_cast<double>(decoded_[d]) * (2.0 * base[d] + decoded_[d]);
+      }
+      *add = static_cast<float>(term);
+    }
+  }
+
+ private:
+  const PqShape shape_;
+  const Metric metric_;
+  const float* const codewords_;
+  std::vector<float> residual_;
+  std::vector<float> decoded_;
+  std::vector<uint8_t> codes_;
+};
+
+}  // namespace
+
+Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& lists,
+                                        Metric metric) {
+  ProductListsHeader header{};
+  if (bytes.size() < sizeof header) {
+    return Bad("shorter than the header: bytes=" + std::to_string(bytes.size()));
+  }
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % kCodeBytes != 0) {
+    return InvalidArgumentError("IVF product codes are not aligned to 64 bytes");
+  }
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.version != kIvfProductsVersion) {
+    return UnimplementedError(
+        "IVF product codes of another version: value=" + std::to_string(header.version) +
+        " limit=" + std::to_string(kIvfProductsVersion));
+  }
+  if (header.metric != static_cast<uint32_t>(metric) || header.rows != lists.row_ids.size() ||
+      header.dim != lists.centroids.dim || header.nlist != lists.centroids.rows) {
+    return Bad("shape differs from the lists: rows=" + std::to_string(header.rows) +
+               " dim=" + std::to_string(header.dim) + " nlist=" + std::to_string(header.nlist));
+  }
+  const bool zeros = std::all_of(std::begin(header.reserved), std::end(header.reserved),
+                                 [](uint32_t word) { return word == 0; });
+  if (header.width < 1 || header.width > kMaxPqWidth || !zeros) {
+    return Bad("width=" + std::to_string(header.width));
+  }
+  ProductLists products;
+  products.shape = {header.dim, header.width};
+  products.first_block = FirstBlocks(lists);
+  const size_t blocks = products.first_block.back();
+  const Offsets offsets = OffsetsOf(products.shape, header.nlist, blocks, metric);
+  if (bytes.size() != offsets.end) {
+    return Bad("bytes=" + std::to_string(bytes.size()) +
+               " expected=" + std::to_string(offsets.end));
+  }
+  products.bases = {reinterpret_cast<const float*>(bytes.data() + offsets.bases), header.nlist,
+                    header.dim};
+  products.codewords = reinterpret_cast<const float*>(bytes.data() + offsets.codewords);
+  products.blocks = reinterpret_cast<const uint8_t*>(bytes.data() + offsets.blocks);
+  bool finite = AllFinite(products.bases.data, size_t{header.nlist} * header.dim) &&
+                AllFinite(products.codewords, products.shape.codeword_floats());
+  if (metric == Metric::kL2) {
+    products.adds = reinterpret_cast<const float*>(bytes.data() + offsets.adds);
+    finite = finite && AllFinite(products.adds, blocks * kBlockRows);
+  }
+  if (!finite) {
+    return Bad("a number is not finite");
+  }
+  return products;
+}
+
+Result<std::string> EncodeProductLists(MatrixView vectors, const IvfView& lists, Metric metric,
+                                       size_t width, uint64_t seed, Executor* executor,
+                                       const CallControl& control) {
+  const PqShape shape{vectors.dim, width};
+  const size_t nlist = lists.centroids.rows;
+  const std::vector<float> means = MeansOfLists(vectors, lists, executor);
+  std::vector<uint32_t> list_of(vectors.rows);
+  for (uint32_t l = 0; l < nlist; ++l) {
+    for (size_t i = lists.offsets[l]; i < lists.offsets[l + 1]; ++i) {
+      list_of[lists.row_ids[i]] = l;
+    }
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> codewords,
+                            TrainCodewords(vectors, {means.data(), nlist, vectors.dim}, list_of,
+                                           shape, seed, executor, control));
+  const std::vector<uint32_t> first_block = FirstBlocks(lists);
+  const Offsets offsets = OffsetsOf(shape, nlist, first_block.back(), metric);
+  std::string bytes(offsets.end, '\0');
+  ProductListsHeader header{};
+  header.version = kIvfProductsVersion;
+  header.metric = static_cast<uint32_t>(metric);
+  header.rows = static_cast<uint32_t>(vectors.rows);
+  header.dim = static_cast<uint32_t>(vectors.dim);
+  header.nlist = static_cast<uint32_t>(nlist);
+  header.width = static_cast<uint32_t>(width);
+  std::memcpy(bytes.data(), &header, sizeof header);
+  std::memcpy(bytes.data() + offsets.bases, means.data(), means.size() * sizeof(float));
+  std::memcpy(bytes.data() + offsets.codewords, codewords.data(), codewords.size() * sizeof(float));
+  ParallelFor(executor, nlist, [&](size_t l) {
+    if (!control.Check().ok()) {
+      return;
+    }
+    ListEncoder encoder(shape, metric, codewords.data());
+    for (size_t i = lists.offsets[l]; i < lists.offsets[l + 1]; ++i) {
+      const size_t at = i - lists.offsets[l];
+      const size_t block = first_block[l] + at / kBlockRows;
+      auto* code =
+          reinterpret_cast<uint8_t*>(bytes.data()) + offsets.blocks + block * shape.block_bytes();
+      auto* add = reinterpret_cast<float*>(bytes.data() + offsets.adds) + block * kBlockRows;
+      encoder.Encode(vectors.row(lists.row_ids[i]).data(), means.data() + l * vectors.dim,
+                     at % kBlockRows, code, add + at % kBlockRows);
+    }
+  });
+  LEADLINE_RETURN_IF_ERROR(control.Check());
+  return bytes;
+}
+
+}  // namespace leadline::index

@@ -1,0 +1,141 @@
+// What the calls of one connection tell of it, and the connections of a server by their peers.
+
+#include "connection_ledger.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include "leadline/rpc/address.h"
+
+namespace leadline::rpc {
+namespace {
+
+sockaddr_storage LoopbackPeer(int port) {
+  sockaddr_storage peer = {};
+  auto* address = reinterpret_cast<sockaddr_in*>(&peer);
+  address->sin_family = AF_INET;
+  address->sin_port = htons(static_cast<uint16_t>(port));
+  address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return peer;
+}
+
+TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
+  constexpr uint64_t kMiB = 1 << 20;
+  constexpr int64_t kSecond = 1'000'000'000;
+  ConnectionAccount account;
+  EXPECT_FALSE(account.IsFlooding(kMiB / 8, 1));
+  EXPECT_TRUE(account.IsFlooding(kMiB, 1));
+  EXPECT_TRUE(account.AddCall());
+  EXPECT_FALSE(account.IsFlooding(kMiB, 2));
+  EXPECT_TRUE(account.IsFlooding(2 * kMiB, 2));  // refused: nothing more is expected
+  account.CallAdmitted();
+  EXPECT_FALSE(account.IsFlooding(18 * kMiB, 3));
+  EXPECT_TRUE(account.IsFlooding(19 * kMiB, 3));
+  account.Progress();
+  EXPECT_FALSE(account.IsFlooding(19 * kMiB, 4));
+  account.RemoveCall(true, false);
+  EXPECT_FALSE(account.IsFlooding(36 * kMiB, 5));  // was under way
+  EXPECT_TRUE(account.IsFlooding(36 * kMiB, 5 + 3 * kSecond));
+  for (int i = 0; i < 128; ++i) {
+    EXPECT_TRUE(account.AddCall());
+  }
+  for (int i = 0; i < 128; ++i) {
+    EXPECT_FALSE(account.AddCall());
+  }
+  EXPECT_FALSE(account.IsFlooding(37 * kMiB, 6 + 3 * kSecond));
+  EXPECT_FALSE(account.AddCall());
+  EXPECT_TRUE(account.IsFlooding(37 * kMiB, 6 + 3 * kSecond));
+}
+
+TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  const auto calls = [](ConnectionAccount* account, int taken_back, int answered) {
+    for (int i = 0; i < taken_back + answered; ++i) {
+      EXPECT_TRUE(account->AddCall());
+      account->RemoveCall(false, i < taken_back);
+    }
+  };
+  ConnectionAccount account;
+  EXPECT_FALSE(account.IsFlooding(1, kSecond));
+  calls(&account, 900, 0);
+  EXPECT_FALSE(account.IsFlooding(2, kSecond + 1));
+  EXPECT_FALSE(account.IsFlooding(3, 3 * kSecond));
+  calls(&account, 1'500, 2'000);
+  EXPECT_FALSE(account.IsFlooding(4, 3 * kSecond + 1));
+  EXPECT_FALSE(account.IsFlooding(5, 5 * kSecond));
+  calls(&account, 1'500, 1'000);
+  EXPECT_TRUE(account.IsFlooding(6, 5 * kSecond + 1));
+}
+
+TEST(ConnectionLedger, FindsAConnectionByItsPeerUntilNobodyHasIt) {
+  ConnectionLedger ledger;
+  auto account = ledger.Open(LoopbackPeer(1));
+  ASSERT_NE(account, nullptr);
+  ledger.Sweep();
+  EXPECT_EQ(ledger.Find("127.0.0.1:1"), account);
+  EXPECT_EQ(ledger.Find("127.0.0.1:2"), nullptr);
+  const auto next = ledger.Open(LoopbackPeer(1));  // the peer came again by the same port
+  EXPECT_EQ(ledger.Find("127.0.0.1:1"), next);
+  account.reset();
+  ledger.Sweep();
+  EXPECT_EQ(ledger.Find("127.0.0.1:1"), next);
+  sockaddr_storage path = {};
+  path.ss_family = AF_UNIX;
+  EXPECT_EQ(ledger.Open(path), nullptr);
+  EXPECT_EQ(ledger.Find("unix"), nullptr);
+}
+
+TEST(ConnectionLedger, CallsAndTheirJudgeAtOnceLoseNothing) {
+  constexpr int kPeers = 8;
+  constexpr int kCalls = 500;
+  ConnectionLedger ledger;
+  std::vector<std::shared_ptr<ConnectionAccount>> accounts;
+  for (int peer = 0; peer < kPeers; ++peer) {
+    accounts.push_back(ledger.Open(LoopbackPeer(peer + 1)));
+  }
+  std::atomic<bool> ended{false};
+  std::thread judge([&] {
+    for (int64_t now = 1; !ended.load(); ++now) {
+      for (const auto& account : accounts) {
+        EXPECT_FALSE(account->IsFlooding(1, now));
+      }
+      ledger.Sweep();
+      std::this_thread::yield();
+    }
+  });
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&ledger, t] {
+      for (int i = 0; i < kCalls; ++i) {
+        const int peer = 1 + (i + t) % kPeers;
+        const auto account = ledger.Find("127.0.0.1:" + std::to_string(peer));
+        ASSERT_NE(account, nullptr);
+        EXPECT_TRUE(account->AddCall());
+        account->CallAdmitted();
+        account->Progress();
+        account->RemoveCall(true, false);
+        ledger.Open(LoopbackPeer(1'000 + t));
+      }
+    });
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  ended = true;
+  judge.join();
+  for (const auto& account : accounts) {
+    for (int i = 0; i < 128; ++i) {
+      EXPECT_TRUE(account->AddCall()) << "none of the calls is left";
+    }
+    EXPECT_FALSE(account->AddCall());
+  }
+}
+
+}  // namespace
+}  // namespace leadline::rpc
