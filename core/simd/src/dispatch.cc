@@ -19,6 +19,7 @@ std::vector<const Level*> DetectLevels() {
 #if defined(__x86_64__)
   static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kScalarCodes};
   static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kScalarCodes};
+  static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kAvx512VnniCodes};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -26,6 +27,9 @@ std::vector<const Level*> DetectLevels() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
       levels.push_back(&kAvx512Level);
+      if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")) {
+        levels.push_back(&kAvx512VnniLevel);
+      }
     }
   }
 #elif defined(__aarch64__)

@@ -1,0 +1,207 @@
+// Compiled with AVX-512 and its VNNI and VBMI parts; runs only where the CPU has them.
+#include <immintrin.h>
+
+#include "avx512_rows.h"
+#include "code_loops.h"
+#include "levels.h"
+
+namespace {
+
+using leadline::simd::kBlockRows;
+using leadline::simd::kCodeBytes;
+
+/// Eight rows hide the latency of vpdpbusd.
+struct Sq8 {
+  using Row = uint8_t;
+  using Number = int8_t;
+  using Result = int32_t;
+  using Query = __m512i;
+  using Sum = __m512i;
+  static constexpr size_t kRows = 8;
+  static constexpr size_t kRowStep = kCodeBytes;
+  static constexpr size_t kQueryStep = kCodeBytes;
+
+  static Query LoadQuery(const int8_t* p) { return _mm512_loadu_si512(p); }
+
+  static Sum Zero() { return _mm512_setzero_si512(); }
+
+  static void Add(Sum* sum, Query q, const uint8_t* row) {
+    *sum = _mm512_dpbusd_epi32(*sum, _mm512_loadu_si512(row), q);
+  }
+
+  static void Reduce(const Sum* sums, int32_t* out) { StoreLaneSums(sums, out); }
+};
+
+/// High nibbles are summed where they are, as sixteen times their value: 2^30 at most.
+struct Sq4 {
+  using Row = uint8_t;
+  using Number = int8_t;
+  using Result = int32_t;
+
+  struct Query {
+    __m512i low;
+    __m512i high;
+  };
+
+  struct Sum {
+    __m512i low;
+    __m512i high;
+  };
+
+  static constexpr size_t kRows = 8;
+  static constexpr size_t kRowStep = kCodeBytes;
+  static constexpr size_t kQueryStep = 2 * kCodeBytes;
+
+  static Query LoadQuery(const int8_t* p) {
+    return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + kCodeBytes)};
+  }
+
+  static Sum Zero() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+
+  static void Add(Sum* sum, const Query& q, const uint8_t* row) {
+    const __m512i mask = _mm512_set1_epi8(15);
+    const __m512i codes = _mm512_loadu_si512(row);
+    sum->low = _mm512_dpbusd_epi32(sum->low, _mm512_and_si512(codes, mask), q.low);
+    sum->high = _mm512_dpbusd_epi32(sum->high, _mm512_andnot_si512(mask, codes), q.high);
+  }
+
+  static void Reduce(const Sum* sums, int32_t* out) {
+    __m512i rows[kRows];
+    Unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
+      rows[r.kValue] =
+          _mm512_add_epi32(sums[r.kValue].low, _mm512_srai_epi32(sums[r.kValue].high, 4));
+    });
+    StoreLaneSums(rows, out);
+  }
+};
+
+/// Four consecutive numbers of a query in each lane.
+[[gnu::always_inline]] inline __m512i BroadcastFour(const int8_t* p) {
+  int32_t four;
+  __builtin_memcpy(&four, p, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
+
+/// kQueries queries against kBlocks blocks: each line and each four numbers are loaded once.
+template <size_t kQueries, size_t kBlocks>
+[[gnu::noinline]] void SumTile(const int8_t* queries, size_t query_stride, const uint8_t* blocks,
+                               size_t groups, int32_t* out, size_t out_stride) {
+  __m512i sums[kQueries * kBlocks];
+  Unrolled<kQueries * kBlocks>([&](auto j) __attribute__((always_inline)) {
+    sums[j.kValue] = _mm512_setzero_si512();
+  });
+  const size_t block_bytes = groups * kCodeBytes;
+  for (size_t g = 0; g < groups; ++g, blocks += kCodeBytes, queries += 4) {
+    __m512i lines[kBlocks];
+    Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+      lines[b.kValue] = _mm512_loadu_si512(blocks + b.kValue * block_bytes);
+    });
+    Unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+      const __m512i numbers = BroadcastFour(queries + q.kValue * query_stride);
+      Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+        __m512i& sum = sums[q.kValue * kBlocks + b.kValue];
+        sum = _mm512_dpbusd_epi32(sum, lines[b.kValue], numbers);
+      });
+    });
+  }
+  Unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
+    Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+      _mm512_storeu_si512(out + q.kValue * out_stride + b.kValue * kBlockRows,
+                          sums[q.kValue * kBlocks + b.kValue]);
+    });
+  });
+}
+
+/// A pass of kQueries queries over all blocks, kBlocks at a time.
+template <size_t kQueries, size_t kBlocks>
+void SumBlocks(const int8_t* queries, size_t query_stride, const uint8_t* blocks,
+               size_t block_count, size_t groups, int32_t* out, size_t out_stride) {
+  ForGroups<kBlocks>(block_count, [&](auto tile, size_t b) {
+    SumTile<kQueries, tile.kValue>(queries, query_stride, blocks + b * groups * kCodeBytes, groups,
+                                   out + b * kBlockRows, out_stride);
+  });
+}
+
+/// Blocks that stay in the second-level cache while query after query passes over them.
+constexpr size_t kChunkBlocks = 24;
+
+void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
+               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
+               size_t out_stride) {
+  for (size_t b = 0; b < block_count; b += kChunkBlocks) {
+    const uint8_t* chunk = blocks + b * groups * kCodeBytes;
+    const size_t count = block_count - b < kChunkBlocks ? block_count - b : kChunkBlocks;
+    size_t q = 0;
+    const auto pass = [&](auto tile_queries, auto tile_blocks) {
+      SumBlocks<tile_queries.kValue, tile_blocks.kValue>(
+          queries + q * query_stride, query_stride, chunk, count, groups,
+          out + q * out_stride + b * kBlockRows, out_stride);
+      q += tile_queries.kValue;
+    };
+    // Up to 24 registers of sums: enough to hide the latency, few enough to leave room for lines.
+    while (query_count - q >= 8) {
+      pass(Constant<8>(), Constant<3>());
+    }
+    if (query_count - q >= 4) {
+      pass(Constant<4>(), Constant<6>());
+    }
+    if (query_count - q >= 2) {
+      pass(Constant<2>(), Constant<8>());
+    }
+    if (query_count - q >= 1) {
+      pass(Constant<1>(), Constant<8>());
+    }
+  }
+}
+
+/// vpermb looks up four sub-quantisers of sixteen rows in one register of tables: the number of the
+/// table goes into bits 4 and 5 of each index. vpdpbusd with ones adds the four entries of a row.
+template <size_t kBlocks>
+void SumTables(const uint8_t* tables, const uint8_t* blocks, size_t lines, int32_t* out) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i table_of_byte = _mm512_set1_epi32(0x30201000);
+  // (x & nibble) | table_of_byte
+  constexpr int kAndOr = 0xEA;
+  __m512i low[kBlocks];
+  __m512i high[kBlocks];
+  Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+    low[b.kValue] = _mm512_setzero_si512();
+    high[b.kValue] = _mm512_setzero_si512();
+  });
+  const size_t block_bytes = lines * kCodeBytes;
+  for (size_t l = 0; l < lines; ++l, blocks += kCodeBytes, tables += 2 * kCodeBytes) {
+    const __m512i low_tables = _mm512_loadu_si512(tables);
+    const __m512i high_tables = _mm512_loadu_si512(tables + kCodeBytes);
+    Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+      const __m512i codes = _mm512_loadu_si512(blocks + b.kValue * block_bytes);
+      const __m512i low_index = _mm512_ternarylogic_epi32(codes, nibble, table_of_byte, kAndOr);
+      const __m512i high_index =
+          _mm512_ternarylogic_epi32(_mm512_srli_epi32(codes, 4), nibble, table_of_byte, kAndOr);
+      low[b.kValue] =
+          _mm512_dpbusd_epi32(low[b.kValue], _mm512_permutexvar_epi8(low_index, low_tables), ones);
+      high[b.kValue] = _mm512_dpbusd_epi32(high[b.kValue],
+                                           _mm512_permutexvar_epi8(high_index, high_tables), ones);
+    });
+  }
+  Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+    _mm512_storeu_si512(out + b.kValue * kBlockRows,
+                        _mm512_add_epi32(low[b.kValue], high[b.kValue]));
+  });
+}
+
+void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_t block_count,
+               int32_t* out) {
+  ForGroups<4>(block_count, [&](auto tile, size_t b) {
+    SumTables<tile.kValue>(tables, blocks + b * lines * kCodeBytes, lines, out + b * kBlockRows);
+  });
+}
+
+}  // namespace
+
+namespace leadline::simd {
+
+constinit const CodeKernels kAvx512VnniCodes = {
+    GatherSums<Sq8>, GatherSums<Sq4>, BlockSums, TableSums, avx512::SelectNear, avx512::Bf16Gather};
+
+}  // namespace leadline::simd
