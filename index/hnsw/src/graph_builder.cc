@@ -53,10 +53,12 @@ struct MutableLayer {
   }
 };
 
+/// Compares rows by `Space` (FullSpace or CodeSpace).
+template <class Space>
 class GraphBuilder {
  public:
-  GraphBuilder(MatrixView vectors, const BuildOptions& options)
-      : vectors_(vectors), options_(options), distance_(options.metric, vectors.dim) {}
+  GraphBuilder(MatrixView vectors, const BuildOptions& options, const Space& space)
+      : vectors_(vectors), options_(options), space_(space) {}
 
   Result<std::string> Build() {
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
@@ -66,16 +68,17 @@ class GraphBuilder {
       LEADLINE_RETURN_IF_ERROR(AddRound(begin, end));
       begin = end;
     }
-    const GraphUnderRepair finished{view_,     MutableLayer0(), vectors_.data,
-                                    distance_, order_,          options_.control};
+    const GraphUnderRepair finished{view_, MutableLayer0(), order_, options_.control};
     if (options_.metric != Metric::kInnerProduct) {
-      LEADLINE_RETURN_IF_ERROR(LinkLostNodes(finished, options_.executor));
+      LEADLINE_RETURN_IF_ERROR(LinkLostNodes(finished, space_, options_.executor));
     }
-    LEADLINE_RETURN_IF_ERROR(LinkUnreachableNodes(finished, options_.ef_construction));
+    LEADLINE_RETURN_IF_ERROR(LinkUnreachableNodes(finished, space_, options_.ef_construction));
     return std::move(bytes_);
   }
 
  private:
+  using Distances = typename Space::Distances;
+
   /// Draws layers, numbers the nodes and allocates the section with empty lists. Nodes enter in row
   /// order: real data is rarely shuffled, and neighbours entering together made better graphs than
   /// any other order tried (decision 0004).
@@ -111,6 +114,10 @@ class GraphBuilder {
 
   void Allocate(const Duplicates& duplicates) {
     GraphHeader header;
+    if (HasCodes(options_)) {
+      header.version = kCodesVersion;
+      header.codes = static_cast<uint32_t>(options_.codes);
+    }
     header.m = options_.m;
     header.rows = vectors_.rows;
     header.ef_construction = options_.ef_construction;
@@ -195,58 +202,60 @@ class GraphBuilder {
       return {};
     }
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
-    const float* vector = vectors_.row(order_[position]).data();
     SearchScratch& scratch = SearchScratch::OfThread();
     SearchStats stats;
-    GraphSearch search(view_, vectors_.data, distance_, vector, &scratch, &stats);
+    const Distances distances = space_.From(order_[position], &scratch);
+    GraphSearch search(view_, distances, &scratch, &stats);
     uint32_t entry_row = view_.entry_row;
     if (view_.upper_layers > 0) {
       uint32_t entry = search.Descend(top);
       for (uint32_t layer = top; layer >= 1; --layer) {
         search.SearchUpper(layer, entry, options_.ef_construction);
         entry = NodeOf(scratch.pool[0]);
-        OfferRoundUpper(layer, round_begin, position, &scratch.pool);
+        OfferRoundUpper(distances, layer, round_begin, position, &scratch);
         Choose(layer, &scratch, &(*plan)[layer]);
       }
       entry_row = view_.upper_rows[entry];
     }
     LEADLINE_RETURN_IF_ERROR(
         search.SearchBase(entry_row, options_.ef_construction, options_.control));
-    OfferRoundBase(round_begin, position, &scratch);
+    OfferRoundBase(distances, round_begin, position, &scratch);
     Choose(0, &scratch, &(*plan)[0]);
     return {};
   }
 
   /// Offers the nodes [round_begin, position) as neighbours on layer 0.
-  void OfferRoundBase(size_t round_begin, size_t position, SearchScratch* scratch) const {
-    constexpr size_t kBlock = kMaxM;
-    static_assert(kBlock <= std::size(decltype(scratch->distances){}));
-    const float* vector = vectors_.row(order_[position]).data();
-    for (size_t begin = round_begin; begin < position; begin += kBlock) {
-      const size_t count = std::min(kBlock, position - begin);
-      distance_.Gather(vector, vectors_.data, order_.data() + begin, count, scratch->distances);
-      for (size_t i = 0; i < count; ++i) {
-        const Key key = MakeKey(scratch->distances[i], order_[begin + i]);
-        if (key < scratch->pool.worst()) {
-          scratch->pool.Insert(key);
-        }
-      }
+  void OfferRoundBase(const Distances& distances, size_t round_begin, size_t position,
+                      SearchScratch* scratch) const {
+    for (size_t begin = round_begin; begin < position; begin += SearchScratch::kMostLinks) {
+      const size_t count = std::min(SearchScratch::kMostLinks, position - begin);
+      const uint32_t* rows = order_.data() + begin;
+      Offer(distances, rows, rows, count, scratch);
     }
   }
 
   /// The same on a layer above.
-  void OfferRoundUpper(uint32_t layer, size_t round_begin, size_t position,
-                       CandidatePool* pool) const {
-    const float* vector = vectors_.row(order_[position]).data();
+  void OfferRoundUpper(const Distances& distances, uint32_t layer, size_t round_begin,
+                       size_t position, SearchScratch* scratch) const {
+    size_t count = 0;
     for (size_t i = round_begin; i < position; ++i) {
       if (layer_of_[i] >= layer) {
-        const float distance = distance_.Pair(vector, vectors_.row(order_[i]).data());
-        const Key key = MakeKey(distance, upper_node_of_[i]);
-        if (key < pool->worst()) {
-          pool->Insert(key);
-        }
+        scratch->fresh[count] = upper_node_of_[i];
+        scratch->fresh_rows[count] = order_[i];
+        ++count;
       }
     }
+    static_assert(kMaxRound <= SearchScratch::kMostLinks);
+    Offer(distances, scratch->fresh, scratch->fresh_rows, count, scratch);
+  }
+
+  static void Offer(const Distances& distances, const uint32_t* nodes, const uint32_t* rows,
+                    size_t count, SearchScratch* scratch) {
+    distances.To(rows, count, scratch->distances);
+    for (size_t i = 0; i < count; ++i) {
+      scratch->found[i] = MakeKey(scratch->distances[i], nodes[i]);
+    }
+    scratch->pool.Merge(scratch->found, count);
   }
 
   void Choose(uint32_t layer, SearchScratch* scratch, std::vector<Key>* chosen) {
@@ -255,8 +264,7 @@ class GraphBuilder {
     for (size_t i = 0; i < scratch->pool.size(); ++i) {
       candidates.push_back(scratch->pool[i]);
     }
-    SelectNeighbors(distance_, vectors_.data, layer == 0 ? nullptr : view_.upper_rows, view_.m,
-                    &candidates);
+    SelectNeighbors(space_, layer == 0 ? nullptr : view_.upper_rows, view_.m, scratch, &candidates);
     *chosen = candidates;
   }
 
@@ -304,8 +312,7 @@ class GraphBuilder {
     for (size_t i = 0; i < present; ++i) {
       scratch.fresh_rows[i] = layer.RowOf(list[i]);
     }
-    distance_.Gather(vectors_.row(layer.RowOf(target)).data(), vectors_.data, scratch.fresh_rows,
-                     present, scratch.distances);
+    space_.From(layer.RowOf(target), &scratch).To(scratch.fresh_rows, present, scratch.distances);
     std::vector<Key>& candidates = scratch.selection;
     candidates.clear();
     for (size_t i = 0; i < present; ++i) {
@@ -315,13 +322,13 @@ class GraphBuilder {
       candidates.push_back(link.source);
     }
     std::sort(candidates.begin(), candidates.end());
-    SelectNeighbors(distance_, vectors_.data, layer.node_rows, layer.width, &candidates);
+    SelectNeighbors(space_, layer.node_rows, layer.width, &scratch, &candidates);
     layer.Write(target, candidates);
   }
 
   const MatrixView vectors_;
   const BuildOptions& options_;
-  const simd::MetricDistance distance_;
+  const Space& space_;
   std::vector<uint32_t> order_;    ///< rows of nodes in the order they enter
   std::vector<uint8_t> layer_of_;  ///< of order_[i]
   std::vector<uint32_t> upper_;    ///< positions in order_ of upper nodes, highest layer first
@@ -335,9 +342,15 @@ class GraphBuilder {
 
 }  // namespace
 
+bool HasCodes(const BuildOptions& options) {
+  return options.codes != CodeType::kAuto && options.codes != CodeType::kF32;
+}
+
 Result<std::string> BuildGraph(MatrixView vectors, const BuildOptions& options) {
   try {
-    return GraphBuilder(vectors, options).Build();
+    const simd::MetricDistance distance(options.metric, vectors.dim);
+    const FullSpace space(vectors, distance);
+    return GraphBuilder(vectors, options, space).Build();
   } catch (const std::bad_alloc&) {
     return ResourceExhaustedError("out of memory while building an hnsw graph");
   } catch (const std::length_error&) {

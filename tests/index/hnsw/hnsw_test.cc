@@ -334,8 +334,8 @@ TEST(HnswIndex, RefusesBadOptionsByName) {
   EXPECT_THAT(build([](BuildOptions* o) { o->ef_construction = 0; }), invalid("ef_construction"));
   EXPECT_THAT(build([](BuildOptions* o) { o->ef_construction = 10'001; }),
               invalid("ef_construction"));
-  EXPECT_THAT(build([](BuildOptions* o) { o->codes = CodeType::kSq4; }),
-              StatusIs(StatusCode::kUnimplemented, "sq4"));
+  EXPECT_THAT(build([](BuildOptions* o) { o->codes = CodeType::kPq4; }),
+              StatusIs(StatusCode::kUnimplemented, "pq4"));
   EXPECT_OK(build([](BuildOptions* o) { o->m = 2; }));
   EXPECT_OK(build([](BuildOptions* o) { o->m = 256; }));
   BuildOptions options;
