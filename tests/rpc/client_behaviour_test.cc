@@ -369,7 +369,7 @@ TEST_P(ClientBehaviour, BatchesOfAnySizeEqualSingleSearches) {
   for (int i = 0; i < 5000; ++i) {
     matrix.insert(matrix.end(), {static_cast<float>(i % 300), 1, 0, 1});
   }
-  for (const size_t rows : {size_t{0}, size_t{1}, size_t{7}, size_t{5000}}) {
+  for (const size_t rows : {size_t{0}, size_t{1}, size_t{7}, size_t{33}, size_t{5000}}) {
     ExpectSameOf([&](Collection& collection) {
       return collection.SearchBatch({matrix.data(), rows, kDim}, Nearest(2));
     });

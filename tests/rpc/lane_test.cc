@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -114,6 +116,57 @@ TEST(Lane, CallersTakeTurns) {
   const std::string fair = "gab" + std::string(59, 'g');
   EXPECT_EQ(OrderOf(NewCallerLane(1, 80)), fair);
   EXPECT_EQ(OrderOf(NewThreadLane(1, 80)), fair);
+}
+
+/// Work of `who` in `steps` steps, each of which leaves its name in `order` and puts back the rest.
+std::function<void()> InSteps(Lane* lane, const char* who, int steps, std::string* order) {
+  return [=] {
+    *order += who;
+    if (steps > 1) {
+      lane->PutBack([who] { return who; }, InSteps(lane, who, steps - 1, order));
+    }
+  };
+}
+
+TEST(Lane, WorkThatIsPutBackGoesOnAfterOneTurnOfEachOther) {
+  const auto lane = NewCallerLane(1, 80);
+  std::string order;
+  EXPECT_TRUE(lane->Submit(Somebody, [&] {
+    const WhoAsks long_caller = [] { return "A"; };
+    EXPECT_TRUE(lane->Submit(long_caller, InSteps(lane.get(), "A", 4, &order)));
+    EXPECT_TRUE(lane->Submit(long_caller, [&order] { order += "a"; }));
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
+      EXPECT_TRUE(lane->Submit([] { return "c"; }, [&order] { order += "c"; }));
+    }
+  }));
+  EXPECT_EQ(order, "AbcAbcAAa") << "the caller's own next waits until the first has ended";
+}
+
+TEST(Lane, TheTurnOfACallerPassesWhenWorkIsPutBack) {
+  const auto lane = NewCallerLane(1, 80);
+  std::string order;
+  EXPECT_TRUE(
+      lane->Submit([] { return "A"; },
+                   [&] {
+                     EXPECT_TRUE(lane->Submit([] { return "A"; }, [&order] { order += "a"; }));
+                     EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
+                     InSteps(lane.get(), "A", 2, &order)();
+                   }));
+  EXPECT_EQ(order, "AbAa") << "A waited before b, but has just been served";
+}
+
+TEST(Lane, WhatIsPutBackFindsRoomInAFullQueue) {
+  const auto lane = NewCallerLane(1, 2);
+  std::string order;
+  EXPECT_TRUE(lane->Submit(Somebody, [&] {
+    EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
+    EXPECT_TRUE(lane->Submit([] { return "c"; }, [&order] { order += "c"; }));
+    InSteps(lane.get(), "A", 2, &order)();
+    EXPECT_EQ(lane->waiting(), 3U);
+    EXPECT_FALSE(lane->Submit([] { return "d"; }, [&order] { order += "d"; }));
+  }));
+  EXPECT_EQ(order, "AbcA");
 }
 
 TEST(Lane, ThereIsRoomForOneMoreCallerHoweverManyFillIt) {

@@ -9,6 +9,7 @@
 #include "keys.h"
 #include "leadline/core/filter_tree.h"
 #include "leadline/core/payload_json.h"
+#include "leadline/core/query_check.h"
 #include "leadline/core/range_check.h"
 #include "prepared_batch.h"
 
@@ -83,18 +84,10 @@ Status SearchCall::Validate(const CollectionOptions& collection, const SearchOpt
 
 Result<std::vector<float>> SearchCall::PrepareQueries(const VectorField& field,
                                                       MatrixView queries) {
-  if (queries.dim != field.dim) {
-    return InvalidFieldError("query has the wrong dimension", field.name,
-                             std::to_string(queries.dim), std::to_string(field.dim));
-  }
+  LEADLINE_RETURN_IF_ERROR(CheckQueries(field, queries));
   std::vector<float> forms;
   forms.reserve(queries.rows * queries.dim);
   for (size_t q = 0; q < queries.rows; ++q) {
-    Status valid = ValidateVector(field, queries.row(q));
-    if (!valid.ok()) {
-      valid.WithContext("query " + std::to_string(q));
-      return valid;
-    }
     const std::vector<float> form = SearchForm(field, queries.row(q));
     forms.insert(forms.end(), form.begin(), form.end());
   }

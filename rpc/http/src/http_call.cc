@@ -4,8 +4,6 @@
 #include <new>
 #include <string_view>
 
-#include <google/protobuf/arena.h>
-
 #include "leadline/core/clock.h"
 #include "leadline/rpc/error_wire.h"
 #include "leadline/rpc/json_wire.h"
@@ -218,41 +216,55 @@ void HttpCall::Run(std::string body, std::function<void(HttpReply)> done) {
   body_ = std::move(body);
   done_ = std::move(done);
   record_.request_bytes += body_.size();
-  const Status submitted = service_->Submit(
-      *matched_.route->method, &record_,
-      [self = shared_from_this()] { std::exchange(self->done_, nullptr)(self->Answer()); });
+  const Status submitted = service_->Submit(*matched_.route->method, &record_,
+                                            [self = shared_from_this()] { self->Answer(); });
   if (!submitted.ok()) {
     std::exchange(done_, nullptr)(Refuse(submitted));
   }
 }
 
-HttpReply HttpCall::Answer() {
-  HttpReply reply;
+void HttpCall::Answer() {
   Status status;
+  Service::Answered answered;
   try {
-    google::protobuf::Arena arena;
     const Method& method = *matched_.route->method;
-    status = AnswerTo(method.request->New(&arena), method.response->New(&arena), &reply);
+    messages_ = std::make_unique<google::protobuf::Arena>();
+    request_ = method.request->New(messages_.get());
+    response_ = method.response->New(messages_.get());
+    answered = [self = shared_from_this()](const Status& end) { self->Answered(end); };
+    status = ReadRequest(request_);
   } catch (const std::bad_alloc&) {
     status = OutOfMemoryError();
   }
-  return status.ok() ? End(std::move(reply), status) : Refuse(status);
+  service_->EndStage(&record_, &CallRecord::parse_nanos);
+  if (!status.ok()) {
+    Answered(status);
+    return;
+  }
+  service_->AnswerInTurns(*matched_.route->method, {&caller_, &cancel_, deadline_nanos_, &record_},
+                          *request_, response_, std::move(answered));
 }
 
-Status HttpCall::AnswerTo(google::protobuf::Message* request, google::protobuf::Message* response,
-                          HttpReply* reply) {
-  const Status read = ReadRequest(request);
-  service_->EndStage(&record_, &CallRecord::parse_nanos);
-  LEADLINE_RETURN_IF_ERROR(read);
-  LEADLINE_RETURN_IF_ERROR(service_->Answer(*matched_.route->method,
-                                            {&caller_, &cancel_, deadline_nanos_, &record_},
-                                            *request, response));
-  if (response->GetDescriptor() == v1::MetricsResponse::descriptor()) {
-    reply->body = std::move(*static_cast<v1::MetricsResponse*>(response)->mutable_text());
+void HttpCall::Answered(Status status) {
+  HttpReply reply;
+  if (status.ok()) {
+    try {
+      status = WriteAnswer(&reply);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemoryError();
+    }
+  }
+  messages_.reset();
+  std::exchange(done_, nullptr)(status.ok() ? End(std::move(reply), status) : Refuse(status));
+}
+
+Status HttpCall::WriteAnswer(HttpReply* reply) {
+  if (response_->GetDescriptor() == v1::MetricsResponse::descriptor()) {
+    reply->body = std::move(*static_cast<v1::MetricsResponse*>(response_)->mutable_text());
     reply->content_type = kMetricsContentType;
     return {};
   }
-  WriteJson(*response, &reply->body);
+  WriteJson(*response_, &reply->body);
   service_->EndStage(&record_, &CallRecord::write_nanos);
   return reply->body.size() <= kMaxMessageBytes
              ? OkStatus()

@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <google/protobuf/arena.h>
+#include <google/protobuf/message.h>
+
 #include "http_routes.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
@@ -71,9 +74,9 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   [[nodiscard]] HttpReply AnswerPage() const;
   /// Notes the end of the call, and says it.
   HttpReply End(HttpReply reply, const Status& status);
-  HttpReply Answer();
-  Status AnswerTo(google::protobuf::Message* request, google::protobuf::Message* response,
-                  HttpReply* reply);
+  void Answer();
+  void Answered(Status status);
+  Status WriteAnswer(HttpReply* reply);
   Status ReadRequest(google::protobuf::Message* request);
 
   Service* const service_;
@@ -85,6 +88,9 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   int64_t deadline_nanos_ = 0;
   std::string body_;
   std::function<void(HttpReply)> done_;
+  std::unique_ptr<google::protobuf::Arena> messages_;  // the next two, until the answer is written
+  google::protobuf::Message* request_ = nullptr;
+  google::protobuf::Message* response_ = nullptr;
 };
 
 }  // namespace leadline::rpc

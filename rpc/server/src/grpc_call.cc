@@ -225,11 +225,17 @@ Result<google::protobuf::Message*> GrpcCall::ParseRequest() {
 
 void GrpcCall::AnswerRequest() {
   const Result<google::protobuf::Message*> request = ParseRequest();
+  if (!request.ok()) {
+    Finish(request.status());
+    return;
+  }
   google::protobuf::Message* response = method_->response->New(&arena_);
-  const Status status = request.ok()
-                            ? source_.service->Answer(*method_, Context(), **request, response)
-                            : request.status();
-  Respond(status, *response);
+  Hold();  // until the answer is whole
+  source_.service->AnswerInTurns(*method_, Context(), **request, response,
+                                 [this, response](const Status& status) {
+                                   Respond(status, *response);
+                                   LetGo();
+                                 });
 }
 
 void GrpcCall::StartPages() {

@@ -37,7 +37,7 @@ Result<int64_t> CallContext::TimeoutMs() const {
   }
   const int64_t left = deadline_nanos - Clock::System()->MonotonicNanos();
   if (left <= 0) {
-    return DeadlineExceededError("the deadline passed before the call began");
+    return DeadlineExceededError("the deadline has passed");
   }
   return std::max<int64_t>(1, left / 1'000'000);
 }

@@ -1,5 +1,6 @@
 #include "fair_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace leadline::rpc {
@@ -12,7 +13,7 @@ constexpr size_t kShareOfRoom = 3;
 bool FairQueue::Push(const std::string& who, std::function<void()> work) {
   const auto known = waiting_.find(who);
   const size_t own = known != waiting_.end() ? known->second.size() : 0;
-  if (own >= kShareOfRoom * (max_size_ - size_)) {
+  if (own >= kShareOfRoom * (max_size_ - std::min(size_, max_size_))) {
     return false;
   }
   const auto caller = known != waiting_.end() ? known : waiting_.try_emplace(who).first;
@@ -29,6 +30,24 @@ bool FairQueue::Push(const std::string& who, std::function<void()> work) {
   }
   ++size_;
   return true;
+}
+
+void FairQueue::PutBack(const std::string& who, std::function<void()> rest) {
+  const auto [caller, added] = waiting_.try_emplace(who);
+  try {
+    caller->second.push_front(std::move(rest));
+    if (added) {
+      turn_.push_back(&*caller);
+    }
+  } catch (...) {
+    if (added) {
+      waiting_.erase(caller);
+    }
+    throw;
+  }
+  const auto turn = std::find(turn_.begin(), turn_.end(), &*caller);
+  std::rotate(turn, turn + 1, turn_.end());
+  ++size_;
 }
 
 std::function<void()> FairQueue::Pop() {

@@ -22,9 +22,14 @@ class FairQueue {
   /// False, and nothing is kept, where there is no room for `who`. May throw std::bad_alloc, and
   /// then nothing is kept either.
   bool Push(const std::string& who, std::function<void()> work);
+  /// Keeps what is left of work that `who` brought and that was taken, whether there is room or
+  /// not: it is the next of that caller, whose turn comes after that of all others. May throw
+  /// std::bad_alloc, and then nothing is kept.
+  void PutBack(const std::string& who, std::function<void()> rest);
   /// What is next; empty where nothing waits.
   std::function<void()> Pop();
 
+  /// Above `max_size` only by what was put back.
   [[nodiscard]] size_t size() const { return size_; }
 
  private:

@@ -31,11 +31,23 @@ struct ServiceParts {
   std::function<std::string()> metrics;
 };
 
+/// One answer that is made in steps, because as a whole it would keep others waiting. Externally
+/// synchronised.
+class AnswerSteps {
+ public:
+  virtual ~AnswerSteps() = default;
+
+  /// Adds the next part to `response` and says whether another follows.
+  virtual Result<bool> Next(const CallContext& context, google::protobuf::Message* response) = 0;
+};
+
 /// Handlers by method. Filled once, then only read.
 class HandlerTable {
  public:
   using Answer = std::function<Status(const CallContext&, const google::protobuf::Message&,
                                       google::protobuf::Message*)>;
+  using StartSteps = std::function<Result<std::unique_ptr<AnswerSteps>>(
+      const CallContext&, const google::protobuf::Message&)>;
   using StartPages = std::function<Result<std::unique_ptr<PageSource>>(
       const CallContext&, const google::protobuf::Message&)>;
 
@@ -49,6 +61,17 @@ class HandlerTable {
                                                  google::protobuf::Message* response) {
       return answer(parts, context, static_cast<const Request&>(request),
                     static_cast<Response*>(response));
+    };
+  }
+
+  /// `start` gives the steps that answer each request of `path`, which stays until the last.
+  template <typename Request>
+  void AddSteps(std::string_view path, const ServiceParts& parts,
+                Result<std::unique_ptr<AnswerSteps>> (*start)(const ServiceParts&,
+                                                              const CallContext&, const Request&)) {
+    steps_[FindMethod(path)] = [parts, start](const CallContext& context,
+                                              const google::protobuf::Message& request) {
+      return start(parts, context, static_cast<const Request&>(request));
     };
   }
 
@@ -69,6 +92,11 @@ class HandlerTable {
     return found != answers_.end() ? &found->second : nullptr;
   }
 
+  [[nodiscard]] const StartSteps* FindSteps(const Method& method) const {
+    const auto found = steps_.find(&method);
+    return found != steps_.end() ? &found->second : nullptr;
+  }
+
   [[nodiscard]] const StartPages* FindPages(const Method& method) const {
     const auto found = pages_.find(&method);
     return found != pages_.end() ? &found->second : nullptr;
@@ -76,6 +104,7 @@ class HandlerTable {
 
  private:
   std::map<const Method*, Answer> answers_;
+  std::map<const Method*, StartSteps> steps_;
   std::map<const Method*, StartPages> pages_;
 };
 

@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "handlers.h"
+#include "leadline/core/query_check.h"
 #include "leadline/rpc/record_wire.h"
 #include "leadline/rpc/search_wire.h"
 #include "leadline/text/embedder.h"
@@ -8,6 +11,10 @@
 
 namespace leadline::rpc {
 namespace {
+
+/// Queries of a batch that are searched before others have their turn: as many as the library looks
+/// for together, so that a pass over rows serves no fewer of them than without steps.
+constexpr size_t kStepQueries = 32;
 
 Result<SearchOptions> OptionsOf(const ServiceParts& parts, const CallContext& context,
                                 const v1::SearchOptions& in) {
@@ -47,11 +54,11 @@ Status Search(const ServiceParts& parts, const CallContext& context,
   return {};
 }
 
-/// The dimension of the field that is searched. kInvalidArgument for an unknown one.
-Result<size_t> DimOf(const Collection& collection, const std::string& field) {
+/// The field that is searched. kInvalidArgument for an unknown one.
+Result<const VectorField*> FieldOf(const Collection& collection, const std::string& field) {
   for (const VectorField& known : collection.options().vectors) {
     if (field.empty() || known.name == field) {
-      return size_t{known.dim};
+      return &known;
     }
   }
   return InvalidFieldError("unknown vector field", "vector_field", field.substr(0, 64),
@@ -94,27 +101,74 @@ Result<std::vector<float>> ReadMatrix(Collection& collection, const v1::SearchBa
   return matrix;
 }
 
-Status SearchBatch(const ServiceParts& parts, const CallContext& context,
-                   const v1::SearchBatchRequest& request, v1::SearchBatchResponse* response) {
+/// The queries of one SearchBatch call, some at a time.
+class BatchSteps final : public AnswerSteps {
+ public:
+  BatchSteps(std::shared_ptr<Collection> collection, SearchOptions options,
+             std::vector<float> matrix, size_t dim)
+      : collection_(std::move(collection)),
+        options_(std::move(options)),
+        matrix_(std::move(matrix)),
+        dim_(dim),
+        rows_(matrix_.size() / dim) {}
+
+  [[nodiscard]] bool several() const { return rows_ > kStepQueries; }
+
+  /// Lets several steps see what one would: no query that fails after others were answered, and one
+  /// state of the database.
+  Status BeforeSeveral(Database* database, const VectorField& field) {
+    LEADLINE_RETURN_IF_ERROR(CheckQueries(field, {matrix_.data(), rows_, dim_}));
+    if (options_.snapshot == nullptr) {
+      LEADLINE_ASSIGN_OR_RETURN(options_.snapshot, database->TakeSnapshot());
+    }
+    return {};
+  }
+
+  Result<bool> Next(const CallContext& context, google::protobuf::Message* response) override {
+    LEADLINE_ASSIGN_OR_RETURN(options_.timeout_ms, context.TimeoutMs());
+    const size_t count = std::min(kStepQueries, rows_ - done_);
+    LEADLINE_ASSIGN_OR_RETURN(
+        auto found,
+        collection_->SearchBatch({matrix_.data() + done_ * dim_, count, dim_}, options_));
+    for (SearchResponse& one : found) {
+      WriteSearchResponse(std::move(one),
+                          static_cast<v1::SearchBatchResponse*>(response)->add_responses());
+    }
+    done_ += count;
+    return done_ < rows_;
+  }
+
+ private:
+  const std::shared_ptr<Collection> collection_;
+  SearchOptions options_;
+  const std::vector<float> matrix_;
+  const size_t dim_;
+  const size_t rows_;
+  size_t done_ = 0;
+};
+
+Result<std::unique_ptr<AnswerSteps>> SearchBatch(const ServiceParts& parts,
+                                                 const CallContext& context,
+                                                 const v1::SearchBatchRequest& request) {
   const int given = (request.vectors().empty() ? 0 : 1) + (request.matrix_f32().empty() ? 0 : 1) +
                     (request.texts().empty() ? 0 : 1);
   if (given > 1) {
     return InvalidFieldError("queries in several forms", "vectors, matrix_f32, texts",
                              std::to_string(given) + " of them", "1");
   }
-  LEADLINE_ASSIGN_OR_RETURN(const auto collection,
+  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<Collection> collection,
                             parts.database->OpenCollection(request.collection()));
-  LEADLINE_ASSIGN_OR_RETURN(const SearchOptions options,
-                            OptionsOf(parts, context, request.options()));
-  LEADLINE_ASSIGN_OR_RETURN(size_t dim, DimOf(*collection, options.vector_field));
-  dim = request.matrix_dim() != 0 ? request.matrix_dim() : dim;
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> matrix, ReadMatrix(*collection, request, dim));
-  LEADLINE_ASSIGN_OR_RETURN(
-      auto found, collection->SearchBatch({matrix.data(), matrix.size() / dim, dim}, options));
-  for (SearchResponse& one : found) {
-    WriteSearchResponse(std::move(one), response->add_responses());
+  LEADLINE_ASSIGN_OR_RETURN(SearchOptions options, OptionsOf(parts, context, request.options()));
+  LEADLINE_ASSIGN_OR_RETURN(const VectorField* const field,
+                            FieldOf(*collection, options.vector_field));
+  const size_t dim = request.matrix_dim() != 0 ? request.matrix_dim() : field->dim;
+  LEADLINE_ASSIGN_OR_RETURN(std::vector<float> matrix, ReadMatrix(*collection, request, dim));
+  auto steps = std::make_unique<BatchSteps>(std::move(collection), std::move(options),
+                                            std::move(matrix), dim);
+  if (steps->several()) {
+    LEADLINE_RETURN_IF_ERROR(steps->BeforeSeveral(parts.database, *field));
   }
-  return {};
+  return std::unique_ptr<AnswerSteps>(std::move(steps));
 }
 
 }  // namespace
@@ -122,7 +176,7 @@ Status SearchBatch(const ServiceParts& parts, const CallContext& context,
 void AddSearchHandlers(const ServiceParts& parts, HandlerTable* table) {
   table->AddAnswer("/leadline.v1.Search/Search", parts, Search);
   table->AddAnswer("/leadline.v1.Search/SearchStream", parts, Search);
-  table->AddAnswer("/leadline.v1.Search/SearchBatch", parts, SearchBatch);
+  table->AddSteps("/leadline.v1.Search/SearchBatch", parts, SearchBatch);
 }
 
 }  // namespace leadline::rpc

@@ -26,6 +26,12 @@ class Places {
     return queue_.Push(who(), std::move(*work)) ? Admission::kWaits : Admission::kRefused;
   }
 
+  /// Whoever calls this has a place and frees it soon: the queue is too long by that many at most.
+  void PutBack(const WhoAsks& who, std::function<void()> rest) {
+    MutexLock lock(&mutex_);
+    queue_.PutBack(who(), std::move(rest));
+  }
+
   /// Runs `work` and what waits after it, in the caller's place, and frees that.
   void RunAndFree(std::function<void()> work) {
     while (work) {
@@ -78,6 +84,10 @@ class ThreadLane final : public Lane {
     return admission != Places::Admission::kRefused;
   }
 
+  void PutBack(const WhoAsks& who, std::function<void()> rest) override {
+    places_.PutBack(who, std::move(rest));
+  }
+
   [[nodiscard]] size_t waiting() override { return places_.waiting(); }
 
  private:
@@ -100,6 +110,10 @@ class CallerLane final : public Lane {
       places_.RunAndFree(std::move(work));
     }
     return admission != Places::Admission::kRefused;
+  }
+
+  void PutBack(const WhoAsks& who, std::function<void()> rest) override {
+    places_.PutBack(who, std::move(rest));
   }
 
   [[nodiscard]] size_t waiting() override { return places_.waiting(); }

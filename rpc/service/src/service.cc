@@ -50,6 +50,19 @@ void NoteOutcome(const Status& status, CallRecord* record) {
   }
 }
 
+/// Who waits, where the call has to: its token, or else where it comes from.
+WhoAsks CallerOf(const CallRecord* record) {
+  return [record] {
+    return !record->token_id.empty() || !record->peer ? record->token_id : record->peer();
+  };
+}
+
+/// The call waits no longer.
+void NoteTurn(Clock* clock, CallRecord* record) {
+  record->began_nanos = clock->MonotonicNanos();
+  record->queue_nanos += record->began_nanos - record->submitted_nanos;
+}
+
 /// Adds to the record's work what passes since the call began or, after that, since the last of
 /// these ended.
 class WorkTime {
@@ -102,6 +115,14 @@ struct Service::Parts {
   LeaseTable leases;
   HandlerTable handlers;
   JobTable jobs;  // last: what runs in it uses the database
+};
+
+struct Service::OpenAnswer {
+  const Method* method;
+  CallContext context;
+  google::protobuf::Message* response;
+  Answered answered;
+  std::unique_ptr<AnswerSteps> steps;
 };
 
 Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& options)
@@ -187,15 +208,10 @@ Status Service::Submit(const Method& method, CallRecord* record, std::function<v
     return {};
   }
   // Once it was taken the call may end before this thread goes on.
-  const bool taken = lane->Submit(
-      [record] {
-        return !record->token_id.empty() || !record->peer ? record->token_id : record->peer();
-      },
-      [this, record, work = std::move(work)] {
-        record->began_nanos = clock_->MonotonicNanos();
-        record->queue_nanos += record->began_nanos - record->submitted_nanos;
-        work();
-      });
+  const bool taken = lane->Submit(CallerOf(record), [this, record, work = std::move(work)] {
+    NoteTurn(clock_, record);
+    work();
+  });
   if (taken) {
     return {};
   }
@@ -244,35 +260,108 @@ Status Service::CheckRequest(const Method& method, const CallContext& context,
   return refused;
 }
 
-Status Service::Handle(const Method& method, const CallContext& context,
-                       const google::protobuf::Message& request,
-                       google::protobuf::Message* response) {
+Result<bool> Service::Handle(const Method& method, const CallContext& context,
+                             const google::protobuf::Message& request,
+                             google::protobuf::Message* response,
+                             std::unique_ptr<AnswerSteps>* steps) {
   if (method.path == kHealthPath) {
-    return Health(static_cast<const v1::HealthRequest&>(request).service(),
-                  static_cast<v1::HealthResponse*>(response));
+    LEADLINE_RETURN_IF_ERROR(Health(static_cast<const v1::HealthRequest&>(request).service(),
+                                    static_cast<v1::HealthResponse*>(response)));
+    return false;
   }
   if (method.shape == CallShape::kAnswers && context.record != nullptr) {
     LEADLINE_RETURN_IF_ERROR(parts_->book.TakeOne(*context.caller, context.record));
   }
   LEADLINE_RETURN_IF_ERROR(CheckRequest(method, context, request));
+  if (const HandlerTable::StartSteps* start = parts_->handlers.FindSteps(method)) {
+    LEADLINE_ASSIGN_OR_RETURN(*steps, (*start)(context, request));
+    return (*steps)->Next(context, response);
+  }
   const HandlerTable::Answer* answer = parts_->handlers.FindAnswer(method);
-  return answer != nullptr ? (*answer)(context, request, response)
-                           : InternalError("no handler for " + method.path);
+  if (answer == nullptr) {
+    return InternalError("no handler for " + method.path);
+  }
+  LEADLINE_RETURN_IF_ERROR((*answer)(context, request, response));
+  return false;
+}
+
+Result<bool> Service::Begin(const Method& method, const CallContext& context,
+                            const google::protobuf::Message& request,
+                            google::protobuf::Message* response,
+                            std::unique_ptr<AnswerSteps>* steps) {
+  const WorkTime time(clock_, context.record);
+  return Contained([&] { return Handle(method, context, request, response, steps); });
+}
+
+Result<bool> Service::GoOn(AnswerSteps* steps, const CallContext& context,
+                           google::protobuf::Message* response) {
+  const WorkTime time(clock_, context.record);
+  return Contained([&] { return steps->Next(context, response); });
+}
+
+void Service::NoteAnswer(const Status& status, const google::protobuf::Message& response,
+                         CallRecord* record) {
+  NoteOutcome(status, record);
+  if (status.ok() && record != nullptr &&
+      response.GetDescriptor() == v1::WriteResponse::descriptor()) {
+    const auto& written = static_cast<const v1::WriteResponse&>(response);
+    record->sequence = written.sequence();
+    record->count += written.count();
+  }
 }
 
 Status Service::Answer(const Method& method, const CallContext& context,
                        const google::protobuf::Message& request,
                        google::protobuf::Message* response) {
-  const WorkTime time(clock_, context.record);
-  Status status = Contained([&] { return Handle(method, context, request, response); });
-  NoteOutcome(status, context.record);
-  if (status.ok() && context.record != nullptr &&
-      response->GetDescriptor() == v1::WriteResponse::descriptor()) {
-    const auto* written = static_cast<const v1::WriteResponse*>(response);
-    context.record->sequence = written->sequence();
-    context.record->count += written->count();
+  std::unique_ptr<AnswerSteps> steps;
+  Result<bool> more = Begin(method, context, request, response, &steps);
+  while (more.ok() && *more) {
+    more = GoOn(steps.get(), context, response);
   }
-  return status;
+  NoteAnswer(more.status(), *response, context.record);
+  return more.status();
+}
+
+void Service::AnswerInTurns(const Method& method, const CallContext& context,
+                            const google::protobuf::Message& request,
+                            google::protobuf::Message* response, Answered answered) {
+  std::unique_ptr<AnswerSteps> steps;
+  const Result<bool> more = Begin(method, context, request, response, &steps);
+  Status status = more.status();
+  if (more.ok() && *more) {
+    status = Contained([&] {
+      return PutBack(std::make_shared<OpenAnswer>(
+          OpenAnswer{&method, context, response, answered, std::move(steps)}));
+    });
+    if (status.ok()) {
+      return;
+    }
+  }
+  NoteAnswer(status, *response, context.record);
+  answered(status);
+}
+
+Status Service::PutBack(const std::shared_ptr<OpenAnswer>& open) {
+  CallRecord* const record = open->context.record;
+  record->submitted_nanos = record->began_nanos;
+  lanes_[static_cast<size_t>(open->method->rule.work())]->PutBack(CallerOf(record),
+                                                                  [this, open] { TakeTurn(open); });
+  return {};
+}
+
+void Service::TakeTurn(const std::shared_ptr<OpenAnswer>& open) {
+  NoteTurn(clock_, open->context.record);
+  const Result<bool> more = GoOn(open->steps.get(), open->context, open->response);
+  Status status = more.status();
+  if (more.ok() && *more) {
+    status = Contained([&] { return PutBack(open); });
+    if (status.ok()) {
+      return;
+    }
+  }
+  open->steps.reset();  // the snapshot too, before the caller knows
+  NoteAnswer(status, *open->response, open->context.record);
+  open->answered(status);
 }
 
 Result<std::unique_ptr<PageSource>> Service::StartPages(const Method& method,

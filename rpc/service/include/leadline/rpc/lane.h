@@ -21,6 +21,12 @@ class Lane {
   /// nothing is kept.
   virtual bool Submit(const WhoAsks& who, std::function<void()> work) = 0;
 
+  /// For work that runs here, as the last that it does: what is left of it waits like work that was
+  /// submitted, but is never refused, and goes on before what else its caller brought, after one
+  /// turn of each other caller. It may run before this returns. May throw std::bad_alloc, and then
+  /// nothing is kept.
+  virtual void PutBack(const WhoAsks& who, std::function<void()> rest) = 0;
+
   /// How much waits at this moment.
   [[nodiscard]] virtual size_t waiting() = 0;
 };

@@ -28,6 +28,8 @@
 
 namespace leadline::rpc {
 
+class AnswerSteps;
+
 struct ServiceOptions {
   size_t search_slots = 0;       ///< searches at a time; 0 means one for each processor
   size_t search_queue = 256;     ///< that wait; more are refused with kResourceExhausted
@@ -89,6 +91,15 @@ class Service {
   /// of a kAnswers method costs one call of the caller's rate, beside the one of its arrival.
   Status Answer(const Method& method, const CallContext& context,
                 const google::protobuf::Message& request, google::protobuf::Message* response);
+
+  using Answered = std::function<void(const Status&)>;
+  /// The same within work that was given to Submit, as the last that it does: between the steps of
+  /// a long answer calls of others have their turns. Calls `answered` once, on this thread or
+  /// another. Until then the request, the response and what `context` points to, its record too,
+  /// must live.
+  void AnswerInTurns(const Method& method, const CallContext& context,
+                     const google::protobuf::Message& request, google::protobuf::Message* response,
+                     Answered answered);
   /// The same for a kPages method.
   Result<std::unique_ptr<PageSource>> StartPages(const Method& method, const CallContext& context,
                                                  const google::protobuf::Message& request);
@@ -122,9 +133,26 @@ class Service {
   /// kInvalidArgument and kPermissionDenied that only the body can tell.
   static Status CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request);
-  /// Handler and checks of Answer.
-  Status Handle(const Method& method, const CallContext& context,
-                const google::protobuf::Message& request, google::protobuf::Message* response);
+  /// An answer between two of its steps.
+  struct OpenAnswer;
+
+  /// Checks, then the whole answer, or its first step where it has several: `steps` gives the
+  /// others. Says whether another follows.
+  Result<bool> Begin(const Method& method, const CallContext& context,
+                     const google::protobuf::Message& request, google::protobuf::Message* response,
+                     std::unique_ptr<AnswerSteps>* steps);
+  Result<bool> Handle(const Method& method, const CallContext& context,
+                      const google::protobuf::Message& request, google::protobuf::Message* response,
+                      std::unique_ptr<AnswerSteps>* steps);
+  /// Another step.
+  Result<bool> GoOn(AnswerSteps* steps, const CallContext& context,
+                    google::protobuf::Message* response);
+  /// Lets others have their turns before the next step of `open`.
+  Status PutBack(const std::shared_ptr<OpenAnswer>& open);
+  void TakeTurn(const std::shared_ptr<OpenAnswer>& open);
+  /// Notes in the record how an answer ended.
+  static void NoteAnswer(const Status& status, const google::protobuf::Message& response,
+                         CallRecord* record);
 
   TokenStore* const tokens_;
   Clock* const clock_;
