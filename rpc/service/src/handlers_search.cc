@@ -14,7 +14,7 @@ namespace {
 
 /// Queries of a batch that are searched before others have their turn: as many as the library looks
 /// for together, so that a pass over rows serves no fewer of them than without steps.
-constexpr size_t kStepQueries = 100000;
+constexpr size_t kStepQueries = 32;
 
 Result<SearchOptions> OptionsOf(const ServiceParts& parts, const CallContext& context,
                                 const v1::SearchOptions& in) {
