@@ -158,7 +158,10 @@ std::map<int, size_t> Attack(const Arguments& args, const Request& request) {
   const auto deadline = std::chrono::time_point_cast<std::chrono::system_clock::duration>(end);
   void* tag = nullptr;
   bool ok = false;
-  while (queue.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) {
+  // The queue looks at the deadline only while it is empty, and calls that fail at once keep it
+  // full.
+  while (std::chrono::system_clock::now() < deadline &&
+         queue.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) {
     if (tag != nullptr) {
       auto* const stream = static_cast<Stream*>(tag);
       ++ends[stream->End()];

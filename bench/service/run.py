@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 
 import peers
@@ -27,6 +28,7 @@ from machine import machine  # beside this folder: report finds it
 # Sums of the lane of searches by stage, and the whole of Search calls.
 STAGE = re.compile(r'leadline_call(?:_stage_seconds_sum\{(?:lane="search",)?stage="(\w+)"(?:,lane="search")?\}'
                    r'|_seconds_sum\{method="leadline.v1.Search/Search"\}) (\S+)$')
+HOSTILE = ["flood", "batches", "resets", "writes"]
 EF = [64, 72, 80, 88, 96, 104, 112, 128, 160, 200]
 
 
@@ -73,6 +75,7 @@ class Bench:
         self.args = args
         self.scratch = scratch
         self.load_program = os.path.join(args.build, "bin", "leadline_service_load")
+        self.hostile_program = os.path.join(args.build, "bin", "leadline_service_hostile")
         self.program = os.path.join(args.build, "bin", "leadline")
         self.database = os.path.join(scratch, "db")
         self.base, queries, truth = (os.path.join(args.data, name)
@@ -162,6 +165,52 @@ class Bench:
         self.server.stop()
         return results
 
+    def hostile_rounds(self, rate):
+        """Searches that fall due `rate` times a second, alone and beside one hostile client of each
+        kind, each caller with a token of its own. Each kind has a copy of the database: writes change
+        theirs, and nothing that one leaves behind is another's."""
+        copies = {}
+        for kind in ["alone", *HOSTILE]:
+            folder = os.path.join(self.scratch, kind)
+            shutil.copytree(self.database, folder)
+            tokens = [subprocess.run([self.program, "token", "create", folder, "--role", role, "--json"],
+                                     check=True, stdout=subprocess.PIPE, text=True).stdout
+                      for role in ("read", "write")]
+            copies[kind] = folder, *(json.loads(token)["token"] for token in tokens)
+        results = {}
+        for number in range(self.args.rounds):
+            for kind, (folder, token, hostile_token) in copies.items():
+                results.setdefault(kind, []).append(self.beside(kind, folder, token, hostile_token, rate))
+                print(f"round {number + 1}: beside {kind}: {results[kind][-1]}", file=sys.stderr,
+                      flush=True)
+        for folder, *_ in copies.values():
+            shutil.rmtree(folder)
+        return results
+
+    def beside(self, kind, folder, token, hostile_token, rate):
+        """One run of others' searches; the hostile client begins before and ends after it."""
+        server = Server(self.program, folder)
+        hostile = None
+        if kind != "alone":
+            # As many batches of thousands as make sure that each slot could have several.
+            streams = ["--streams", "8"] if kind in ("batches", "writes") else []
+            hostile = subprocess.Popen(
+                [self.hostile_program, kind, "--address", server.address, "--token", hostile_token,
+                 *self.asked, *streams, "--seconds", str(self.args.seconds + 4)],
+                stdout=subprocess.PIPE, text=True)
+            time.sleep(1)
+        done = subprocess.run([self.load_program, "search", "--address", server.address, "--token", token,
+                               *self.asked, "--ef", str(self.ef), "--clients", "16", "--no-recall",
+                               "--rate", str(rate), "--seconds", str(self.args.seconds)],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        result = json.loads(done.stdout)
+        if hostile is not None:
+            if hostile.poll() is not None:
+                sys.exit(f"the hostile client ended before the measurement: {kind}")
+            result["hostile"] = json.loads(hostile.communicate()[0])["ends"]
+        server.stop()
+        return result
+
     def peer_rounds(self):
         """Queries a second of each system from Python, with 1 process and with one for each core."""
         rows = peers.read_vecs(self.base, peers.np.float32)
@@ -207,6 +256,9 @@ def measure(args):
         bench = Bench(args, scratch)
         bench.make()
         runs = bench.rounds()
+        # A fifth of what closed loops reach: others take less than their share.
+        rate = 0.2 * statistics.median(run["per_second"] for run in runs["unary"])
+        hostile = bench.hostile_rounds(rate)
         systems = bench.peer_rounds() if args.peers else {}
     base = peers.read_vecs(os.path.join(args.data, "base.fvecs"), peers.np.float32)
     return {"date": datetime.date.today().isoformat(), "machine": machine(bench.program),
@@ -214,7 +266,7 @@ def measure(args):
             "usable_cpus": sorted(os.sched_getaffinity(0)), "load": os.getloadavg(),
             "rounds": args.rounds, "seconds": args.seconds,
             "recall": min(run["recall"] for name in ("process", "unary", "http") for run in runs[name]),
-            "ratios": report.ratios(runs, systems), "runs": runs, "peers": systems}
+            "ratios": report.ratios(runs, hostile, systems), "runs": runs, "hostile": hostile, "peers": systems}
 
 
 def main():

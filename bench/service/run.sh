@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 cmake --preset bench >/dev/null
-cmake --build --preset bench --target leadline_program leadline_service_load >&2
+cmake --build --preset bench --target leadline_program leadline_service_load leadline_service_hostile >&2
 venv=build/bench/service-venv
 if [ ! -x "$venv/bin/python" ] || ! cmp -s bench/service/requirements.txt "$venv/installed.txt"; then
   rm -rf "$venv"

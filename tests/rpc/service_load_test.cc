@@ -1,5 +1,6 @@
 // The load program of bench/service against a real server: it writes what it is given, counts right
-// answers as an exact search does, and answers every call that falls due.
+// answers as an exact search does, and answers every call that falls due. And its hostile client
+// does each of the things it is told.
 
 #include <cmath>
 #include <cstdio>
@@ -63,6 +64,19 @@ class ServiceLoadTest : public ::testing::Test {
     return Json::parse(line, nullptr, false);
   }
 
+  /// How the calls of the hostile client ended, by gRPC's code; a null value where it fails.
+  [[nodiscard]] Json Attack(const std::string& words, const std::string& address) const {
+    const std::string command = std::string(LEADLINE_SERVICE_HOSTILE) + " " + words +
+                                " --address " + address + " --queries " +
+                                served_.path("query.fvecs") + " --truth " +
+                                served_.path("truth.ivecs") + " --seconds 0.3 --streams 2 --rows 5";
+    std::FILE* output = ::popen(command.c_str(), "r");
+    char line[4096] = "";
+    EXPECT_NE(std::fgets(line, sizeof line, output), nullptr) << command;
+    EXPECT_EQ(::pclose(output), 0) << command;
+    return Json::parse(line, nullptr, false).value("ends", Json());
+  }
+
   /// Writes the neighbours that an exact search of the database finds, each moved by `shift` rows.
   void WriteTruth(int32_t shift) {
     ASSERT_OK_AND_ASSIGN(const auto collection, served_.database()->OpenCollection("bench"));
@@ -108,6 +122,23 @@ TEST_F(ServiceLoadTest, EveryCallThatFallsDueIsMade) {
   const Json four = Load("search --rate 500 --seconds 0.5 --seed 3 --clients 4");
   EXPECT_GT(one.value("calls", 0), 100);
   EXPECT_EQ(one.value("calls", 0), four.value("calls", 1)) << "the seed alone says how many";
+}
+
+TEST_F(ServiceLoadTest, TheHostileClientDoesWhatItIsTold) {
+  Load("ingest");
+  WriteTruth(0);
+  const std::string ok = "0";
+  const std::string cancelled = "1";
+  const std::string unavailable = "14";
+  for (const char* what : {"flood", "batches", "writes"}) {
+    const Json ends = Attack(what, served_.address());
+    EXPECT_GT(ends.value(ok, 0), 0) << what << ends;
+  }
+  ASSERT_OK_AND_ASSIGN(const auto collection, served_.database()->OpenCollection("bench"));
+  EXPECT_EQ(*collection->Count(std::nullopt), kRows + 5) << "the same records again and again";
+  EXPECT_GT(Attack("resets", served_.address()).value(cancelled, 0), 0);
+  EXPECT_GT(Attack("flood", "127.0.0.1:1").value(unavailable, 0), 0)
+      << "it ends in time though each call fails at once";
 }
 
 }  // namespace
