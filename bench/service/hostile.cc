@@ -1,6 +1,6 @@
 /// One client that means no good, to measure beside it how others are served: leadline_service_load
-/// with --rate and --no-recall, alone and beside this, each with a token of its own. Prints one
-/// JSON line: how its calls ended, by the number of gRPC's code.
+/// with --rate and --no-recall, alone and beside this, each with a token of its own. After its time
+/// or SIGTERM it prints one JSON line: how its calls ended, by the number of gRPC's code.
 ///
 ///   leadline_service_hostile flood --address 127.0.0.1:7701 --queries Q.fvecs --truth T.ivecs
 ///
@@ -11,6 +11,7 @@
 ///   resets   calls taken back as soon as they were sent (CVE-2023-44487)
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -34,6 +35,22 @@ namespace {
 
 /// The error code of HTTP/2 for calls that are taken back.
 constexpr uint64_t kCancel = 8;
+
+volatile std::sig_atomic_t told_to_end = 0;
+
+/// When an attack is over: after its time, or on SIGTERM.
+class End {
+ public:
+  explicit End(double seconds)
+      : at_(std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds)) {}
+
+  [[nodiscard]] bool reached() const {
+    return told_to_end != 0 || std::chrono::steady_clock::now() >= at_;
+  }
+
+ private:
+  const std::chrono::time_point<std::chrono::steady_clock, std::chrono::duration<double>> at_;
+};
 
 struct Arguments {
   std::string what;
@@ -154,15 +171,12 @@ std::map<int, size_t> Attack(const Arguments& args, const Request& request) {
     }
   }
   std::map<int, size_t> ends;
-  const auto end = std::chrono::system_clock::now() + std::chrono::duration<double>(args.seconds);
-  const auto deadline = std::chrono::time_point_cast<std::chrono::system_clock::duration>(end);
   void* tag = nullptr;
   bool ok = false;
-  // The queue looks at the deadline only while it is empty, and calls that fail at once keep it
-  // full.
-  while (std::chrono::system_clock::now() < deadline &&
-         queue.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) {
-    if (tag != nullptr) {
+  const End end(args.seconds);
+  while (!end.reached()) {
+    const auto soon = std::chrono::system_clock::now() + std::chrono::milliseconds(100);
+    if (queue.AsyncNext(&tag, &ok, soon) == grpc::CompletionQueue::GOT_EVENT) {
       auto* const stream = static_cast<Stream*>(tag);
       ++ends[stream->End()];
       stream->Begin();
@@ -179,12 +193,12 @@ std::map<int, size_t> ResetOnAndOn(const Arguments& args) {
   const int port = std::stoi(args.address.substr(args.address.rfind(':') + 1));
   const std::string fields = http2::CallFields(
       "/leadline.v1.Search/Search", http2::Field("authorization", "Bearer " + args.token));
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(args.seconds);
+  const End end(args.seconds);
   std::map<int, size_t> ends;
-  while (std::chrono::steady_clock::now() < end) {
+  while (!end.reached()) {
     http2::Peer peer(port);
     bool open = peer.Begin();
-    for (uint32_t stream = 1; open && std::chrono::steady_clock::now() < end;) {
+    for (uint32_t stream = 1; open && !end.reached();) {
       std::string frames;
       for (int i = 0; i < kCallsASend; ++i, stream += 2) {
         frames += http2::Frame(http2::kHeaders, http2::kEndHeaders, stream, fields);
@@ -200,6 +214,7 @@ std::map<int, size_t> ResetOnAndOn(const Arguments& args) {
 
 int Main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  std::signal(SIGTERM, [](int) { told_to_end = 1; });
   Arguments args;
   CLI::App app("Does a running leadline serve what a hostile client may do.");
   app.add_option("WHAT", args.what, "flood, batches, writes or resets")

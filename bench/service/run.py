@@ -196,17 +196,19 @@ class Bench:
             streams = ["--streams", "8"] if kind in ("batches", "writes") else []
             hostile = subprocess.Popen(
                 [self.hostile_program, kind, "--address", server.address, "--token", hostile_token,
-                 *self.asked, *streams, "--seconds", str(self.args.seconds + 4)],
+                 *self.asked, *streams, "--seconds", "3600"],
                 stdout=subprocess.PIPE, text=True)
             time.sleep(1)
-        done = subprocess.run([self.load_program, "search", "--address", server.address, "--token", token,
-                               *self.asked, "--ef", str(self.ef), "--clients", "16", "--no-recall",
-                               "--rate", str(rate), "--seconds", str(self.args.seconds)],
-                              stdout=subprocess.PIPE, text=True, check=True)
+        try:
+            done = subprocess.run(
+                [self.load_program, "search", "--address", server.address, "--token", token, *self.asked,
+                 "--ef", str(self.ef), "--clients", "16", "--no-recall", "--rate", str(rate),
+                 "--seconds", str(self.args.seconds)], stdout=subprocess.PIPE, text=True, check=True)
+        finally:
+            if hostile is not None:
+                hostile.terminate()
         result = json.loads(done.stdout)
         if hostile is not None:
-            if hostile.poll() is not None:
-                sys.exit(f"the hostile client ended before the measurement: {kind}")
             result["hostile"] = json.loads(hostile.communicate()[0])["ends"]
         server.stop()
         return result

@@ -118,12 +118,17 @@ TEST(Lane, CallersTakeTurns) {
   EXPECT_EQ(OrderOf(NewThreadLane(1, 80)), fair);
 }
 
-/// Work of `who` in `steps` steps, each of which leaves its name in `order` and puts back the rest.
-std::function<void()> InSteps(Lane* lane, const char* who, int steps, std::string* order) {
+/// Work of `who` in `steps` steps, each of which takes `turns`, leaves its name in `order` and puts
+/// back the rest.
+std::function<void()> InSteps(Lane* lane, const char* who, int steps, uint64_t turns,
+                              std::string* order) {
   return [=] {
     *order += who;
+    const WhoAsks asks = [who] { return who; };
     if (steps > 1) {
-      lane->PutBack([who] { return who; }, InSteps(lane, who, steps - 1, order));
+      lane->PutBack(asks, turns, InSteps(lane, who, steps - 1, turns, order));
+    } else {
+      lane->Charge(asks, turns);
     }
   };
 }
@@ -133,7 +138,7 @@ TEST(Lane, WorkThatIsPutBackGoesOnAfterOneTurnOfEachOther) {
   std::string order;
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
     const WhoAsks long_caller = [] { return "A"; };
-    EXPECT_TRUE(lane->Submit(long_caller, InSteps(lane.get(), "A", 4, &order)));
+    EXPECT_TRUE(lane->Submit(long_caller, InSteps(lane.get(), "A", 4, 1, &order)));
     EXPECT_TRUE(lane->Submit(long_caller, [&order] { order += "a"; }));
     for (int i = 0; i < 2; ++i) {
       EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
@@ -141,6 +146,31 @@ TEST(Lane, WorkThatIsPutBackGoesOnAfterOneTurnOfEachOther) {
     }
   }));
   EXPECT_EQ(order, "AbcAbcAAa") << "the caller's own next waits until the first has ended";
+}
+
+TEST(Lane, AStepCountsAsManyTurnsAsItTook) {
+  const auto lane = NewCallerLane(1, 80);
+  std::string order;
+  EXPECT_TRUE(lane->Submit(Somebody, [&] {
+    const WhoAsks a = [] { return "A"; };
+    EXPECT_TRUE(lane->Submit(a, InSteps(lane.get(), "A", 2, 4, &order)));
+    EXPECT_TRUE(lane->Submit(a, [&order] { order += "a"; }));
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
+    }
+  }));
+  EXPECT_EQ(order, "AbbbbAbbbbabb") << "the last step counts too";
+}
+
+TEST(Lane, WhatNobodyWaitedForIsNotHeldAgainstItsCaller) {
+  const auto lane = NewCallerLane(1, 80);
+  std::string order;
+  EXPECT_TRUE(lane->Submit(Somebody, InSteps(lane.get(), "A", 3, 100, &order)));
+  EXPECT_TRUE(lane->Submit(Somebody, [&] {
+    EXPECT_TRUE(lane->Submit([] { return "A"; }, [&order] { order += "a"; }));
+    EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
+  }));
+  EXPECT_EQ(order, "AAAab");
 }
 
 TEST(Lane, TheTurnOfACallerPassesWhenWorkIsPutBack) {
@@ -151,7 +181,7 @@ TEST(Lane, TheTurnOfACallerPassesWhenWorkIsPutBack) {
                    [&] {
                      EXPECT_TRUE(lane->Submit([] { return "A"; }, [&order] { order += "a"; }));
                      EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
-                     InSteps(lane.get(), "A", 2, &order)();
+                     InSteps(lane.get(), "A", 2, 1, &order)();
                    }));
   EXPECT_EQ(order, "AbAa") << "A waited before b, but has just been served";
 }
@@ -162,7 +192,7 @@ TEST(Lane, WhatIsPutBackFindsRoomInAFullQueue) {
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
     EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
     EXPECT_TRUE(lane->Submit([] { return "c"; }, [&order] { order += "c"; }));
-    InSteps(lane.get(), "A", 2, &order)();
+    InSteps(lane.get(), "A", 2, 1, &order)();
     EXPECT_EQ(lane->waiting(), 3U);
     EXPECT_FALSE(lane->Submit([] { return "d"; }, [&order] { order += "d"; }));
   }));

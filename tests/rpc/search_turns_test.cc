@@ -162,6 +162,22 @@ TEST_F(SearchTurns, OneCallersBatchesDoNotKeepOthersWaiting) {
   EXPECT_GT(first->record().work_nanos, 0);
 }
 
+TEST_F(SearchTurns, ABatchOfOneStepCountsAsManyTurnsAsItHasQueries) {
+  const auto first = NewBatch("greedy", 10);
+  const auto second = NewBatch("greedy", 10);
+  std::vector<std::unique_ptr<SearchCall>> searches;
+  std::string order;
+  WhileTheSlotIsTaken([&] {
+    first->Submit([&order] { order += '1'; });
+    second->Submit([&order] { order += '2'; });
+    for (int i = 0; i < 12; ++i) {
+      searches.push_back(NewSearch("a"));
+      searches.back()->Submit([&order] { order += 's'; });
+    }
+  });
+  EXPECT_EQ(order, "1ssssssssss2ss");
+}
+
 TEST_F(SearchTurns, AllStepsSeeOneState) {
   const auto batch = NewBatch("greedy");
   const auto search = NewSearch("a");

@@ -81,14 +81,15 @@ class ServiceConcurrency : public ::testing::Test {
   void Reads(Database* client) const {
     const std::shared_ptr<Collection> docs = *client->OpenCollection("docs");
     const auto few = *Filter::Parse("n < 10");
-    const std::vector<float> two(2 * kDim, 1);
+    constexpr size_t kMany = 100;  // answered in several steps
+    const std::vector<float> many(kMany * kDim, 1);
     for (int i = 0; i < kRounds; ++i) {
       SearchOptions options;
       options.limit = 5;
       const auto found = docs->Search(VectorOf(i), options);
       ASSERT_OK(found);
       EXPECT_EQ(found->hits.size(), 5U);
-      EXPECT_OK(docs->SearchBatch({two.data(), 2, kDim}, options));
+      EXPECT_OK(docs->SearchBatch({many.data(), kMany, kDim}, options));
       EXPECT_OK(docs->Get({std::to_string(i)}));
       EXPECT_GE(*docs->Count(few), 10U);
       EXPECT_OK(docs->Scroll({}));

@@ -1,7 +1,6 @@
 #include "fair_queue.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace leadline::rpc {
 namespace {
@@ -10,22 +9,45 @@ constexpr size_t kShareOfRoom = 3;
 
 }  // namespace
 
+FairQueue::Callers::value_type* FairQueue::FindOrAdd(const std::string& who) {
+  const auto [caller, added] = callers_.try_emplace(who);
+  if (added) {
+    caller->second.turn = {now_, ++arrivals_};
+    try {
+      turns_.emplace(caller->second.turn, &*caller);
+    } catch (...) {
+      callers_.erase(caller);
+      throw;
+    }
+  }
+  return &*caller;
+}
+
+void FairQueue::Delay(Caller* caller, uint64_t turns) {
+  auto node = turns_.extract(caller->turn);
+  caller->turn = {caller->turn.first + turns, ++arrivals_};
+  node.key() = caller->turn;
+  turns_.insert(std::move(node));
+}
+
+void FairQueue::ForgetIfNew(Callers::value_type* caller) {
+  if (caller->second.work.empty() && caller->second.turn.first == now_) {
+    turns_.erase(caller->second.turn);
+    callers_.erase(callers_.find(caller->first));
+  }
+}
+
 bool FairQueue::Push(const std::string& who, std::function<void()> work) {
-  const auto known = waiting_.find(who);
-  const size_t own = known != waiting_.end() ? known->second.size() : 0;
+  const auto known = callers_.find(who);
+  const size_t own = known != callers_.end() ? known->second.work.size() : 0;
   if (own >= kShareOfRoom * (max_size_ - std::min(size_, max_size_))) {
     return false;
   }
-  const auto caller = known != waiting_.end() ? known : waiting_.try_emplace(who).first;
+  Callers::value_type* const caller = FindOrAdd(who);
   try {
-    caller->second.push_back(std::move(work));
-    if (own == 0) {
-      turn_.push_back(&*caller);
-    }
+    caller->second.work.push_back(std::move(work));
   } catch (...) {
-    if (own == 0) {
-      waiting_.erase(caller);
-    }
+    ForgetIfNew(caller);
     throw;
   }
   ++size_;
@@ -33,38 +55,38 @@ bool FairQueue::Push(const std::string& who, std::function<void()> work) {
 }
 
 void FairQueue::PutBack(const std::string& who, std::function<void()> rest) {
-  const auto [caller, added] = waiting_.try_emplace(who);
+  Callers::value_type* const caller = FindOrAdd(who);
   try {
-    caller->second.push_front(std::move(rest));
-    if (added) {
-      turn_.push_back(&*caller);
-    }
+    caller->second.work.push_front(std::move(rest));
   } catch (...) {
-    if (added) {
-      waiting_.erase(caller);
-    }
+    ForgetIfNew(caller);
     throw;
   }
-  const auto turn = std::find(turn_.begin(), turn_.end(), &*caller);
-  std::rotate(turn, turn + 1, turn_.end());
   ++size_;
 }
 
+void FairQueue::Charge(const std::string& who, uint64_t turns) {
+  if (size_ > 0) {
+    Delay(&FindOrAdd(who)->second, turns);
+  }
+}
+
 std::function<void()> FairQueue::Pop() {
-  if (turn_.empty()) {
-    return nullptr;
+  while (!turns_.empty()) {
+    Callers::value_type* const caller = turns_.begin()->second;
+    if (caller->second.work.empty()) {  // it let its turn pass
+      turns_.erase(turns_.begin());
+      callers_.erase(callers_.find(caller->first));
+      continue;
+    }
+    now_ = caller->second.turn.first;
+    std::function<void()> next = std::move(caller->second.work.front());
+    caller->second.work.pop_front();
+    --size_;
+    Delay(&caller->second, 1);
+    return next;
   }
-  Waiting::value_type* const caller = turn_.front();
-  turn_.pop_front();
-  std::function<void()> next = std::move(caller->second.front());
-  caller->second.pop_front();
-  --size_;
-  if (caller->second.empty()) {
-    waiting_.erase(waiting_.find(caller->first));
-  } else {
-    turn_.push_back(caller);
-  }
-  return next;
+  return nullptr;
 }
 
 }  // namespace leadline::rpc

@@ -2,6 +2,7 @@
 
 /// What answers each method. A file handlers_<service>.cc for every service of rpc/proto.
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,6 +40,9 @@ class AnswerSteps {
 
   /// Adds the next part to `response` and says whether another follows.
   virtual Result<bool> Next(const CallContext& context, google::protobuf::Message* response) = 0;
+
+  /// Turns of its caller that the last part took, at least 1: a call with one query is one.
+  [[nodiscard]] virtual uint64_t turns() const = 0;
 };
 
 /// Handlers by method. Filled once, then only read.

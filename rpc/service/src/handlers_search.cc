@@ -127,6 +127,7 @@ class BatchSteps final : public AnswerSteps {
   Result<bool> Next(const CallContext& context, google::protobuf::Message* response) override {
     LEADLINE_ASSIGN_OR_RETURN(options_.timeout_ms, context.TimeoutMs());
     const size_t count = std::min(kStepQueries, rows_ - done_);
+    turns_ = std::max<size_t>(1, count);
     LEADLINE_ASSIGN_OR_RETURN(
         auto found,
         collection_->SearchBatch({matrix_.data() + done_ * dim_, count, dim_}, options_));
@@ -138,6 +139,8 @@ class BatchSteps final : public AnswerSteps {
     return done_ < rows_;
   }
 
+  [[nodiscard]] uint64_t turns() const override { return turns_; }
+
  private:
   const std::shared_ptr<Collection> collection_;
   SearchOptions options_;
@@ -145,6 +148,7 @@ class BatchSteps final : public AnswerSteps {
   const size_t dim_;
   const size_t rows_;
   size_t done_ = 0;
+  size_t turns_ = 1;
 };
 
 Result<std::unique_ptr<AnswerSteps>> SearchBatch(const ServiceParts& parts,

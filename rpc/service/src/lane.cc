@@ -1,5 +1,7 @@
 #include "leadline/rpc/lane.h"
 
+#include <cstdint>
+#include <string>
 #include <utility>
 
 #include "fair_queue.h"
@@ -27,9 +29,18 @@ class Places {
   }
 
   /// Whoever calls this has a place and frees it soon: the queue is too long by that many at most.
-  void PutBack(const WhoAsks& who, std::function<void()> rest) {
+  void PutBack(const WhoAsks& who, uint64_t turns, std::function<void()> rest) {
     MutexLock lock(&mutex_);
-    queue_.PutBack(who(), std::move(rest));
+    const std::string caller = who();
+    queue_.PutBack(caller, std::move(rest));
+    queue_.Charge(caller, turns - 1);  // of a caller who has work: cannot fail
+  }
+
+  void Charge(const WhoAsks& who, uint64_t turns) {
+    MutexLock lock(&mutex_);
+    if (queue_.size() > 0) {
+      queue_.Charge(who(), turns - 1);
+    }
   }
 
   /// Runs `work` and what waits after it, in the caller's place, and frees that.
@@ -84,9 +95,11 @@ class ThreadLane final : public Lane {
     return admission != Places::Admission::kRefused;
   }
 
-  void PutBack(const WhoAsks& who, std::function<void()> rest) override {
-    places_.PutBack(who, std::move(rest));
+  void PutBack(const WhoAsks& who, uint64_t turns, std::function<void()> rest) override {
+    places_.PutBack(who, turns, std::move(rest));
   }
+
+  void Charge(const WhoAsks& who, uint64_t turns) override { places_.Charge(who, turns); }
 
   [[nodiscard]] size_t waiting() override { return places_.waiting(); }
 
@@ -112,9 +125,11 @@ class CallerLane final : public Lane {
     return admission != Places::Admission::kRefused;
   }
 
-  void PutBack(const WhoAsks& who, std::function<void()> rest) override {
-    places_.PutBack(who, std::move(rest));
+  void PutBack(const WhoAsks& who, uint64_t turns, std::function<void()> rest) override {
+    places_.PutBack(who, turns, std::move(rest));
   }
+
+  void Charge(const WhoAsks& who, uint64_t turns) override { places_.Charge(who, turns); }
 
   [[nodiscard]] size_t waiting() override { return places_.waiting(); }
 

@@ -326,41 +326,53 @@ void Service::AnswerInTurns(const Method& method, const CallContext& context,
                             const google::protobuf::Message& request,
                             google::protobuf::Message* response, Answered answered) {
   std::unique_ptr<AnswerSteps> steps;
-  const Result<bool> more = Begin(method, context, request, response, &steps);
-  Status status = more.status();
-  if (more.ok() && *more) {
-    status = Contained([&] {
-      return PutBack(std::make_shared<OpenAnswer>(
-          OpenAnswer{&method, context, response, answered, std::move(steps)}));
-    });
-    if (status.ok()) {
-      return;
-    }
+  Result<bool> more = Begin(method, context, request, response, &steps);
+  if (steps == nullptr) {
+    NoteAnswer(more.status(), *response, context.record);
+    answered(more.status());
+    return;
   }
-  NoteAnswer(status, *response, context.record);
-  answered(status);
-}
-
-Status Service::PutBack(const std::shared_ptr<OpenAnswer>& open) {
-  CallRecord* const record = open->context.record;
-  record->submitted_nanos = record->began_nanos;
-  lanes_[static_cast<size_t>(open->method->rule.work())]->PutBack(CallerOf(record),
-                                                                  [this, open] { TakeTurn(open); });
-  return {};
+  std::shared_ptr<OpenAnswer> open;
+  const Status made = Contained([&] {
+    open = std::make_shared<OpenAnswer>(
+        OpenAnswer{&method, context, response, answered, std::move(steps)});
+    return OkStatus();
+  });
+  if (!made.ok()) {
+    NoteAnswer(made, *response, context.record);
+    answered(made);
+    return;
+  }
+  EndTurn(open, std::move(more));
 }
 
 void Service::TakeTurn(const std::shared_ptr<OpenAnswer>& open) {
   NoteTurn(clock_, open->context.record);
-  const Result<bool> more = GoOn(open->steps.get(), open->context, open->response);
+  EndTurn(open, GoOn(open->steps.get(), open->context, open->response));
+}
+
+void Service::EndTurn(const std::shared_ptr<OpenAnswer>& open, Result<bool> more) {
+  CallRecord* const record = open->context.record;
+  Lane* const lane = lanes_[static_cast<size_t>(open->method->rule.work())].get();
+  const uint64_t turns = open->steps->turns();
   Status status = more.status();
   if (more.ok() && *more) {
-    status = Contained([&] { return PutBack(open); });
+    record->submitted_nanos = record->began_nanos;
+    status = Contained([&] {
+      lane->PutBack(CallerOf(record), turns, [this, open] { TakeTurn(open); });
+      return OkStatus();
+    });
     if (status.ok()) {
-      return;
+      return;  // it may have ended meanwhile
     }
+  } else if (turns > 1) {
+    Contained([&] {
+      lane->Charge(CallerOf(record), turns);
+      return OkStatus();
+    }).IgnoreError();  // without memory the caller has its next turn too early
   }
   open->steps.reset();  // the snapshot too, before the caller knows
-  NoteAnswer(status, *open->response, open->context.record);
+  NoteAnswer(status, *open->response, record);
   open->answered(status);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,10 +23,15 @@ class Lane {
   virtual bool Submit(const WhoAsks& who, std::function<void()> work) = 0;
 
   /// For work that runs here, as the last that it does: what is left of it waits like work that was
-  /// submitted, but is never refused, and goes on before what else its caller brought, after one
-  /// turn of each other caller. It may run before this returns. May throw std::bad_alloc, and then
-  /// nothing is kept.
-  virtual void PutBack(const WhoAsks& who, std::function<void()> rest) = 0;
+  /// submitted, but is never refused and goes on before what else its caller brought. What ran
+  /// counts as `turns` of the caller, at least 1: each other one that waits has as many before the
+  /// rest goes on. It may go on before this returns. May throw std::bad_alloc, and then nothing is
+  /// kept.
+  virtual void PutBack(const WhoAsks& who, uint64_t turns, std::function<void()> rest) = 0;
+
+  /// For work that runs here and leaves nothing: counts it as `turns` of its caller, at least 1,
+  /// where others wait. May throw std::bad_alloc.
+  virtual void Charge(const WhoAsks& who, uint64_t turns) = 0;
 
   /// How much waits at this moment.
   [[nodiscard]] virtual size_t waiting() = 0;

@@ -147,9 +147,10 @@ class Service {
   /// Another step.
   Result<bool> GoOn(AnswerSteps* steps, const CallContext& context,
                     google::protobuf::Message* response);
-  /// Lets others have their turns before the next step of `open`.
-  Status PutBack(const std::shared_ptr<OpenAnswer>& open);
+  /// Goes on with `open`.
   void TakeTurn(const std::shared_ptr<OpenAnswer>& open);
+  /// Ends it after a step, or lets others have their turns before the next where there is `more`.
+  void EndTurn(const std::shared_ptr<OpenAnswer>& open, Result<bool> more);
   /// Notes in the record how an answer ended.
   static void NoteAnswer(const Status& status, const google::protobuf::Message& response,
                          CallRecord* record);
