@@ -129,8 +129,9 @@ class EngineTest : public ::testing::Test {
     return names;
   }
 
-  /// Polls for up to `timeout_ms`.
-  static bool Eventually(const std::function<bool()>& holds, int64_t timeout_ms = 20'000) {
+  /// Polls for up to `timeout_ms`: long, for under a sanitizer on a busy machine what takes a
+  /// second takes a minute, and only a test that fails waits for all of it.
+  static bool Eventually(const std::function<bool()>& holds, int64_t timeout_ms = 120'000) {
     for (int64_t waited = 0; waited < timeout_ms; waited += 20) {
       if (holds()) {
         return true;
