@@ -10,7 +10,7 @@ def settings_of(data_set, extra):
     return [leadline(config) for config in [{"index": "auto"}, *LEADLINE, *extra]] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, []),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, []),
-        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fs,RFlat"}, []),
+        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"}, []),
         Setting("usearch", {"dtype": "bf16", "m": 16, "ef_construction": 200}, []),
         Setting("svs", {"data": "f32", "degree": 32, "window": 100 if dim <= 128 else 200}, []),
         Setting("vsag", {"codes": "sq8_uniform", "degree": 32, "ef_construction": 200}, []),

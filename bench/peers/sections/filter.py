@@ -99,7 +99,7 @@ def settings_of(data_set, extra):
     return [leadline(config) for config in [*LEADLINE, *extra]] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, [chain("ef", wide)]),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, [chain("ef", wide)]),
-        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fs,RFlat"},
+        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"},
                 [chain("nprobe", probes, k_factor=k) for k in K_FACTOR[1:4]]),
         Setting("faiss", {"factory": f"IVF{cells},Flat"}, [chain("nprobe", probes)]),
         Setting("faiss", {"factory": "Flat"}, [[{}]]),

@@ -4,7 +4,6 @@ All configurations run interleaved: each round runs the sweep of every system on
 core; the best pass of each point counts. Points far below the front of their own system are not
 repeated.
 """
-import math
 import os
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import numpy as np
 
 from built import build, open_worker
 from datasets import DataSet, Truth, write_set
-from fronts import front, qps_at
+from fronts import best_at, best_peer, front, qps_at, ratio
 from remote import WorkerFailed
 from settings import TINY, TINY_PARAMS, Setting, settings
 from tables import table
@@ -31,7 +30,7 @@ IN_MEMORY_BYTES = 1 << 30  # of rows; larger sets are opened one index at a time
 
 def parts_of(data_set, mode):
     """The halves of the queries; one part where a half is no full batch."""
-    half, count = data_set.halves(), data_set.query_count
+    half, count = data_set.half, data_set.query_count
     return [[0, count]] if mode == "batch" and half < BATCH else [[0, half], [half, count]]
 
 
@@ -41,7 +40,7 @@ class Point:
     def __init__(self, data_set, params, mode):
         self.params, self.mode = params, mode
         self.parts = parts_of(data_set, mode)
-        self.half, self.count = data_set.halves(), data_set.query_count
+        self.half, self.count = data_set.half, data_set.query_count
         self.seconds = self.recalls = None
         self.share = 0.0
 
@@ -101,24 +100,27 @@ class Runner:
 
     def sweep(self):
         """The first round: decides which points there are."""
-        for mode in list(self.modes):
+        for mode in MODES:
             for chain in self.setting.chains:
-                recalls = []
-                for params in chain:
-                    point = Point(self.data_set, params, mode)
-                    try:
-                        taken = self.run(point)
-                    except WorkerFailed as failure:
-                        if "no batches" in str(failure):
-                            self.modes.remove(mode)
-                            return
+                try:
+                    self.sweep_chain(mode, chain)
+                except WorkerFailed as failure:
+                    if "no batches" not in str(failure):
                         raise
-                    self.points.append(point)
-                    recalls.append(float(point.recalls.mean()))
-                    if (recalls[-1] >= ENOUGH_RECALL or taken > SLOW_PASS_S or
-                            len(recalls) > 2 and recalls[-1] - recalls[-3] < 0.0005):
-                        break
-        self.rss = max(self.rss, self.worker.ask(do="memory")["rss_bytes"])
+                    self.modes.remove(mode)
+                    break
+        self.rss = self.worker.ask(do="memory")["rss_bytes"]
+
+    def sweep_chain(self, mode, chain):
+        recalls = []
+        for params in chain:
+            point = Point(self.data_set, params, mode)
+            taken = self.run(point)
+            self.points.append(point)
+            recalls.append(float(point.recalls.mean()))
+            if (recalls[-1] >= ENOUGH_RECALL or taken > SLOW_PASS_S or
+                    len(recalls) > 2 and recalls[-1] - recalls[-3] < 0.0005):
+                break
 
     def round(self, number, worth_it):
         """Failures end this configuration, not the comparison."""
@@ -206,41 +208,6 @@ def call_costs(args, data_set, systems):
         except WorkerFailed as failure:
             costs[system] = {"error": str(failure)}
     return costs
-
-
-def best_at(runs, mode, target):
-    """For each system {"qps", "name", "params", "p5", "at_least"} at a recall, or None.
-
-    Points are chosen on the first half of the queries: those on the system's front there. The second
-    half says what they are worth. A system without batches stands with its single queries.
-    """
-    found = {}
-    for system in sorted({run["system"] for run in runs}):
-        points = [(run, point) for run in runs if run["system"] == system for point in run["points"]
-                  if point["mode"] == mode or mode == "batch"]
-        halves = [(lambda p, h=h: p[1]["recall_halves"][h], lambda p, h=h: p[1]["qps_halves"][h])
-                  for h in (0, 1)]
-        chosen = front(front(points, *halves[0]), *halves[1])
-        best = qps_at(chosen, target, *halves[1])
-        found[system] = best and {
-            "qps": best["qps"], "at_least": best["at_least"], "name": best["point"][0]["name"],
-            "params": best["point"][1]["params"], "p5": best["point"][1]["recall_p5"],
-            "mode": best["point"][1]["mode"]}
-        if best is None and chosen:
-            found[system] = {"qps": None, "max_recall": chosen[-1][1]["recall_halves"][1]}
-    return found
-
-
-def best_peer(at):
-    peers = {system: best for system, best in at.items()
-             if system != "leadline" and best and best["qps"]}
-    return max(peers, key=lambda system: peers[system]["qps"]) if peers else None
-
-
-def ratio(at):
-    """Leadline over the best peer, or nan."""
-    peer, own = best_peer(at), at.get("leadline")
-    return own["qps"] / at[peer]["qps"] if peer and own and own["qps"] else math.nan
 
 
 def cell(best):
