@@ -43,8 +43,8 @@ def markdown(result):
         return (f"{run['build_s']:.1f}", f"{run['build_cpu_s']:.1f}",
                 f"{other / run['build_s']:.1f}x" if other else "")
 
-    return ("### Building\n\nSeconds, and how many times faster than hnswlib. Rows that a store writes before it "
-            "builds are apart.\n\n" + table(
+    return ("### Building\n\nSeconds, and how many times faster than hnswlib. Rows that a store writes "
+            "before it builds are apart.\n\n" + table(
                 ("system", "configuration", "1 thread", "processor", "over hnswlib", "2 threads", "processor",
                  "over hnswlib", "rows written in s", "disk MB"),
                 [(system, name, *cells(runs, 1), *cells(runs, 2),

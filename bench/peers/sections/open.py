@@ -1,4 +1,4 @@
-"""Seconds until an index is open, and until it searches at full speed; in new processes, files in the page cache."""
+"""Seconds until an index is open and searches at full speed: new processes, files in the page cache."""
 import statistics
 
 from built import build, open_worker

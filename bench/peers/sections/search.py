@@ -92,8 +92,9 @@ class Runner:
 
     def run(self, point):
         with tempfile.NamedTemporaryFile(suffix=".i32") as file:
-            answer = self.worker.ask(self.args.build_limit, do="pass", mode=point.mode, params=point.params, k=K,
-                                     count=BATCH, parts=point.parts, found=file.name)
+            answer = self.worker.ask(self.args.build_limit, do="pass", mode=point.mode,
+                                     params=point.params, k=K, count=BATCH, parts=point.parts,
+                                     found=file.name)
             found = np.fromfile(file.name, dtype=np.int32).reshape(-1, K)
         point.add(answer, self.args.timing, self.truth.recalls(found))
         return sum(answer["seconds"])
@@ -225,10 +226,20 @@ def shown(best):
     return f"{best['name']}; {params}"
 
 
+def configuration_row(run):
+    built = run["build"]
+    if "build_s" not in built:
+        return run["system"], run["name"], "", "", "", "", "", "", run["error"]
+    return (run["system"], run["name"], f"{built['build_s']:.1f}", built["threads"],
+            f"{built['disk_bytes'] / 1e6:.0f}", f"{run['rss_bytes'] / 1e6:.0f}",
+            f"{run['open_s']:.3f}" if run["open_s"] is not None else "",
+            f"{max((p['recall'] for p in run['points']), default=0):.4f}", run["error"] or "")
+
+
 def markdown(result):
-    parts = [f"### Search\n\nQueries a second at recall@{result['k']}, one core, best of {result['passes']} passes, "
-             f"{'wall' if result['timing'] == 'seconds' else 'processor'} time. Parameters chosen on the first "
-             "half of the queries, reported on the second. `>=`: the lowest recall tried is higher."]
+    parts = [f"### Search\n\nQueries a second at recall@{result['k']}, one core, best of {result['passes']} "
+             f"passes, {'wall' if result['timing'] == 'seconds' else 'processor'} time. Parameters chosen on "
+             "the first half of the queries, reported on the second. `>=`: the lowest recall tried is higher."]
     titles = {"one": "One query a call", "batch": f"Batches of {result['batch']:,}; a system without "
               "batches, or faster without, stands with its single calls"}
     for mode, at in result["at"].items():
@@ -237,19 +248,15 @@ def markdown(result):
                  *(f"{at[target][system]['p5']:.1f}" if at[target].get(system) and at[target][system]["qps"]
                    else "" for target in ("0.95", "0.99"))) for system in systems]
         rows.append(("**Leadline over the best peer**",
-                     *(f"**{ratio(at[target]):.2f}x** ({best_peer(at[target])})" for target in at), "", "", ""))
+                     *(f"**{ratio(at[target]):.2f}x** ({best_peer(at[target])})" for target in at),
+                     "", "", ""))
         parts.append(f"**{titles[mode]}**\n\n" + table(
             ("system", *(f"QPS at {target}" for target in at), "setting at .95", "5th percentile at .95",
              "at .99"), rows))
     parts.append("**Every configuration**\n\n" + table(
-        ("system", "configuration", "build s", "threads", "disk MB", "resident MB", "open s", "best recall", ""),
-        [(run["system"], run["name"], *(f"{run['build'][key]:.1f}" if key in run["build"] else ""
-                                        for key in ("build_s",)), run["build"].get("threads", ""),
-          f"{run['build']['disk_bytes'] / 1e6:.0f}" if "disk_bytes" in run["build"] else "",
-          f"{run['rss_bytes'] / 1e6:.0f}", f"{run['open_s']:.3f}" if run["open_s"] is not None else "",
-          f"{max((p['recall'] for p in run['points']), default=0):.4f}", run["error"] or "")
-         for run in result["runs"]]))
-    parts.append("Microseconds of one call on an index of 64 rows, the most that a binding adds: " + ", ".join(
-        f"{system} {cost:.1f}" if isinstance(cost, float) else f"{system} failed"
-        for system, cost in result["call_us"].items()) + ".")
+        ("system", "configuration", "build s", "threads", "disk MB", "resident MB", "open s",
+         "best recall", ""), map(configuration_row, result["runs"])))
+    costs = ", ".join(f"{system} {cost:.1f}" if isinstance(cost, float) else f"{system} failed"
+                      for system, cost in result["call_us"].items())
+    parts.append(f"Microseconds of one call on an index of 64 rows, the most that a binding adds: {costs}.")
     return "\n\n".join(parts)
