@@ -10,8 +10,8 @@
 
 namespace {
 
-constexpr size_t kTileRows = 16;
-constexpr size_t kTileRowBytes = 64;
+inline constexpr size_t kTileRows = 16;
+inline constexpr size_t kTileRowBytes = 64;
 
 /// Operand of ldtilecfg: the shape of each register. One with no rows is not in use.
 struct alignas(64) TileShapes {

@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr size_t kEntries = 16;
+inline constexpr size_t kEntries = 16;
 
 /// Least and largest of sixteen values.
 inline void EntryRange(const float* values, float* least, float* most) {
@@ -30,8 +30,8 @@ inline void EntryRange(const float* values, float* least, float* most) {
   *most = high[0];
 }
 
-void ProductTable(const float* query, size_t dim, const float* codewords, size_t width,
-                  float factor, float* values, uint8_t* table, float* base, float* step) {
+inline void ProductTable(const float* query, size_t dim, const float* codewords, size_t width,
+                         float factor, float* values, uint8_t* table, float* base, float* step) {
   // Below this the entries would not survive the division, and tell nothing apart anyway.
   constexpr float kLeastRange = 1e-30F;
   const size_t parts = (dim + width - 1) / width;
