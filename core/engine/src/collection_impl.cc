@@ -249,8 +249,9 @@ Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
   return page;
 }
 
-Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
-                                                                const SearchOptions& options) {
+Result<std::vector<SearchResponse>> CollectionImpl::SearchRows(MatrixView queries,
+                                                               const SearchOptions& options,
+                                                               bool share_scan) {
   LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
   LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
@@ -263,14 +264,20 @@ Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queri
       database_.get(), options.snapshot,
       [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<std::vector<SearchResponse>> {
         LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
-        SearchCall call(view, options, control);
+        SearchCall call(view, options, share_scan, control);
         return call.Run({forms.data(), queries.rows, queries.dim}, field);
       });
 }
 
+Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
+                                                                const SearchOptions& options) {
+  return SearchRows(queries, options, /*share_scan=*/true);
+}
+
 Result<SearchResponse> CollectionImpl::Search(VectorView query, const SearchOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
-                            SearchBatch({query.data(), 1, query.size()}, options));
+  LEADLINE_ASSIGN_OR_RETURN(
+      std::vector<SearchResponse> responses,
+      SearchRows({query.data(), 1, query.size()}, options, /*share_scan=*/false));
   return std::move(responses[0]);
 }
 
@@ -324,7 +331,7 @@ Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const Searc
         LEADLINE_ASSIGN_OR_RETURN(
             const std::vector<float> form,
             SearchCall::PrepareQueries(field, {stored.data(), 1, stored.size()}));
-        SearchCall call(view, options, control);
+        SearchCall call(view, options, /*share_scan=*/false, control);
         LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
                                   call.Run({form.data(), 1, form.size()}, f));
         return std::move(responses[0]);

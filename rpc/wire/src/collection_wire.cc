@@ -100,6 +100,13 @@ Result<CollectionChanges> ReadAlterRequest(const v1::AlterCollectionRequest& in)
       }
       read.index = static_cast<IndexKind>(field.index());
     }
+    if (field.has_codes()) {
+      if (field.codes() == v1::CODE_TYPE_UNSPECIFIED) {
+        return InvalidFieldError("no codes", "vectors.codes", "unspecified",
+                                 "auto, f32, bf16, sq8, sq4 or pq4");
+      }
+      read.codes = static_cast<CodeType>(field.codes());
+    }
     if (field.has_m()) {
       read.m = field.m();
     }
@@ -124,6 +131,9 @@ void WriteAlterRequest(const std::string& name, const CollectionChanges& changes
     written->set_name(field.name);
     if (field.index) {
       written->set_index(static_cast<v1::IndexKind>(*field.index));
+    }
+    if (field.codes) {
+      written->set_codes(static_cast<v1::CodeType>(*field.codes));
     }
     if (field.m) {
       written->set_m(*field.m);
