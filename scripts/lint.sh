@@ -40,7 +40,7 @@ all_code=$(sources core index storage text eval rpc cli bench tests)
 library_code=$(sources $library)
 # shellcheck disable=SC2086  # lists are meant to split
 {
-  ban faiss '#include <faiss/' 'FAISS is used in index adapters only' $all_code
+  ban faiss '#include <faiss/' 'FAISS is used in tests and benchmarks only' $all_code
   ban rocksdb '#include <rocksdb/' 'RocksDB is used in storage/kv only' $all_code
   ban rpc '#include <(grpc|grpcpp|google/protobuf|absl)/' 'gRPC and Protobuf are not part of the library' $all_code
   ban prometheus '#include <prometheus/' 'metrics are made in rpc/service only' $all_code
@@ -151,7 +151,7 @@ registered=$({
 } | sed 's/[[:space:]]//g' | sort -u)
 listed=$(sed -n 's/^| `\([a-z0-9_]*\)`.*/\1/p' tests/README.md)
 for t in $registered; do
-  case $t in *_test_scalar | *_test_avx2 | *_test_sse9) t=${t%_*} ;; esac  # runs per SIMD level
+  case $t in *_test_scalar | *_test_avx2 | *_test_avx512 | *_test_avx512vnni | *_test_sse9) t=${t%_*} ;; esac  # runs per SIMD level
   echo "$listed" | grep -qx "$t" || fail "tests/README.md: no line for $t (test-list)"
 done
 for t in $(echo "$listed" | sort | uniq -d); do

@@ -1,13 +1,13 @@
 /// Builds an index and then runs single passes over a query set on command, so that a script can
 /// interleave them with passes of another program (bench/peers/hnswlib_ratio.py).
 ///
-///   ann_pass BASE.fvecs QUERY.fvecs TRUTH.ivecs METRIC M EF_CONSTRUCTION
+///   ann_pass BASE.fvecs QUERY.fvecs TRUTH.ivecs METRIC M EF_CONSTRUCTION [CODES]
 ///
 /// Commands on standard input, one JSON line of answer each:
 ///   build THREADS     builds anew: {"build_s": 12.3, "build_cpu_s": 12.2, "bytes": 123}
-///   pass EF           all queries in one call on one thread: {"qps": 1.0, "cpu_qps": 1.1,
+///   pass EF [RESCORE] all queries in one call on one thread: {"qps": 1.0, "cpu_qps": 1.1,
 ///                     "recall": 0.95, ...}; cpu_qps counts processor time, which other programs on
-///                     the machine disturb less
+///                     the machine disturb less; RESCORE as SearchParams::rescore
 ///   self EF           each base row searched by itself: {"self_recall": 0.999}
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -89,6 +90,9 @@ class Bench {
     options_.metric = metric_;
     options_.m = static_cast<uint32_t>(std::atoi(argv[5]));
     options_.ef_construction = static_cast<uint32_t>(std::atoi(argv[6]));
+    if (argv[7] != nullptr) {
+      options_.codes = OrDie(leadline::ParseCodeType(argv[7]));
+    }
     if (metric_ == Metric::kCosine) {
       Normalize(&base_);
       Normalize(&queries_);
@@ -99,24 +103,30 @@ class Bench {
     const auto executor = leadline::NewThreadPool(threads);
     options_.executor = executor.get();
     const Stopwatch watch;
-    sections_ = OrDie(leadline::index::HnswIndexFactory().Build(View(base_), options_));
+    const auto sections = OrDie(leadline::index::HnswIndexFactory().Build(View(base_), options_));
     const double wall = watch.wall();
     const double cpu = watch.cpu();
-    views_.clear();
+    index_.reset();
+    mapped_.clear();
+    std::vector<leadline::index::SectionView> views;
     size_t bytes = 0;
-    for (const auto& section : sections_) {
-      views_.push_back({section.type, section.bytes});
+    for (const auto& section : sections) {
+      // On a boundary of 64 bytes, as in a mapped file.
+      mapped_.emplace_back(static_cast<char*>(
+          std::aligned_alloc(kAlignment, (section.bytes.size() + kAlignment) & ~(kAlignment - 1))));
+      std::copy(section.bytes.begin(), section.bytes.end(), mapped_.back().get());
+      views.push_back({section.type, {mapped_.back().get(), section.bytes.size()}});
       bytes += section.bytes.size();
     }
-    index_ = OrDie(leadline::index::HnswIndexFactory().Open(views_, View(base_), metric_));
+    index_ = OrDie(leadline::index::HnswIndexFactory().Open(views, View(base_), metric_));
     std::printf("{\"build_s\": %.3f, \"build_cpu_s\": %.3f, \"bytes\": %zu}\n", wall, cpu, bytes);
   }
 
-  void Pass(size_t ef) {
+  void Pass(size_t ef, size_t rescore) {
     const MatrixView queries = View(queries_);
     std::vector<leadline::index::SearchOutcome> out(queries.rows);
     const Stopwatch watch;
-    Search(queries, ef, &out);
+    Search(queries, ef, rescore, &out);
     const double wall = watch.wall();
     const double cpu = watch.cpu();
     size_t hits = 0;
@@ -141,7 +151,7 @@ class Bench {
   void Self(size_t ef) {
     const MatrixView base = View(base_);
     std::vector<leadline::index::SearchOutcome> out(base.rows);
-    Search(base, ef, &out);
+    Search(base, ef, 0, &out);
     size_t found = 0;
     for (size_t row = 0; row < base.rows; ++row) {
       found += std::any_of(out[row].neighbors.begin(), out[row].neighbors.end(),
@@ -167,17 +177,24 @@ class Bench {
     }
   }
 
-  void Search(MatrixView queries, size_t ef,
+  void Search(MatrixView queries, size_t ef, size_t rescore,
               std::vector<leadline::index::SearchOutcome>* out) const {
     leadline::index::SearchParams params;
     params.k = kTop;
     params.ef_search = ef;
+    params.rescore = rescore;
     const leadline::Status status = index_->Search(queries, params, *out);
     if (!status.ok()) {
       std::fprintf(stderr, "%s\n", status.ToString().c_str());
       std::exit(1);
     }
   }
+
+  struct Free {
+    void operator()(char* block) const { std::free(block); }
+  };
+
+  static constexpr size_t kAlignment = 64;
 
   size_t dim_ = 0;
   size_t truth_width_ = 0;
@@ -186,17 +203,17 @@ class Bench {
   std::vector<float> queries_;
   std::vector<int32_t> truth_;
   leadline::index::BuildOptions options_;
-  std::vector<leadline::index::Section> sections_;
-  std::vector<leadline::index::SectionView> views_;
+  std::vector<std::unique_ptr<char, Free>> mapped_;
   std::unique_ptr<leadline::index::SegmentIndex> index_;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 7) {
+  if (argc != 7 && argc != 8) {
     std::fprintf(stderr,
-                 "usage: ann_pass BASE.fvecs QUERY.fvecs TRUTH.ivecs METRIC M EF_CONSTRUCTION\n");
+                 "usage: ann_pass BASE.fvecs QUERY.fvecs TRUTH.ivecs METRIC M EF_CONSTRUCTION "
+                 "[CODES]\n");
     return 2;
   }
   Bench bench(argv);
@@ -205,11 +222,12 @@ int main(int argc, char** argv) {
     std::istringstream words(line);
     std::string command;
     size_t value = 0;
-    words >> command >> value;
+    size_t rescore = 0;
+    words >> command >> value >> rescore;
     if (command == "build" && value > 0) {
       bench.Build(value);
     } else if (command == "pass" && bench.built()) {
-      bench.Pass(value);
+      bench.Pass(value, rescore);
     } else if (command == "self" && bench.built()) {
       bench.Self(value);
     } else {

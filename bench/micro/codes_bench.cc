@@ -50,7 +50,7 @@ void Report(benchmark::State& state, size_t rows, size_t operations, size_t byte
                                               benchmark::Counter::kIsRate);
   state.counters["GBps"] = benchmark::Counter(iterations * static_cast<double>(bytes) * 1e-9,
                                               benchmark::Counter::kIsRate);
-  state.counters["KiB"] = static_cast<double>(resident_bytes / 1024);
+  state.counters["KiB"] = static_cast<double>(resident_bytes) / 1024;
 }
 
 /// Arguments: dimension, rows.

@@ -2,8 +2,9 @@
 
 #pragma once
 
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,8 +36,13 @@ class IndexFixture {
     }
     auto built = factory.Build(rows(), options);
     if (built.ok()) {
-      sections_ = std::move(built).value();
-      views_.push_back({sections_[0].type, sections_[0].bytes});
+      for (const Section& section : *built) {
+        // On a boundary of 64 bytes, as in a mapped file.
+        sections_.emplace_back(static_cast<char*>(std::aligned_alloc(
+            kAlignment, section.bytes.size() / kAlignment * kAlignment + kAlignment)));
+        std::copy(section.bytes.begin(), section.bytes.end(), sections_.back().get());
+        views_.push_back({section.type, {sections_.back().get(), section.bytes.size()}});
+      }
       auto index = factory.Open(views_, rows(), Metric::kL2);
       index_ = index.ok() ? std::move(index).value() : nullptr;
     }
@@ -82,7 +88,14 @@ class IndexFixture {
 
  private:
   std::vector<float> vectors_;
-  std::vector<Section> sections_;
+
+  struct Free {
+    void operator()(char* block) const { std::free(block); }
+  };
+
+  static constexpr size_t kAlignment = 64;
+
+  std::vector<std::unique_ptr<char, Free>> sections_;
   std::vector<SectionView> views_;
   std::unique_ptr<SegmentIndex> index_;
 };

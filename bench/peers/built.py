@@ -9,7 +9,8 @@ from remote import Worker, WorkerFailed
 
 
 def folder_of(args, data_set, setting, threads, tag=""):
-    text = json.dumps([setting.system, setting.config, threads, tag], sort_keys=True)
+    config = {key: value for key, value in setting.config.items() if key != "mmap"}  # how it is opened
+    text = json.dumps([setting.system, config, threads, tag], sort_keys=True)
     return os.path.join(args.cache, "indexes", os.path.basename(data_set.folder),
                         f"{setting.system}-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
 

@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 import minilm
+import synthetic
 from vectors import map_bin, read_bin, read_vecs, write_bin
 
 TRUTH = 100
@@ -42,11 +43,13 @@ def fashion(_):
             "60,000 training images, the first 2,000 test images as queries")
 
 
-# (name, metric, what makes it).
+# Metric, and what makes (rows, queries, what they are). Rows are an array, or the path of an fbin file of
+# a set that need not fit in memory, which is then moved here.
 SETS = {
     "glove": ("cosine", glove),
     "fashion": ("l2", fashion),
     "minilm": ("cosine", minilm.make),
+    "synthetic": ("cosine", synthetic.make),
 }
 
 
@@ -111,7 +114,7 @@ def exact(base, queries, metric, k, block=50_000):
 
 
 def write_set(name, folder, base, queries, about):
-    """Truth included. `base` None: base.fbin is there."""
+    """Writes a set and its truth. `base` None: base.fbin is there."""
     metric = SETS[name][0]
     os.makedirs(folder, exist_ok=True)
     if base is not None:
@@ -136,10 +139,12 @@ def prepare(name, args):
         print(f"--- data set {name}", file=sys.stderr, flush=True)
         os.makedirs(folder, exist_ok=True)
         base, queries, about = SETS[name][1](args)
-        about = about if isinstance(about, dict) else {"about": about}
-        if args.quick:
-            base, queries = base[:QUICK_ROWS], queries[:QUICK_QUERIES]
-        write_set(name, folder, base, queries, about)
+        if isinstance(base, str):
+            os.replace(base, os.path.join(folder, "base.fbin"))
+            base = None
+        elif args.quick:
+            base = base[:QUICK_ROWS]
+        write_set(name, folder, base, queries[:QUICK_QUERIES] if args.quick else queries, {"about": about})
     return DataSet(name, folder)
 
 

@@ -3,7 +3,8 @@
 /// the public calls of the library alone.
 ///
 /// A JSON object a line on standard input, one a line back. Beside what worker.py does:
-///   "config": {"index", "codes", "m", "ef_construction", "nlist"}, each as in VectorField
+///   "config": {"index", "codes", "m", "ef_construction", "nlist"}, each as in VectorField, and
+///     {"synced": true}, which makes each batch durable before the next
 ///   "params": {"ef_search", "nprobe", "rescore", "exact", "full_scan_threshold"}, as in
 ///   SearchOptions build with "attributes": an ibin file [rows x 2] that becomes the payload
 ///   {"u":..,"axis":..} pass with "filters": one filter a query, in the filter language insert:
@@ -18,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -165,6 +167,23 @@ SearchOptions OptionsOf(const Json& command) {
   return options;
 }
 
+/// A few filters, and the number of that of each query; none where `which` is empty.
+struct QueryFilters {
+  std::vector<leadline::Filter> filters;
+  std::vector<size_t> which;
+};
+
+QueryFilters FiltersOf(const Json& command) {
+  QueryFilters result;
+  if (command.contains("filters")) {
+    for (const std::string text : command["filters"].at("texts")) {
+      result.filters.push_back(OrThrow(leadline::Filter::Parse(text)));
+    }
+    result.which = command["filters"].at("which").get<std::vector<size_t>>();
+  }
+  return result;
+}
+
 class Worker {
  public:
   Worker() = default;
@@ -207,7 +226,8 @@ class Worker {
     const std::string folder = command.at("folder");
     leadline::DatabaseOptions options;
     options.create_if_missing = true;
-    options.durability = leadline::Durability::kOs;
+    options.durability = command.at("config").value("synced", false) ? leadline::Durability::kSync
+                                                                     : leadline::Durability::kOs;
     options.background_threads = command.at("threads");
     options.background_maintenance = false;  // all building is inside the time of Optimize
     const auto database = OrThrow(leadline::Database::Open(folder, options));
@@ -260,14 +280,12 @@ class Worker {
 
   Json Pass(const Json& command) {
     SearchOptions options = OptionsOf(command);
-    std::vector<leadline::Filter> filters;
-    for (const std::string text : command.value("filters", Json::array())) {
-      filters.push_back(OrThrow(leadline::Filter::Parse(text)));
-    }
+    const QueryFilters filters = FiltersOf(command);
     const bool one = command.at("mode") == "one";
     const size_t count = one ? 1 : command.value("count", query_rows_);
     std::vector<SearchResponse> found;
-    RunQueries(0, std::min(kWarmUp, query_rows_), count, options, filters, &found);
+    RunQueries(0, std::min(command.value("warm_up", kWarmUp), query_rows_), count, options, filters,
+               &found);
     std::vector<int32_t> rows(query_rows_ * options.limit, -1);
     Json answer = {{"seconds", Json::array()}, {"cpu_s", Json::array()}};
     for (const Json& part : command.at("parts")) {
@@ -294,13 +312,12 @@ class Worker {
     return answer;
   }
 
-  /// `count` queries a call. With filters a call holds one query, under its own.
+  /// `count` queries a call; one where they have filters.
   void RunQueries(size_t begin, size_t end, size_t count, SearchOptions options,
-                  const std::vector<leadline::Filter>& filters,
-                  std::vector<SearchResponse>* found) const {
+                  const QueryFilters& filters, std::vector<SearchResponse>* found) const {
     for (size_t i = begin; i < end; i += count) {
-      if (!filters.empty()) {
-        options.filter = filters[i];
+      if (!filters.which.empty()) {
+        options.filter = filters.filters.at(filters.which.at(i));
       }
       const float* query = queries_.data() + i * dim_;
       if (count == 1) {

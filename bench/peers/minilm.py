@@ -179,7 +179,7 @@ def embed_blocks(folder, index, count):
 def make(args):
     """(rows, queries, what they are): --size minilm=ROWS sentences at most, or DEFAULT_ROWS."""
     sentences, questions = gather(args.data)
-    rows = 20_000 if args.quick else args.sizes.get("minilm", DEFAULT_ROWS)
+    rows = 10_000 if args.quick else args.sizes.get("minilm", DEFAULT_ROWS)
     texts = questions[:QUERIES] + sentences[:rows]
     folder = os.path.join(args.cache, "minilm-blocks")
     os.makedirs(folder, exist_ok=True)

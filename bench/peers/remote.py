@@ -1,4 +1,5 @@
 """The driver's side of a worker: a process of its own that holds one index and answers one JSON line a command."""
+import ctypes
 import json
 import os
 import select
@@ -8,8 +9,15 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-POOLS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "RAYON", "POLARS", "VECLIB", "LANCE_CPU",
-         "TOKIO_WORKER")
+# Not the pools of Tokio: with one thread LanceDB waits for itself. The pinning holds for it as well.
+POOLS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "RAYON")
+PR_SET_PDEATHSIG = 1
+
+
+def set_up(cores):
+    """In the child: its processors, and that it ends with this process."""
+    os.sched_setaffinity(0, cores)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class WorkerFailed(Exception):
@@ -22,16 +30,14 @@ class Worker:
     def __init__(self, system, leadline, cores, threads=1):
         self.command = [leadline] if system == "leadline" else [
             sys.executable, os.path.join(HERE, "worker.py"), system]
-        environment = dict(os.environ, **{pool + "_NUM_THREADS": str(threads) for pool in POOLS},
-                           RAYON_RS_NUM_CPUS=str(threads), TOKIO_WORKER_THREADS=str(threads),
-                           LANCE_CPU_THREADS=str(threads), LANCE_IO_THREADS=str(threads))
+        environment = dict(os.environ, **{pool + "_NUM_THREADS": str(threads) for pool in POOLS})
         self.log = tempfile.TemporaryFile()
         # In a folder of its own: some peers write logs where they are.
         self.scratch = tempfile.TemporaryDirectory(prefix="leadline-peers-")
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
             cwd=self.scratch.name, env=environment, start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores))
+            preexec_fn=lambda: set_up(cores))
 
     def ask(self, limit_s=600, **command):
         """Paths in commands are absolute."""

@@ -19,7 +19,7 @@ import datasets  # noqa: E402
 import report  # noqa: E402
 from machine import machine  # noqa: E402
 
-SECTIONS = ["search"]
+SECTIONS = ["search", "exact", "build", "filter", "writes", "open", "ingest"]
 
 
 def names(known):
@@ -44,11 +44,12 @@ def arguments():
     parser.add_argument("--cache", default="build/bench/data", help="where data sets and indexes are kept")
     parser.add_argument("--out", default="build/bench/peers", help="where results are written")
     parser.add_argument("--leadline", default="build/bench/bin/leadline_peer_worker")
+    parser.add_argument("--hnswlib", default="build/bench/hnswlib_worker", help="hnswlib_worker.cc, compiled")
     parser.add_argument("--program", default="build/bench/bin/leadline", help="for its version and kernels")
     parser.add_argument("--leadline-config", dest="leadline_configs", type=json.loads, action="append",
                         default=[], help='one more, such as {"index":"ivf","codes":"pq4","nlist":1024}')
     parser.add_argument("--size", dest="sizes", action="append", default=[], metavar="SET=ROWS",
-                        help="rows of minilm; default: what 15 minutes embed")
+                        help="rows of minilm or synthetic; default: what 15 minutes embed, and 1,000,000")
     parser.add_argument("--quick", action="store_true",
                         help="10,000 rows of each set: shows that everything runs; the numbers mean nothing")
     parser.add_argument("--passes", type=int, help="rounds over all systems; default 5, with --quick 2")
@@ -56,7 +57,7 @@ def arguments():
     parser.add_argument("--timing", choices=["wall", "processor"], default="wall",
                         help="processor: on a machine that does other work")
     parser.add_argument("--build-threads", type=int, default=min(2, os.cpu_count()))
-    parser.add_argument("--build-limit", type=int, default=1800, help="seconds for one build")
+    parser.add_argument("--build-limit", type=int, default=7200, help="seconds for one build")
     parser.add_argument("--rebuild", action="store_true", help="build anew what the cache has")
     parser.add_argument("--keep", action="store_true", help="use kept indexes of Leadline too")
     parser.add_argument("--missing", help="file that says which peers could not be installed")
@@ -64,7 +65,7 @@ def arguments():
     args.timing = {"wall": "seconds", "processor": "cpu_s"}[args.timing]
     args.passes = args.passes or (2 if args.quick else 5)
     args.sizes = {name: int(rows) for name, rows in (size.split("=") for size in args.sizes)}
-    for name in ("cache", "out", "data", "leadline", "program"):
+    for name in ("cache", "out", "data", "leadline", "hnswlib", "program"):
         setattr(args, name, os.path.abspath(getattr(args, name)))
     return args
 

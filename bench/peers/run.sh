@@ -28,6 +28,12 @@ if [ ! -x "$venv/bin/python" ] ||
       > "$venv/pip.log" 2>&1 ||
       printf '%s\t%s\n' "$package" "$(grep -i error "$venv/pip.log" | tail -1)" >> "$venv/missing.tsv"
   done
+  # The headers of the same hnswlib, for its filters from C++, with the flags of its Python package.
+  version=$(sed -n 's/^hnswlib==//p' bench/peers/requirements.txt)
+  "$venv/bin/pip" download --quiet --no-deps --no-binary hnswlib -d "$venv" "hnswlib==$version" >&2
+  tar -xzf "$venv/hnswlib-$version.tar.gz" -C "$venv"
+  g++ -O3 -march=native -DNDEBUG -std=c++17 -I "$venv/hnswlib-$version" \
+    bench/peers/hnswlib_worker.cc -o build/bench/hnswlib_worker
   cat bench/peers/requirements*.txt > "$venv/installed.txt"
 fi
 exec "$venv/bin/python" bench/peers/run.py --missing "$venv/missing.tsv" "$@"

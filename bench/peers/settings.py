@@ -100,7 +100,21 @@ def settings(data_set, extra=(), systems=None):
     """All of a set. `extra`: configurations of Leadline; `systems`: names, None for all."""
     found = [leadline(config) for config in [*LEADLINE, *extra]]
     found += [*faiss(data_set), *graphs(data_set), *lancedb(data_set)]
+    if data_set.rows * data_set.dim > LARGE:
+        found = [s for s in found if built_at_size(s)]
     return [s for s in found if systems is None or s.system in systems]
+
+
+LARGE = 300_000_000  # values
+
+
+def built_at_size(setting):
+    """Of a large set, which takes hours to index: the configurations that lead on the smaller ones."""
+    config = setting.config
+    return (config.get("m", 16) <= 20 and config.get("ef_construction", 200) <= 200 and
+            config.get("hnsw", 16) == 16 and config.get("data") != "f32" and
+            config.get("dtype") != "f32" and not str(config.get("codes", "")).startswith("sq4_") and
+            config.get("kind") != "pq")
 
 
 # For the cost of a call: the least work that each system can be given.

@@ -5,13 +5,15 @@ A JSON object a line on standard input, one a line back; {"error": ".."} where a
 leadline_worker.cc speaks the same:
 
   {"do":"build","base":FBIN,"metric":"cosine"|"l2","config":{..},"threads":1,"folder":DIR}
-      builds an index and saves it: {"build_s","build_cpu_s","save_s","disk_bytes","version"}
+      builds an index and saves it: {"build_s","build_cpu_s","save_s","disk_bytes","version"}. A store
+      that writes rows first says "ingest_s", which is not in build_s
   {"do":"open","folder":DIR,"metric":..,"config":{..},"queries":FBIN}
       opens what build saved: {"open_s","rss_bytes"}
   {"do":"pass","mode":"one"|"batch","params":{..},"k":10,"count":N,"parts":[[0,500],[500,1000]],
-   "found":FILE}
+   "found":FILE,"warm_up":50,"filters":{"masks":FILE,"count":2,"which":[..]}}
       searches for the queries of each part, timed; batches hold at most "count" queries. "one" is one
-      call after the other. Row numbers go to FILE as i32 [queries x k], -1 where none came back:
+      call after the other. Row numbers go to FILE as i32 [queries x k], -1 where none came back. Filters
+      are bitmaps over the rows, one after the other, and the number of that of each query:
       {"seconds":[..],"cpu_s":[..]}, one value a part
   {"do":"memory"}
       {"rss_bytes"}: growth of resident memory since before open
@@ -58,7 +60,7 @@ class Worker:
         built, cpu = time.perf_counter(), time.process_time() - cpu
         peer.save()
         return {"build_s": built - wall, "build_cpu_s": cpu, "save_s": time.perf_counter() - built,
-                "disk_bytes": disk_bytes(command["folder"]), "version": self.system.version()}
+                "disk_bytes": disk_bytes(command["folder"]), "version": self.system.version(), **peer.times}
 
     def open(self, command):
         self.queries = read_bin(command["queries"], np.float32)
@@ -80,15 +82,14 @@ class Worker:
         queries = self.peer.queries(self.queries)
         found = np.full((len(queries), k), -1, dtype=np.int32)
         answer = {"seconds": [], "cpu_s": []}
-        self.peer.search_each(self.peer.requests(queries[:WARM_UP], k), k)
+        warm_up = command.get("warm_up", WARM_UP)
+        if warm_up:
+            self.peer.search_each(self.peer.requests(queries[:warm_up], k), k)
+        filters = command.get("filters")
+        if filters:
+            self.peer.set_filters(np.fromfile(filters["masks"], dtype=np.uint8).reshape(filters["count"], -1))
         for begin, end in command["parts"]:
-            if one:
-                asked = self.peer.requests(queries[begin:end], k)
-                search = self.peer.search_each
-            else:
-                asked = [queries[i:min(i + command["count"], end)]
-                         for i in range(begin, end, command["count"])]
-                search = self.search_batches
+            asked, search = self.calls(command, queries, begin, end)
             wall, cpu = time.perf_counter(), time.process_time()
             rows = search(asked, k)
             answer["seconds"].append(time.perf_counter() - wall)
@@ -99,6 +100,17 @@ class Worker:
         if command.get("found"):
             found.tofile(command["found"])
         return answer
+
+    def calls(self, command, queries, begin, end):
+        """What is timed for these queries: a function, and its first argument."""
+        if command["mode"] != "one":
+            return [queries[i:min(i + command["count"], end)]
+                    for i in range(begin, end, command["count"])], self.search_batches
+        asked = self.peer.requests(queries[begin:end], command["k"])
+        if "filters" not in command:
+            return asked, self.peer.search_each
+        which = command["filters"]["which"][begin:end]
+        return asked, lambda requests, k: self.peer.search_filtered(requests, which, k)
 
     def search_batches(self, asked, k):
         return [self.peer.search_batch(part, k) for part in asked]

@@ -60,6 +60,7 @@ struct Arguments {
   size_t window = 16;
   size_t rows = 100'000;
   size_t ef_search = 64;
+  bool no_recall = false;
   LoopOptions loop;
 };
 
@@ -153,9 +154,10 @@ LoopResult RunCalls(const Arguments& args, const Workload& work) {
                           : BatchCaller(std::move(collection), work, args.batch, OptionsOf(args)));
   }
   LoopOptions options = args.loop;
-  options.pass_calls = args.what == "search"  ? work.size()
-                       : args.what == "batch" ? work.size() / args.batch
-                                              : 0;
+  options.pass_calls = args.no_recall          ? 0
+                       : args.what == "search" ? work.size()
+                       : args.what == "batch"  ? work.size() / args.batch
+                                               : 0;
   return RunLoop(clients, options);
 }
 
@@ -337,6 +339,8 @@ void Declare(CLI::App* app, Arguments* args) {
       ->check(CLI::Range(1, 1024));
   app->add_option("--rows", args->rows, "of --base, at most");
   app->add_option("--ef", args->ef_search, "ef_search");
+  app->add_flag("--no-recall", args->no_recall,
+                "search, batch: measure at once, without a call for each query before");
   app->add_option("--seconds", args->loop.seconds, "of measuring")->check(CLI::PositiveNumber);
   app->add_option("--warmup", args->loop.warmup_seconds, "seconds before");
   app->add_option("--rate", args->loop.rate,

@@ -44,6 +44,7 @@ class System(Peer):
         self.index = library.read_index(self.path("index"), flags)
 
     def set(self, params):
+        self.current = params
         space = library.ParameterSpace()
         names = {"ef": "efSearch", "nprobe": "nprobe", "k_factor": "k_factor_rf"}
         for name, value in params.items():
@@ -62,6 +63,30 @@ class System(Peer):
         search = self.index.search_c
         for query, distances, labels in requests:
             search(1, query, k, distances, labels)
+        return self.labels
+
+    def set_filters(self, masks):
+        """`masks`: a bitmap over all rows for each filter."""
+        self.masks = masks
+        self.selectors = [library.IDSelectorBitmap(mask) for mask in masks]
+        self.filters = [self.with_selector(selector) for selector in self.selectors]
+
+    def with_selector(self, selector):
+        params = dict(self.current)
+        k_factor = params.pop("k_factor", None)
+        if "ef" in params:
+            return library.SearchParametersHNSW(efSearch=params["ef"], sel=selector)
+        if "nprobe" not in params:
+            return library.SearchParameters(sel=selector)
+        cells = library.SearchParametersIVF(nprobe=params["nprobe"], sel=selector)
+        if k_factor is None:
+            return cells
+        return library.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=cells)
+
+    def search_filtered(self, requests, which, k):
+        search, filters = self.index.search_c, self.filters
+        for (query, distances, labels), number in zip(requests, which):
+            search(1, query, k, distances, labels, filters[number])
         return self.labels
 
     def search_batch(self, queries, k):

@@ -12,6 +12,7 @@ class Peer:
 
     def __init__(self, config, metric, dim, folder):
         self.config, self.metric, self.dim, self.folder = config, metric, dim, folder
+        self.times = {}  # what build wants to say beside its own time
 
     @classmethod
     def version(cls):
@@ -37,4 +38,5 @@ class Peer:
         return found
 
     # build(base, threads), save(), open(), set(params), search_each(requests, k) -> answers;
-    # search_batch(queries, k) -> answers where the peer has such a call.
+    # search_batch(queries, k) -> answers where the peer has such a call; set_filters(masks) and
+    # search_filtered(requests, which, k) -> answers where it has filters.

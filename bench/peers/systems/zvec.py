@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 
 import numpy as np
 
@@ -28,11 +29,19 @@ class System(Peer):
             name="bench", fields=[],
             vectors=[library.VectorSchema("v", library.DataType.VECTOR_FP32, self.dim, index)])
         self.store = library.create_and_open(self.path("collection"), schema)
+        ingest = 0
         for begin in range(0, len(base), BATCH):
-            self.store.insert([library.Doc(id=str(i), vectors={"v": base[i]})
-                               for i in range(begin, min(begin + BATCH, len(base)))])
+            documents = [library.Doc(id=str(i), vectors={"v": base[i]})
+                         for i in range(begin, min(begin + BATCH, len(base)))]
+            started = time.perf_counter()
+            self.store.insert(documents)
+            if self.config.get("synced"):
+                self.store.flush()
+            ingest += time.perf_counter() - started
         self.store.flush()
+        begun = time.perf_counter()
         self.store.optimize(library.OptimizeOption(threads))
+        self.times = {"ingest_s": ingest, "build_s": time.perf_counter() - begun}
 
     def save(self):
         self.store.close()

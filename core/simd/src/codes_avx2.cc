@@ -4,6 +4,7 @@
 #include "code_loops.h"
 #include "levels.h"
 #include "wide_codes.h"
+#include "wide_tables.h"
 
 namespace {
 
@@ -111,7 +112,8 @@ struct Bf16 {
   static Sum Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 
   static void Add(Sum* sum, const Query& q, const uint16_t* row) {
-    const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
+    __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
+    asm("" : "+v"(pairs));  // loaded once: g++ would load it for each of its two uses
     const __m256i odd = _mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xFFFF0000U)));
     sum->even =
         _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)), q.even, sum->even);
@@ -215,6 +217,7 @@ constinit const CodeKernels kAvx2Codes = {GatherSums<WideSq8<Avx2>>,
                                           WideBlockSums<Avx2>,
                                           WideTableSums<Avx2>,
                                           SelectNear,
-                                          GatherSums<Bf16>};
+                                          GatherSums<Bf16>,
+                                          avx2::MakeProductTable};
 
 }  // namespace leadline::simd

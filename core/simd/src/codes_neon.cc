@@ -68,7 +68,7 @@ struct Sq4 {
   static constexpr size_t kQueryStep = 2 * kCodeBytes;
 
   static Query LoadQuery(const int8_t* p) {
-    Query query;
+    Query query;  // NOLINT(cppcoreguidelines-pro-type-member-init): all of it is set below
     Unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
       query.low[part.kValue] = vld1q_s8(p + 16 * part.kValue);
       query.high[part.kValue] = vld1q_s8(p + kCodeBytes + 16 * part.kValue);
@@ -253,7 +253,8 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
 
 namespace leadline::simd {
 
-constinit const CodeKernels kNeonCodes = {GatherSums<Sq8>, GatherSums<Sq4>, BlockSums,
-                                          TableSums,       SelectNear,      GatherSums<Bf16>};
+constinit const CodeKernels kNeonCodes = {
+    GatherSums<Sq8>,  GatherSums<Sq4>,         BlockSums, TableSums, SelectNear,
+    GatherSums<Bf16>, scalar::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -18,7 +18,8 @@ namespace {
 constexpr std::array<std::string_view, 6> kKnownNames = {"scalar",     "avx2", "avx512",
                                                          "avx512vnni", "amx",  "neon"};
 
-constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes, kScalarTiles};
+constexpr Level kScalarLevel = {"scalar", kScalarDistance, kScalarCodes, kScalarTiles,
+                                kScalarSelection};
 
 #if defined(__x86_64__)
 /// Whether the CPU has AMX tiles of int8, the operating system saves them and lets this process use
@@ -49,17 +50,25 @@ CodeKernels WithTiles(CodeKernels kernels) {
   kernels.block_sums = amx::BlockSums;
   return kernels;
 }
+
+TileKernels WithTiles(TileKernels kernels) {
+  kernels.packed_sums = amx::PackedSums;
+  return kernels;
+}
 #endif
 
 std::vector<const Level*> DetectLevels() {
   std::vector<const Level*> levels = {&kScalarLevel};
 #if defined(__x86_64__)
-  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kAvx2Codes, kAvx2Tiles};
-  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kAvx512Codes, kAvx512Tiles};
+  static constexpr Level kAvx2Level = {"avx2", kAvx2Distance, kAvx2Codes, kAvx2Tiles,
+                                       kAvx2Selection};
+  static constexpr Level kAvx512Level = {"avx512", kAvx512Distance, kAvx512Codes, kAvx512Tiles,
+                                         kAvx512Selection};
   static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kAvx512VnniCodes,
-                                             kAvx512VnniTiles};
+                                             kAvx512VnniTiles, kAvx512Selection};
   static const CodeKernels kAmxCodes = WithTiles(kAvx512VnniCodes);
-  static const Level kAmxLevel = {"amx", kAvx512Distance, kAmxCodes, kAvx512VnniTiles};
+  static const TileKernels kAmxTiles = WithTiles(kAvx512VnniTiles);
+  static const Level kAmxLevel = {"amx", kAvx512Distance, kAmxCodes, kAmxTiles, kAvx512Selection};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -76,7 +85,8 @@ std::vector<const Level*> DetectLevels() {
     }
   }
 #elif defined(__aarch64__)
-  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kNeonCodes, kScalarTiles};
+  static constexpr Level kNeonLevel = {"neon", kNeonDistance, kNeonCodes, kScalarTiles,
+                                       kScalarSelection};
   levels.push_back(&kNeonLevel);
 #endif
   return levels;

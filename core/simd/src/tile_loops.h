@@ -11,7 +11,8 @@
 //   Centre(sums, offset)       float(2 * sums - offset)
 //   LessEqual(a, b)            bit i: a[i] <= b[i]
 //   TakeLess(a, index, best, best_index)   where a < best: best = a, best_index = index
-//   StoreIntegers(p, v)
+//   LowestOfLeast(values, firsts, least)   *least = the least value; returns the lowest lane that
+//                              has it, where the lane of element i is firsts[i] + i
 
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,26 @@ using leadline::simd::kPackLanes;
 using leadline::simd::SumTile;
 using leadline::simd::TileHit;
 using leadline::simd::TileLanes;
+
+/// LowestOfLeast of a level, by its StoreFloats and StoreIntegers.
+template <class V>
+inline uint32_t LowestOfLeastStored(typename V::Floats values, typename V::Integers firsts,
+                                    float* least) {
+  float value[V::kWidth];
+  int32_t first[V::kWidth];
+  V::StoreFloats(value, values);
+  V::StoreIntegers(first, firsts);
+  *least = value[0];
+  auto lowest = static_cast<uint32_t>(first[0]);
+  for (uint32_t i = 1; i < V::kWidth; ++i) {
+    const uint32_t lane = static_cast<uint32_t>(first[i]) + i;
+    if (value[i] < *least || (value[i] == *least && lane < lowest)) {
+      *least = value[i];
+      lowest = lane;
+    }
+  }
+  return lowest;
+}
 
 struct TileTerms {
   float add;
@@ -128,24 +149,9 @@ void NearestOfTile(const SumTile& tile, const TileLanes& lanes, uint32_t first_l
                   &nearest, &from);
     }
     // Most tiles do not lower a row's best once a few have passed.
-    if (V::LessEqual(V::Broadcast(best[r]), nearest) == (1U << V::kWidth) - 1) {
-      continue;
+    if (V::LessEqual(V::Broadcast(best[r]), nearest) != (1U << V::kWidth) - 1) {
+      best_lane[r] = first_lane + V::LowestOfLeast(nearest, from, &best[r]);
     }
-    float values[V::kWidth];
-    int32_t firsts[V::kWidth];
-    V::StoreFloats(values, nearest);
-    V::StoreIntegers(firsts, from);
-    float least = values[0];
-    for (size_t i = 1; i < V::kWidth; ++i) {
-      least = values[i] < least ? values[i] : least;
-    }
-    uint32_t lowest = std::numeric_limits<uint32_t>::max();
-    for (size_t i = 0; i < V::kWidth; ++i) {
-      const uint32_t lane = static_cast<uint32_t>(firsts[i]) + static_cast<uint32_t>(i);
-      lowest = values[i] == least && lane < lowest ? lane : lowest;
-    }
-    best[r] = least;
-    best_lane[r] = first_lane + lowest;
   }
 }
 

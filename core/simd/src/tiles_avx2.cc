@@ -44,6 +44,10 @@ struct Avx2 {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)));
   }
 
+  static uint32_t LowestOfLeast(Floats values, Integers firsts, float* least) {
+    return LowestOfLeastStored<Avx2>(values, firsts, least);
+  }
+
   static void TakeLess(Floats a, Integers index, Floats* best, Integers* best_index) {
     const __m256i less = _mm256_castps_si256(_mm256_cmp_ps(a, *best, _CMP_LT_OQ));
     *best = _mm256_min_ps(a, *best);

@@ -20,8 +20,6 @@ struct Avx512 {
 
   static void StoreFloats(float* p, Floats v) { _mm512_storeu_ps(p, v); }
 
-  static void StoreIntegers(int32_t* p, Integers v) { _mm512_storeu_si512(p, v); }
-
   static Floats Broadcast(float x) { return _mm512_set1_ps(x); }
 
   static Integers BroadcastIndex(int32_t x) { return _mm512_set1_epi32(x); }
@@ -37,6 +35,13 @@ struct Avx512 {
   }
 
   static uint32_t LessEqual(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+
+  static uint32_t LowestOfLeast(Floats values, Integers firsts, float* least) {
+    *least = _mm512_reduce_min_ps(values);
+    const __mmask16 equal = _mm512_cmp_ps_mask(values, _mm512_set1_ps(*least), _CMP_EQ_OQ);
+    const __m512i places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_mask_reduce_min_epu32(equal, _mm512_add_epi32(firsts, places));
+  }
 
   static void TakeLess(Floats a, Integers index, Floats* best, Integers* best_index) {
     const __mmask16 less = _mm512_cmp_ps_mask(a, *best, _CMP_LT_OQ);

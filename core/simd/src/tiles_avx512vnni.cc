@@ -43,8 +43,26 @@ template <size_t kRows, size_t kPacks>
   });
 }
 
+/// One row with many packs: eight sums at a time hide the latency of a sum.
+void SumOneRow(const uint8_t* row, size_t n, const int8_t* packed, size_t packs, int32_t* out) {
+  size_t p = 0;
+  const auto pass = [&](auto tile_packs) __attribute__((always_inline)) {
+    for (; p + tile_packs.kValue <= packs; p += tile_packs.kValue) {
+      SumProducts<1, tile_packs.kValue>(&row, n, packed + p * n * kPackLanes, out + p * kPackLanes,
+                                        0);
+    }
+  };
+  pass(Constant<8>());
+  pass(Constant<4>());
+  pass(Constant<1>());
+}
+
 void PackedSums(const uint8_t* codes, size_t stride, const uint32_t* ids, size_t row_count,
                 size_t n, const int8_t* packed, size_t packs, int32_t* out, size_t out_stride) {
+  if (row_count == 1 && packs > 2) {
+    SumOneRow(codes + (ids == nullptr ? 0 : ids[0]) * stride, n, packed, packs, out);
+    return;
+  }
   for (size_t begin = 0; begin < row_count; begin += kChunkRows) {
     const size_t count = row_count - begin < kChunkRows ? row_count - begin : kChunkRows;
     const uint8_t* rows[kChunkRows];

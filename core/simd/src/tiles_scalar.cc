@@ -39,6 +39,10 @@ struct Scalar {
 
   static uint32_t LessEqual(Floats a, Floats b) { return a <= b ? 1 : 0; }
 
+  static uint32_t LowestOfLeast(Floats values, Integers firsts, float* least) {
+    return LowestOfLeastStored<Scalar>(values, firsts, least);
+  }
+
   static void TakeLess(Floats a, Integers index, Floats* best, Integers* best_index) {
     if (a < *best) {
       *best = a;

@@ -157,6 +157,7 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
 
 void RowQuery::Prepare(const RowCodes& codes, const float* query) {
   codes_ = codes;
+  row_norm_.reset();
   const size_t dim = codes.dim_;
   const size_t padded = (dim + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes;
   centred_.assign(padded, 0.0F);
@@ -168,6 +169,42 @@ void RowQuery::Prepare(const RowCodes& codes, const float* query) {
   if (codes.type_ != CodeType::kBf16) {
     Quantize();
   }
+}
+
+void RowQuery::PrepareRow(const RowCodes& codes, uint32_t row) {
+  codes_ = codes;
+  integers_.resize((codes.dim_ + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes);
+  const uint8_t* code = codes.codes_ + row * codes.stride_;
+  int32_t sum = 0;
+  for (size_t i = 0; i < codes.dim_; ++i) {
+    const int32_t number = code[i] - 128;
+    integers_[i] = static_cast<int8_t>(number);
+    sum += number;
+  }
+  std::fill(integers_.begin() + static_cast<std::ptrdiff_t>(codes.dim_), integers_.end(),
+            int8_t{0});
+  RowTerms terms;
+  std::memcpy(&terms, codes.terms_ + row * codes.terms_stride_, sizeof terms);
+  map_.multiplier = terms.scale;
+  map_.offset = 256 * sum;
+  row_norm_ = terms.add;
+}
+
+float RowQuery::Shift() const {
+  if (row_norm_.has_value()) {
+    return *row_norm_;
+  }
+  double sum = 0;
+  if (codes_.metric_ == Metric::kInnerProduct) {
+    for (size_t i = 0; i < codes_.dim_; ++i) {
+      sum -= static_cast<double>(centred_[i]) * codes_.mean_[i];
+    }
+  } else {
+    for (size_t i = 0; i < codes_.dim_; ++i) {
+      sum += static_cast<double>(centred_[i]) * centred_[i];
+    }
+  }
+  return static_cast<float>(sum);
 }
 
 void RowQuery::Quantize() {

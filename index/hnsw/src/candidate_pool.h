@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -35,12 +36,16 @@ inline float DistanceOf(Key key) {
 
 /// The best `capacity` keys seen, in order, and a cursor on the first one not expanded. A sorted
 /// array beats heaps here by a quarter: it stays in the nearest cache and is moved, not sifted.
+/// What a hop finds is merged in one go, so that each key moves at most once.
 /// Thread-compatible; the memory is kept from one use to the next.
 class CandidatePool {
  public:
+  /// Keys that one Merge takes.
+  static constexpr size_t kMostMerged = 512;
+
   void Reset(size_t capacity) {
-    if (keys_.size() < capacity + 1) {
-      keys_.resize(capacity + 1);  // one slot more: a key may fall off the end while inserting
+    if (keys_.size() < capacity + kMostMerged) {
+      keys_.resize(capacity + kMostMerged);  // keys fall off the end while others are merged in
     }
     capacity_ = capacity;
     size_ = 0;
@@ -54,42 +59,82 @@ class CandidatePool {
   /// Keys that are not smaller cannot enter.
   [[nodiscard]] Key worst() const { return size_ < capacity_ ? kWorstKey : keys_[size_ - 1]; }
 
-  /// Takes `key`, which is smaller than worst() and not in the pool. Returns how many unexpanded
-  /// or expanded keys lie between the cursor and it.
-  size_t Insert(Key key) {
-    const size_t position = LowerBound(key);
-    std::memmove(keys_.data() + position + 1, keys_.data() + position,
-                 (size_ - position) * sizeof(Key));
-    keys_[position] = key;
-    size_ += size_ < capacity_ ? 1U : 0U;
-    if (position < cursor_) {
-      cursor_ = position;
+  /// Takes those of the `count` keys at `found`, none of them in the pool, that are smaller than
+  /// worst(). Leaves these in `found`, ascending, and returns how many they are.
+  /// REQUIRES: count <= kMostMerged.
+  size_t Merge(Key* found, size_t count) {
+    const Key limit = worst();
+    size_t taken = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const Key key = found[i];
+      found[taken] = key;
+      taken += key < limit ? 1U : 0U;
     }
-    return position - cursor_;
+    if (taken == 0) {
+      return 0;
+    }
+    Sort(found, taken);
+    // Searches that do not wait for each other first, then the moves, last key first.
+    uint32_t positions[kMostMerged];
+    for (size_t i = 0; i < taken; ++i) {
+      positions[i] = static_cast<uint32_t>(LowerBound(found[i]));
+    }
+    size_t end = size_;
+    for (size_t i = taken; i-- > 0;) {
+      Key* const place = keys_.data() + positions[i];
+      std::memmove(place + i + 1, place, (end - positions[i]) * sizeof(Key));
+      place[i] = found[i];
+      end = positions[i];
+    }
+    size_ = std::min(capacity_, size_ + taken);
+    cursor_ = std::min<size_t>(cursor_, positions[0]);
+    return taken;
   }
 
   /// Marks the nearest unexpanded key and returns it; kWorstKey when none is left.
   Key PopNearest() {
-    while (cursor_ < size_ && (keys_[cursor_] & kExpanded) != 0) {
-      ++cursor_;
+    const Key key = PeekNearest();
+    if (key != kWorstKey) {
+      keys_[cursor_] |= kExpanded;
     }
-    if (cursor_ == size_) {
-      return kWorstKey;
-    }
-    const Key key = keys_[cursor_];
-    keys_[cursor_] |= kExpanded;
     return key;
   }
 
+  /// The key that PopNearest would return.
+  Key PeekNearest() {
+    while (cursor_ < size_ && (keys_[cursor_] & kExpanded) != 0) {
+      ++cursor_;
+    }
+    return cursor_ == size_ ? kWorstKey : keys_[cursor_];
+  }
+
  private:
-  /// First position whose key is not smaller. The loop compiles to conditional moves: where a new
-  /// distance falls is a coin toss no branch predictor wins.
+  /// Few keys at a time, as a rule: three of eighteen links lead to somewhere near.
+  static void Sort(Key* keys, size_t count) {
+    constexpr size_t kFew = 16;
+    if (count > kFew) {
+      std::sort(keys, keys + count);
+      return;
+    }
+    for (size_t i = 1; i < count; ++i) {
+      const Key key = keys[i];
+      size_t j = i;
+      for (; j > 0 && keys[j - 1] > key; --j) {
+        keys[j] = keys[j - 1];
+      }
+      keys[j] = key;
+    }
+  }
+
+  /// First position whose key is not smaller. By masks and not by conditions, which compilers turn
+  /// into jumps: where a new distance falls is a coin toss no branch predictor wins.
   [[nodiscard]] size_t LowerBound(Key key) const {
     const Key* base = keys_.data();
     size_t n = size_;
     while (n > 1) {
       const size_t half = n / 2;
-      base += base[half - 1] < key ? half : 0;
+      const size_t smaller = base[half - 1] < key ? 1U : 0U;
+      base += (0 - smaller) & half;
       n -= half;
     }
     return static_cast<size_t>(base - keys_.data()) + (n == 1 && *base < key ? 1U : 0U);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <vector>
@@ -22,6 +23,9 @@ namespace {
 /// the nodes of a round compare themselves with each other one by one.
 constexpr size_t kRoundDivisor = 16;
 constexpr size_t kMaxRound = 512;
+
+/// Nodes whose links are chosen anew before any of these is written.
+constexpr size_t kRefineRound = 4096;
 
 /// A new link from `target` to the node of `source`, whose key holds the distance between the two.
 struct ReverseLink {
@@ -53,10 +57,13 @@ struct MutableLayer {
   }
 };
 
+/// Compares rows by `Space` (FullSpace or CodeSpace).
+template <class Space>
 class GraphBuilder {
  public:
-  GraphBuilder(MatrixView vectors, const BuildOptions& options)
-      : vectors_(vectors), options_(options), distance_(options.metric, vectors.dim) {}
+  GraphBuilder(MatrixView vectors, const BuildOptions& options, const Space& space,
+               const FullSpace& full)
+      : vectors_(vectors), options_(options), space_(space), full_(full) {}
 
   Result<std::string> Build() {
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
@@ -66,16 +73,20 @@ class GraphBuilder {
       LEADLINE_RETURN_IF_ERROR(AddRound(begin, end));
       begin = end;
     }
-    const GraphUnderRepair finished{view_,     MutableLayer0(), vectors_.data,
-                                    distance_, order_,          options_.control};
-    if (options_.metric != Metric::kInnerProduct) {
-      LEADLINE_RETURN_IF_ERROR(LinkLostNodes(finished, options_.executor));
+    if (options_.refine.value_or(HasCodes(options_))) {
+      LEADLINE_RETURN_IF_ERROR(Refine());
     }
-    LEADLINE_RETURN_IF_ERROR(LinkUnreachableNodes(finished, options_.ef_construction));
+    const GraphUnderRepair finished{view_, MutableLayer0(), order_, options_.control};
+    if (options_.metric != Metric::kInnerProduct) {
+      LEADLINE_RETURN_IF_ERROR(LinkLostNodes(finished, space_, options_.executor));
+    }
+    LEADLINE_RETURN_IF_ERROR(LinkUnreachableNodes(finished, space_, options_.ef_construction));
     return std::move(bytes_);
   }
 
  private:
+  using Distances = typename Space::Distances;
+
   /// Draws layers, numbers the nodes and allocates the section with empty lists. Nodes enter in row
   /// order: real data is rarely shuffled, and neighbours entering together made better graphs than
   /// any other order tried (decision 0004).
@@ -111,6 +122,10 @@ class GraphBuilder {
 
   void Allocate(const Duplicates& duplicates) {
     GraphHeader header;
+    if (HasCodes(options_)) {
+      header.version = kCodesVersion;
+      header.codes = static_cast<uint32_t>(options_.codes);
+    }
     header.m = options_.m;
     header.rows = vectors_.rows;
     header.ef_construction = options_.ef_construction;
@@ -177,7 +192,7 @@ class GraphBuilder {
       return Plan(begin, begin + i, &plans_[i]);
     }));
     for (uint32_t layer = 0; layer <= view_.upper_layers; ++layer) {
-      LEADLINE_RETURN_IF_ERROR(Link(layer, begin, end));
+      LEADLINE_RETURN_IF_ERROR(Link(space_, layer, begin, end));
     }
     if (begin == 0 || layer_of_[begin] > view_.upper_layers) {
       view_.upper_layers = layer_of_[begin];
@@ -195,58 +210,60 @@ class GraphBuilder {
       return {};
     }
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
-    const float* vector = vectors_.row(order_[position]).data();
     SearchScratch& scratch = SearchScratch::OfThread();
     SearchStats stats;
-    GraphSearch search(view_, vectors_.data, distance_, vector, &scratch, &stats);
+    const Distances distances = space_.From(order_[position], &scratch);
+    GraphSearch search(view_, distances, &scratch, &stats);
     uint32_t entry_row = view_.entry_row;
     if (view_.upper_layers > 0) {
       uint32_t entry = search.Descend(top);
       for (uint32_t layer = top; layer >= 1; --layer) {
         search.SearchUpper(layer, entry, options_.ef_construction);
         entry = NodeOf(scratch.pool[0]);
-        OfferRoundUpper(layer, round_begin, position, &scratch.pool);
+        OfferRoundUpper(distances, layer, round_begin, position, &scratch);
         Choose(layer, &scratch, &(*plan)[layer]);
       }
       entry_row = view_.upper_rows[entry];
     }
     LEADLINE_RETURN_IF_ERROR(
         search.SearchBase(entry_row, options_.ef_construction, options_.control));
-    OfferRoundBase(round_begin, position, &scratch);
+    OfferRoundBase(distances, round_begin, position, &scratch);
     Choose(0, &scratch, &(*plan)[0]);
     return {};
   }
 
   /// Offers the nodes [round_begin, position) as neighbours on layer 0.
-  void OfferRoundBase(size_t round_begin, size_t position, SearchScratch* scratch) const {
-    constexpr size_t kBlock = kMaxM;
-    static_assert(kBlock <= std::size(decltype(scratch->distances){}));
-    const float* vector = vectors_.row(order_[position]).data();
-    for (size_t begin = round_begin; begin < position; begin += kBlock) {
-      const size_t count = std::min(kBlock, position - begin);
-      distance_.Gather(vector, vectors_.data, order_.data() + begin, count, scratch->distances);
-      for (size_t i = 0; i < count; ++i) {
-        const Key key = MakeKey(scratch->distances[i], order_[begin + i]);
-        if (key < scratch->pool.worst()) {
-          scratch->pool.Insert(key);
-        }
-      }
+  void OfferRoundBase(const Distances& distances, size_t round_begin, size_t position,
+                      SearchScratch* scratch) const {
+    for (size_t begin = round_begin; begin < position; begin += SearchScratch::kMostLinks) {
+      const size_t count = std::min(SearchScratch::kMostLinks, position - begin);
+      const uint32_t* rows = order_.data() + begin;
+      Offer(distances, rows, rows, count, scratch);
     }
   }
 
   /// The same on a layer above.
-  void OfferRoundUpper(uint32_t layer, size_t round_begin, size_t position,
-                       CandidatePool* pool) const {
-    const float* vector = vectors_.row(order_[position]).data();
+  void OfferRoundUpper(const Distances& distances, uint32_t layer, size_t round_begin,
+                       size_t position, SearchScratch* scratch) const {
+    size_t count = 0;
     for (size_t i = round_begin; i < position; ++i) {
       if (layer_of_[i] >= layer) {
-        const float distance = distance_.Pair(vector, vectors_.row(order_[i]).data());
-        const Key key = MakeKey(distance, upper_node_of_[i]);
-        if (key < pool->worst()) {
-          pool->Insert(key);
-        }
+        scratch->fresh[count] = upper_node_of_[i];
+        scratch->fresh_rows[count] = order_[i];
+        ++count;
       }
     }
+    static_assert(kMaxRound <= SearchScratch::kMostLinks);
+    Offer(distances, scratch->fresh, scratch->fresh_rows, count, scratch);
+  }
+
+  static void Offer(const Distances& distances, const uint32_t* nodes, const uint32_t* rows,
+                    size_t count, SearchScratch* scratch) {
+    distances.To(rows, count, scratch->distances);
+    for (size_t i = 0; i < count; ++i) {
+      scratch->found[i] = MakeKey(scratch->distances[i], nodes[i]);
+    }
+    scratch->pool.Merge(scratch->found, count);
   }
 
   void Choose(uint32_t layer, SearchScratch* scratch, std::vector<Key>* chosen) {
@@ -255,13 +272,64 @@ class GraphBuilder {
     for (size_t i = 0; i < scratch->pool.size(); ++i) {
       candidates.push_back(scratch->pool[i]);
     }
-    SelectNeighbors(distance_, vectors_.data, layer == 0 ? nullptr : view_.upper_rows, view_.m,
-                    &candidates);
+    SelectNeighbors(space_, layer == 0 ? nullptr : view_.upper_rows, view_.m, scratch, &candidates);
     *chosen = candidates;
   }
 
-  /// Writes the planned links of one layer and their reverses.
-  Status Link(uint32_t layer, size_t begin, size_t end) {
+  /// Searches for each node again now that all are there: those that came early have met few of
+  /// their neighbours. Layer 0 only, whose lists may be filled this time. In rounds as before.
+  Status Refine() {
+    for (size_t begin = 0; begin < order_.size(); begin += kRefineRound) {
+      const size_t end = std::min(order_.size(), begin + kRefineRound);
+      plans_.resize(end - begin);
+      LEADLINE_RETURN_IF_ERROR(ForEachInParallel(options_.executor, end - begin, [&](size_t i) {
+        return PlanAnew(order_[begin + i], &plans_[i]);
+      }));
+      LEADLINE_RETURN_IF_ERROR(Link(full_, 0, begin, end));
+    }
+    return {};
+  }
+
+  /// Chooses among what a search finds and the links that are there, in full precision.
+  Status PlanAnew(uint32_t row, std::vector<std::vector<Key>>* plan) const {
+    LEADLINE_RETURN_IF_ERROR(options_.control.Check());
+    SearchScratch& scratch = SearchScratch::OfThread();
+    SearchStats stats;
+    const Distances distances = space_.From(row, &scratch);
+    GraphSearch search(view_, distances, &scratch, &stats);
+    const size_t ef =
+        std::max<size_t>(size_t{2} * view_.m, size_t{options_.ef_construction} * 3 / 4);
+    LEADLINE_RETURN_IF_ERROR(search.SearchBase(search.FindBaseEntry(), ef, options_.control));
+    std::vector<uint32_t>& rows = scratch.candidates;
+    rows.clear();
+    for (size_t i = 0; i < scratch.pool.size(); ++i) {
+      rows.push_back(NodeOf(scratch.pool[i]));
+    }
+    const uint32_t* links = view_.BaseLinks(row);
+    rows.insert(rows.end(), links, std::find(links, links + size_t{2} * view_.m, kNoNode));
+    std::sort(rows.begin(), rows.end());
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+    std::erase(rows, row);
+    std::vector<Key>& candidates = scratch.selection;
+    candidates.clear();
+    const FullDistances exact = full_.From(row, &scratch);
+    for (size_t begin = 0; begin < rows.size(); begin += SearchScratch::kMostLinks) {
+      const size_t count = std::min(SearchScratch::kMostLinks, rows.size() - begin);
+      exact.To(rows.data() + begin, count, scratch.distances);
+      for (size_t i = 0; i < count; ++i) {
+        candidates.push_back(MakeKey(scratch.distances[i], rows[begin + i]));
+      }
+    }
+    std::sort(candidates.begin(), candidates.end());
+    SelectNeighbors(full_, nullptr, size_t{2} * view_.m, &scratch, &candidates);
+    plan->assign(1, candidates);
+    return {};
+  }
+
+  /// Writes the planned links of one layer and their reverses. `space` is the one the plans'
+  /// distances are from.
+  template <class S>
+  Status Link(const S& space, uint32_t layer, size_t begin, size_t end) {
     const MutableLayer links = Layer(layer);
     reverse_.clear();
     for (size_t i = begin; i < end; ++i) {
@@ -284,44 +352,48 @@ class GraphBuilder {
     }
     groups_.push_back(reverse_.size());
     return ForEachInParallel(options_.executor, groups_.size() - 1, [&](size_t g) {
-      AddReverse(links, {reverse_.data() + groups_[g], groups_[g + 1] - groups_[g]});
+      AddReverse(space, links, {reverse_.data() + groups_[g], groups_[g + 1] - groups_[g]});
       return Status();
     });
   }
 
-  /// Adds the links of one target; where they do not fit, chooses anew among old and new ones.
-  void AddReverse(const MutableLayer& layer, std::span<const ReverseLink> added) {
+  /// Adds the links of one target that it lacks; where they do not fit, chooses anew among old and
+  /// new ones.
+  template <class S>
+  static void AddReverse(const S& space, const MutableLayer& layer,
+                         std::span<const ReverseLink> added) {
     const uint32_t target = added[0].target;
-    uint32_t* list = layer.LinksOf(target);
-    const auto present = static_cast<size_t>(std::find(list, list + layer.width, kNoNode) - list);
-    if (present + added.size() <= layer.width) {
-      for (size_t i = 0; i < added.size(); ++i) {
-        list[present + i] = NodeOf(added[i].source);
+    uint32_t* const list = layer.LinksOf(target);
+    uint32_t* const end = std::find(list, list + layer.width, kNoNode);
+    SearchScratch& scratch = SearchScratch::OfThread();
+    std::vector<Key>& candidates = scratch.selection;
+    candidates.clear();
+    for (const ReverseLink& link : added) {
+      if (std::find(list, end, NodeOf(link.source)) == end) {
+        candidates.push_back(link.source);
       }
+    }
+    const auto present = static_cast<size_t>(end - list);
+    if (present + candidates.size() <= layer.width) {
+      std::transform(candidates.begin(), candidates.end(), end, NodeOf);
       return;
     }
-    SearchScratch& scratch = SearchScratch::OfThread();
     for (size_t i = 0; i < present; ++i) {
       scratch.fresh_rows[i] = layer.RowOf(list[i]);
     }
-    distance_.Gather(vectors_.row(layer.RowOf(target)).data(), vectors_.data, scratch.fresh_rows,
-                     present, scratch.distances);
-    std::vector<Key>& candidates = scratch.selection;
-    candidates.clear();
+    space.From(layer.RowOf(target), &scratch).To(scratch.fresh_rows, present, scratch.distances);
     for (size_t i = 0; i < present; ++i) {
       candidates.push_back(MakeKey(scratch.distances[i], list[i]));
     }
-    for (const ReverseLink& link : added) {
-      candidates.push_back(link.source);
-    }
     std::sort(candidates.begin(), candidates.end());
-    SelectNeighbors(distance_, vectors_.data, layer.node_rows, layer.width, &candidates);
+    SelectNeighbors(space, layer.node_rows, layer.width, &scratch, &candidates);
     layer.Write(target, candidates);
   }
 
   const MatrixView vectors_;
   const BuildOptions& options_;
-  const simd::MetricDistance distance_;
+  const Space& space_;
+  const FullSpace& full_;
   std::vector<uint32_t> order_;    ///< rows of nodes in the order they enter
   std::vector<uint8_t> layer_of_;  ///< of order_[i]
   std::vector<uint32_t> upper_;    ///< positions in order_ of upper nodes, highest layer first
@@ -333,11 +405,44 @@ class GraphBuilder {
   std::vector<size_t> groups_;
 };
 
+struct FreeAligned {
+  void operator()(char* block) const {
+    ::operator delete (block, std::align_val_t{simd::kCodeBytes});
+  }
+};
+
+/// Builds by sq8 codes whatever the graph is to be searched on: they tell neighbours apart well
+/// enough, and sq4 does not.
+Result<std::string> BuildByCodes(MatrixView vectors, const BuildOptions& options,
+                                 const FullSpace& full) {
+  std::unique_ptr<char, FreeAligned> bytes;
+  size_t size = 0;
+  {
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::string codes,
+        EncodeRowCodes(vectors, options.metric, CodeType::kSq8, options.executor, options.control));
+    size = codes.size();
+    bytes.reset(static_cast<char*>(::operator new (size, std::align_val_t{simd::kCodeBytes})));
+    std::copy(codes.begin(), codes.end(), bytes.get());
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const RowCodes codes, RowCodes::Open({bytes.get(), size}, vectors.rows,
+                                                                 vectors.dim, options.metric));
+  const CodeSpace space(vectors, options.metric, codes);
+  return GraphBuilder(vectors, options, space, full).Build();
+}
+
 }  // namespace
+
+bool HasCodes(const BuildOptions& options) {
+  return options.codes != CodeType::kAuto && options.codes != CodeType::kF32;
+}
 
 Result<std::string> BuildGraph(MatrixView vectors, const BuildOptions& options) {
   try {
-    return GraphBuilder(vectors, options).Build();
+    const simd::MetricDistance distance(options.metric, vectors.dim);
+    const FullSpace full(vectors, distance);
+    return HasCodes(options) ? BuildByCodes(vectors, options, full)
+                             : GraphBuilder(vectors, options, full, full).Build();
   } catch (const std::bad_alloc&) {
     return ResourceExhaustedError("out of memory while building an hnsw graph");
   } catch (const std::length_error&) {

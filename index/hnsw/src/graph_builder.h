@@ -6,6 +6,9 @@
 
 namespace leadline::index::hnsw {
 
+/// True where rows are to be searched by their codes.
+bool HasCodes(const BuildOptions& options);
+
 /// Builds the graph over `vectors` and returns it as the bytes of its section. The same bytes for
 /// equal inputs and seed, whatever the executor. REQUIRES: options checked, rows <= kMaxRows.
 /// Errors: kCancelled, kDeadlineExceeded, kResourceExhausted (memory).

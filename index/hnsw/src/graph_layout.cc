@@ -15,9 +15,16 @@ Status CheckHeader(const GraphHeader& header, size_t rows) {
   if (header.version == 0) {
     return Bad("version is at least 1", header.version);
   }
-  if (header.version != 1) {
+  if (header.version > kCodesVersion) {
     return UnimplementedError(
-        "hnsw graph has a newer version: value=" + std::to_string(header.version) + " limit=1");
+        "hnsw graph has a newer version: value=" + std::to_string(header.version) +
+        " limit=" + std::to_string(kCodesVersion));
+  }
+  const bool coded = header.codes == static_cast<uint32_t>(CodeType::kBf16) ||
+                     header.codes == static_cast<uint32_t>(CodeType::kSq8) ||
+                     header.codes == static_cast<uint32_t>(CodeType::kSq4);
+  if (header.version == kCodesVersion ? !coded : header.codes != 0) {
+    return Bad("version 2 names the codes of rows and version 1 has none", header.codes);
   }
   if (header.m < kMinM || header.m > kMaxM) {
     return Bad("m in [2, 256]", header.m);
@@ -172,6 +179,8 @@ GraphView ViewOf(const GraphHeader& header, const char* bytes) {
   view.entry_row = header.entry_row;
   view.upper_layers = header.upper_layers;
   view.duplicate_count = header.duplicate_count;
+  view.codes =
+      header.version == kCodesVersion ? static_cast<CodeType>(header.codes) : CodeType::kF32;
   view.layer0 = words(offsets.layer0);
   view.upper_rows = words(offsets.upper_rows);
   for (uint32_t i = 0; i < header.upper_layers; ++i) {

@@ -18,6 +18,11 @@ inline constexpr size_t kMaxRows = 0x7FFFFFFF;
 /// Layers above layer 0.
 inline constexpr uint32_t kMaxUpperLayers = 16;
 
+/// Version of a graph that is searched in full precision, and of one searched on row codes (section
+/// 48), which the older version's readers would not find their way on.
+inline constexpr uint32_t kFullVersion = 1;
+inline constexpr uint32_t kCodesVersion = 2;
+
 /// Section 32, byte for byte (little-endian):
 ///
 ///   0    header, 128 bytes
@@ -33,7 +38,7 @@ inline constexpr uint32_t kMaxUpperLayers = 16;
 /// The entry point is upper node 0, or `entry_row` where there are no upper layers. Rows in
 /// duplicate_rows have empty lists.
 struct GraphHeader {
-  uint32_t version = 1;
+  uint32_t version = kFullVersion;
   uint32_t m = 0;
   uint64_t rows = 0;
   uint32_t entry_row = kNoNode;  ///< kNoNode when there are no rows
@@ -41,7 +46,8 @@ struct GraphHeader {
   uint32_t ef_construction = 0;  ///< informational
   uint32_t duplicate_count = 0;
   std::array<uint32_t, kMaxUpperLayers> layer_counts{};  ///< falling; 0 from upper_layers on
-  std::array<uint32_t, 8> reserved{};                    ///< 0
+  uint32_t codes = 0;                  ///< version 2: CodeType of the row codes to search on
+  std::array<uint32_t, 7> reserved{};  ///< 0
 };
 
 static_assert(sizeof(GraphHeader) == 128);
@@ -68,6 +74,7 @@ struct GraphView {
   uint32_t entry_node = 0;  ///< upper node of entry_row; 0 but while a graph grows
   uint32_t upper_layers = 0;
   uint32_t duplicate_count = 0;
+  CodeType codes = CodeType::kF32;  ///< of the rows; kF32: there are none
   const uint32_t* layer0 = nullptr;
   const uint32_t* upper_rows = nullptr;
   std::array<const uint32_t*, kMaxUpperLayers> layers{};  ///< [l - 1] is layer l

@@ -27,14 +27,16 @@ size_t ListLength(const GraphView& view, uint32_t node) {
 }
 
 /// The longest link of a node with a full list: the one to give up.
-size_t LongestLink(const GraphUnderRepair& graph, uint32_t node) {
+template <class Space>
+size_t LongestLink(const GraphUnderRepair& graph, const Space& space, uint32_t node) {
   const uint32_t* links = graph.view.BaseLinks(node);
-  const size_t dim = graph.distance.dim();
+  const size_t width = size_t{2} * graph.view.m;
+  SearchScratch& scratch = SearchScratch::OfThread();
+  space.Around(node, &scratch).To(links, width, scratch.distances);
   size_t longest = 0;
   Key worst = 0;
-  for (size_t i = 0; i < size_t{2} * graph.view.m; ++i) {
-    const Key key = MakeKey(
-        graph.distance.Pair(graph.vectors + node * dim, graph.vectors + links[i] * dim), links[i]);
+  for (size_t i = 0; i < width; ++i) {
+    const Key key = MakeKey(scratch.distances[i], links[i]);
     if (key > worst) {
       worst = key;
       longest = i;
@@ -45,7 +47,9 @@ size_t LongestLink(const GraphUnderRepair& graph, uint32_t node) {
 
 /// Links `node` from the first of `givers` (ended by kNoNode) with room; returns false when a link
 /// of the first had to make way.
-bool LinkFrom(const GraphUnderRepair& graph, std::span<const uint32_t> givers, uint32_t node) {
+template <class Space>
+bool LinkFrom(const GraphUnderRepair& graph, const Space& space, std::span<const uint32_t> givers,
+              uint32_t node) {
   const size_t width = size_t{2} * graph.view.m;
   for (const uint32_t giver : givers) {
     const size_t length = giver == kNoNode ? width : ListLength(graph.view, giver);
@@ -54,7 +58,7 @@ bool LinkFrom(const GraphUnderRepair& graph, std::span<const uint32_t> givers, u
       return true;
     }
   }
-  graph.layer0[givers[0] * width + LongestLink(graph, givers[0])] = node;
+  graph.layer0[givers[0] * width + LongestLink(graph, space, givers[0])] = node;
   return false;
 }
 
@@ -76,12 +80,14 @@ void Flood(const GraphView& view, uint32_t start, std::vector<bool>* reached) {
 }
 
 /// Searches for `node`; where it is missed, the nearest nodes met go to `givers`, else kNoNode.
-Status FindItself(const GraphUnderRepair& graph, uint32_t node, Givers* givers) {
+template <class Space>
+Status FindItself(const GraphUnderRepair& graph, const Space& space, uint32_t node,
+                  Givers* givers) {
   givers->fill(kNoNode);
   SearchScratch& scratch = SearchScratch::OfThread();
   SearchStats stats;
-  GraphSearch search(graph.view, graph.vectors, graph.distance,
-                     graph.vectors + node * graph.distance.dim(), &scratch, &stats);
+  const auto distances = space.From(node, &scratch);
+  GraphSearch search(graph.view, distances, &scratch, &stats);
   LEADLINE_ASSIGN_OR_RETURN(const bool found, search.SearchBaseFor(node, search.FindBaseEntry(),
                                                                    kSelfSearchEf, graph.control));
   for (size_t i = 0; !found && i < std::min(kGivers, scratch.pool.size()); ++i) {
@@ -92,24 +98,26 @@ Status FindItself(const GraphUnderRepair& graph, uint32_t node, Givers* givers) 
 
 }  // namespace
 
-Status LinkLostNodes(const GraphUnderRepair& graph, Executor* executor) {
+template <class Space>
+Status LinkLostNodes(const GraphUnderRepair& graph, const Space& space, Executor* executor) {
   std::vector<Givers> givers(std::min(kRepairBlock, graph.nodes.size()));
   for (size_t begin = 0; begin < graph.nodes.size(); begin += kRepairBlock) {
     LEADLINE_RETURN_IF_ERROR(graph.control.Check());
     const size_t count = std::min(kRepairBlock, graph.nodes.size() - begin);
     LEADLINE_RETURN_IF_ERROR(ForEachInParallel(executor, count, [&](size_t i) {
-      return FindItself(graph, graph.nodes[begin + i], &givers[i]);
+      return FindItself(graph, space, graph.nodes[begin + i], &givers[i]);
     }));
     for (size_t i = 0; i < count; ++i) {
       if (givers[i][0] != kNoNode) {
-        LinkFrom(graph, givers[i], graph.nodes[begin + i]);
+        LinkFrom(graph, space, givers[i], graph.nodes[begin + i]);
       }
     }
   }
   return {};
 }
 
-Status LinkUnreachableNodes(const GraphUnderRepair& graph, size_t ef) {
+template <class Space>
+Status LinkUnreachableNodes(const GraphUnderRepair& graph, const Space& space, size_t ef) {
   bool whole = graph.nodes.empty();
   for (int pass = 0; pass < kMaxPasses && !whole; ++pass) {
     whole = true;
@@ -122,19 +130,24 @@ Status LinkUnreachableNodes(const GraphUnderRepair& graph, size_t ef) {
       LEADLINE_RETURN_IF_ERROR(graph.control.Check());
       SearchScratch& scratch = SearchScratch::OfThread();
       SearchStats stats;
-      GraphSearch search(graph.view, graph.vectors, graph.distance,
-                         graph.vectors + node * graph.distance.dim(), &scratch, &stats);
+      const auto distances = space.From(node, &scratch);
+      GraphSearch search(graph.view, distances, &scratch, &stats);
       // Walks layer 0 from the entry point only: whatever it meets is reached.
       LEADLINE_RETURN_IF_ERROR(search.SearchBase(graph.view.entry_row, ef, graph.control));
       std::vector<uint32_t> givers;
       for (size_t i = 0; i < scratch.pool.size(); ++i) {
         givers.push_back(NodeOf(scratch.pool[i]));
       }
-      whole = LinkFrom(graph, givers, node) && whole;
+      whole = LinkFrom(graph, space, givers, node) && whole;
       Flood(graph.view, node, &reached);
     }
   }
   return {};
 }
+
+template Status LinkLostNodes(const GraphUnderRepair&, const FullSpace&, Executor*);
+template Status LinkLostNodes(const GraphUnderRepair&, const CodeSpace&, Executor*);
+template Status LinkUnreachableNodes(const GraphUnderRepair&, const FullSpace&, size_t);
+template Status LinkUnreachableNodes(const GraphUnderRepair&, const CodeSpace&, size_t);
 
 }  // namespace leadline::index::hnsw

@@ -6,16 +6,14 @@
 #include "graph_layout.h"
 #include "leadline/core/call_control.h"
 #include "leadline/core/executor.h"
-#include "leadline/simd/distance.h"
+#include "row_space.h"
 
 namespace leadline::index::hnsw {
 
 /// A finished graph whose layer 0 may still be written, and what to search it with.
 struct GraphUnderRepair {
   const GraphView& view;
-  uint32_t* layer0;  ///< view.layer0, writable
-  const float* vectors;
-  const simd::MetricDistance& distance;
+  uint32_t* layer0;                 ///< view.layer0, writable
   std::span<const uint32_t> nodes;  ///< rows on layer 0
   const CallControl& control;
 };
@@ -25,10 +23,18 @@ struct GraphUnderRepair {
 /// of a fresh graph cannot find themselves; afterwards nearly all can, and their neighbours find
 /// them too. For metrics whose nearest row to a vector is the vector itself. The result does not
 /// depend on `executor`. Errors: kCancelled, kDeadlineExceeded, kResourceExhausted.
-Status LinkLostNodes(const GraphUnderRepair& graph, Executor* executor);
+/// `Space` is FullSpace or CodeSpace.
+template <class Space>
+Status LinkLostNodes(const GraphUnderRepair& graph, const Space& space, Executor* executor);
 
 /// Makes every node reachable from the entry point along layer 0, with links of the same kind.
 /// Errors: kCancelled, kDeadlineExceeded.
-Status LinkUnreachableNodes(const GraphUnderRepair& graph, size_t ef);
+template <class Space>
+Status LinkUnreachableNodes(const GraphUnderRepair& graph, const Space& space, size_t ef);
+
+extern template Status LinkLostNodes(const GraphUnderRepair&, const FullSpace&, Executor*);
+extern template Status LinkLostNodes(const GraphUnderRepair&, const CodeSpace&, Executor*);
+extern template Status LinkUnreachableNodes(const GraphUnderRepair&, const FullSpace&, size_t);
+extern template Status LinkUnreachableNodes(const GraphUnderRepair&, const CodeSpace&, size_t);
 
 }  // namespace leadline::index::hnsw

@@ -7,38 +7,44 @@
 #include "candidate_pool.h"
 #include "graph_layout.h"
 #include "leadline/core/call_control.h"
+#include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
-#include "leadline/simd/distance.h"
+#include "row_distances.h"
 #include "visited_set.h"
 
 namespace leadline::index::hnsw {
 
 /// What one search needs besides the graph; reused from call to call. Thread-compatible.
 struct SearchScratch {
+  static constexpr size_t kMostLinks = size_t{2} * kMaxM;
+  static_assert(kMostLinks <= CandidatePool::kMostMerged);
+
   VisitedSet visited;
   CandidatePool pool;
-  std::vector<Key> frontier;    ///< filtered search: min-heap of nodes to expand
-  std::vector<Key> accepted;    ///< filtered search: max-heap of allowed nodes
-  std::vector<Key> selection;   ///< building: candidates for a node's links
-  uint32_t fresh[2 * kMaxM]{};  ///< unvisited neighbours of the node being expanded
-  uint32_t fresh_rows[2 * kMaxM]{};
-  float distances[2 * kMaxM]{};
+  std::vector<Key> frontier;          ///< filtered search: min-heap of nodes to expand
+  std::vector<Key> accepted;          ///< filtered search: max-heap of allowed nodes
+  std::vector<uint32_t> candidates;   ///< rows to be compared in full precision
+  std::vector<Key> selection;         ///< building: candidates for a node's links
+  uint32_t fresh[kMostLinks]{};       ///< unvisited neighbours of the node being expanded
+  uint32_t fresh_rows[kMostLinks]{};  ///< their rows
+  float distances[kMostLinks]{};
+  Key found[kMostLinks]{};
+  int32_t sums[kMostLinks]{};
+  RowQuery query;     ///< by codes: the vector searched for
+  RowQuery neighbor;  ///< building by codes: a candidate that is compared with others
 
   /// The calling thread's own; its memory lives as long as the thread.
   static SearchScratch& OfThread();
 };
 
-/// Searches a graph for one query. Borrows everything; cheap to make, used by one thread.
+/// Searches a graph for one query, whose distances to rows are those of `Distances` (FullDistances
+/// or CodeDistances). Borrows everything; cheap to make, used by one thread.
+template <class Distances>
 class GraphSearch {
  public:
-  GraphSearch(const GraphView& graph, const float* vectors, const simd::MetricDistance& distance,
-              const float* query, SearchScratch* scratch, SearchStats* stats)
-      : graph_(graph),
-        vectors_(vectors),
-        distance_(distance),
-        query_(query),
-        scratch_(scratch),
-        stats_(stats) {}
+  GraphSearch(const GraphView& graph, const Distances& distances, SearchScratch* scratch,
+              SearchStats* stats)
+      : graph_(graph), distances_(distances), scratch_(scratch), stats_(stats) {}
 
   /// Greedy walk from the entry point through the layers above `layer` (>= 0); returns the upper
   /// node it ends on. REQUIRES: upper_layers >= 1.
@@ -69,18 +75,23 @@ class GraphSearch {
   template <class Layer>
   Result<bool> BestFirst(const Layer& layer, uint32_t entry, size_t ef, uint32_t target,
                          const CallControl& control);
-  /// Distances of the unvisited ones among `links`; returns how many, in scratch.
+  /// Keys of the unvisited ones among the links of `node`; returns how many, in scratch->found.
+  /// `next` is the node that will probably be expanded after it, or kNoNode.
   template <class Layer>
-  size_t Expand(const Layer& layer, uint32_t node);
-  void PrefetchVectors(const uint32_t* rows, size_t count) const;
-  [[nodiscard]] float DistanceTo(uint32_t row);
+  size_t Expand(const Layer& layer, uint32_t node, uint32_t next);
+  template <class Layer>
+  void PrefetchUnvisited(const Layer& layer, uint32_t node) const;
+  /// Distances of scratch->fresh_rows; what they belong to is in `nodes`.
+  void Measure(const uint32_t* nodes, const uint32_t* rows, size_t count);
+  [[nodiscard]] Key KeyOf(uint32_t node, uint32_t row);
 
   const GraphView& graph_;
-  const float* const vectors_;
-  const simd::MetricDistance& distance_;
-  const float* const query_;
+  const Distances& distances_;
   SearchScratch* const scratch_;
   SearchStats* const stats_;
 };
+
+extern template class GraphSearch<FullDistances>;
+extern template class GraphSearch<CodeDistances>;
 
 }  // namespace leadline::index::hnsw

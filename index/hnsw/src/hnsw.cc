@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <optional>
 #include <string>
 
 #include "allowed_nodes.h"
@@ -11,6 +12,8 @@
 #include "graph_search.h"
 #include "leadline/core/range_check.h"
 #include "leadline/index/call_checks.h"
+#include "leadline/index/rescoring.h"
+#include "leadline/index/row_codes.h"
 #include "leadline/index/top_k.h"
 
 namespace leadline::index {
@@ -33,8 +36,9 @@ uint64_t CountAllowed(const uint64_t* allowed, size_t rows) {
 
 class HnswIndex final : public SegmentIndex {
  public:
-  HnswIndex(const GraphView& graph, MatrixView vectors, Metric metric)
-      : graph_(graph), vectors_(vectors), distance_(metric, vectors.dim) {}
+  HnswIndex(const GraphView& graph, const std::optional<RowCodes>& codes, MatrixView vectors,
+            Metric metric)
+      : graph_(graph), codes_(codes), vectors_(vectors), distance_(metric, vectors.dim) {}
 
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kHnsw; }
 
@@ -75,20 +79,38 @@ class HnswIndex final : public SegmentIndex {
   Status Walk(const float* query, const SearchParams& params, size_t ef, uint64_t allowed_count,
               SearchOutcome* outcome) const {
     SearchScratch& scratch = SearchScratch::OfThread();
-    GraphSearch search(graph_, vectors_.data, distance_, query, &scratch, &outcome->stats);
+    if (!codes_.has_value()) {
+      const FullDistances distances(distance_, vectors_.data, query);
+      LEADLINE_ASSIGN_OR_RETURN(const bool finished, WalkBy(distances, params, ef, allowed_count,
+                                                            &scratch, &outcome->stats));
+      if (finished) {
+        Collect(scratch, params, outcome);
+      }
+      return {};
+    }
+    scratch.query.Prepare(*codes_, query);
+    const CodeDistances distances(*codes_, scratch.query, scratch.sums, 0);
+    LEADLINE_ASSIGN_OR_RETURN(const bool finished, WalkBy(distances, params, ef, allowed_count,
+                                                          &scratch, &outcome->stats));
+    if (finished) {
+      Rescore(query, params, &scratch, outcome);
+    }
+    return {};
+  }
+
+  /// Leaves the nearest nodes in scratch->accepted under a filter, in scratch->pool otherwise.
+  /// Returns false where it gave up.
+  template <class Distances>
+  Result<bool> WalkBy(const Distances& distances, const SearchParams& params, size_t ef,
+                      uint64_t allowed_count, SearchScratch* scratch, SearchStats* stats) const {
+    GraphSearch<Distances> search(graph_, distances, scratch, stats);
     const uint32_t entry = search.FindBaseEntry();
     if (params.allowed == nullptr) {
       LEADLINE_RETURN_IF_ERROR(search.SearchBase(entry, ef, params.control));
-      CollectPool(scratch.pool, params.k, outcome);
-      return {};
+      return true;
     }
     const AllowedNodes admits(graph_, params.allowed);
-    LEADLINE_ASSIGN_OR_RETURN(const bool finished, search.SearchFiltered(entry, ef, allowed_count,
-                                                                         admits, params.control));
-    if (finished) {
-      CollectAccepted(scratch.accepted, params, outcome);
-    }
-    return {};
+    return search.SearchFiltered(entry, ef, allowed_count, admits, params.control);
   }
 
   /// True where looking at each allowed row costs no more than walking: to meet ef allowed nodes a
@@ -105,46 +127,78 @@ class HnswIndex final : public SegmentIndex {
            ef * rows_per_node * vectors_.rows / std::max<uint64_t>(allowed_count, 1) + pool;
   }
 
-  void CollectPool(const CandidatePool& pool, size_t k, SearchOutcome* outcome) const {
-    if (graph_.duplicate_count == 0) {
-      outcome->neighbors.reserve(std::min(k, pool.size()));
-      for (size_t i = 0; i < pool.size() && i < k; ++i) {
+  /// What a walk in full precision found.
+  void Collect(const SearchScratch& scratch, const SearchParams& params,
+               SearchOutcome* outcome) const {
+    const CandidatePool& pool = scratch.pool;
+    if (params.allowed != nullptr) {
+      CollectKeys(scratch.accepted, params, outcome);
+    } else if (graph_.duplicate_count != 0) {
+      CollectKeys(pool, params, outcome);
+    } else {
+      outcome->neighbors.reserve(std::min(params.k, pool.size()));
+      for (size_t i = 0; i < pool.size() && i < params.k; ++i) {
         outcome->neighbors.push_back({DistanceOf(pool[i]), NodeOf(pool[i])});
       }
-      return;
     }
-    TopK top(k);
-    for (size_t i = 0; i < pool.size() && DistanceOf(pool[i]) <= top.threshold(); ++i) {
-      OfferNode(pool[i], nullptr, k, &top);
+  }
+
+  /// `keys`: ascending, with the distances to be returned.
+  template <class Keys>
+  void CollectKeys(const Keys& keys, const SearchParams& params, SearchOutcome* outcome) const {
+    TopK top(params.k);
+    for (size_t i = 0; i < keys.size() && DistanceOf(keys[i]) <= top.threshold(); ++i) {
+      OfferNode(DistanceOf(keys[i]), NodeOf(keys[i]), params, &top);
     }
     outcome->neighbors = top.Take();
   }
 
-  void CollectAccepted(const std::vector<Key>& accepted, const SearchParams& params,
-                       SearchOutcome* outcome) const {
-    TopK top(params.k);
-    for (const Key key : accepted) {
-      if (DistanceOf(key) > top.threshold()) {
-        break;
-      }
-      OfferNode(key, params.allowed, params.k, &top);
+  /// What a walk on codes found, its best compared in full precision.
+  void Rescore(const float* query, const SearchParams& params, SearchScratch* scratch,
+               SearchOutcome* outcome) const {
+    const bool filtered = params.allowed != nullptr;
+    const size_t found = filtered ? scratch->accepted.size() : scratch->pool.size();
+    const size_t count = std::min(found, std::max(params.k, RescoreCount(params)));
+    std::vector<uint32_t>& rows = scratch->candidates;
+    rows.resize(count);
+    for (size_t i = 0; i < count; ++i) {
+      rows[i] = NodeOf(filtered ? scratch->accepted[i] : scratch->pool[i]);
     }
-    outcome->neighbors = top.Take();
+    // A node that stands for several rows may be worth several places, so all are kept in order.
+    const bool nodes_are_rows = graph_.duplicate_count == 0;
+    TopK nearest(nodes_are_rows ? params.k : std::max<size_t>(count, 1));
+    RescoreRows(distance_, vectors_, query, rows, &nearest, &outcome->stats);
+    outcome->neighbors = nearest.Take();
+    if (!nodes_are_rows) {
+      TopK top(params.k);
+      for (const Neighbor& node : outcome->neighbors) {
+        OfferNode(node.distance, node.row, params, &top);
+      }
+      outcome->neighbors = top.Take();
+    }
+  }
+
+  /// Candidates compared in full precision where the caller does not say: recall at equal speed
+  /// hardly changes beyond these (docs/decisions/0012-graph-on-codes.md).
+  [[nodiscard]] size_t RescoreCount(const SearchParams& params) const {
+    if (params.rescore != 0) {
+      return params.rescore;
+    }
+    return graph_.codes == CodeType::kSq4 ? 3 * params.k : params.k + (params.k + 1) / 2;
   }
 
   /// Offers the allowed rows that a node stands for; of more than k the last cannot matter.
-  void OfferNode(Key key, const uint64_t* allowed, size_t k, TopK* top) const {
-    const uint32_t node = NodeOf(key);
-    if (IsAllowed(allowed, node)) {
-      top->Offer(DistanceOf(key), node);
+  void OfferNode(float distance, uint32_t node, const SearchParams& params, TopK* top) const {
+    if (IsAllowed(params.allowed, node)) {
+      top->Offer(distance, node);
     }
     size_t offered = 0;
     for (const uint32_t row : DuplicatesOf(graph_, node)) {
-      if (offered == k) {
+      if (offered == params.k) {
         break;
       }
-      if (IsAllowed(allowed, row)) {
-        top->Offer(DistanceOf(key), row);
+      if (IsAllowed(params.allowed, row)) {
+        top->Offer(distance, row);
         ++offered;
       }
     }
@@ -187,6 +241,7 @@ class HnswIndex final : public SegmentIndex {
   }
 
   const GraphView graph_;
+  const std::optional<RowCodes> codes_;
   const MatrixView vectors_;
   const simd::MetricDistance distance_;
 };
@@ -197,7 +252,8 @@ class HnswFactory final : public IndexFactory {
 
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
-    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {}));
+    LEADLINE_RETURN_IF_ERROR(
+        CheckBuild(vectors, options, {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4}));
     LEADLINE_RETURN_IF_ERROR(CheckRange("m", options.m, kMinM, kMaxM));
     LEADLINE_RETURN_IF_ERROR(
         CheckRange("ef_construction", options.ef_construction, 1, kMaxEfConstruction));
@@ -205,9 +261,15 @@ class HnswFactory final : public IndexFactory {
       return InvalidFieldError("too many rows for one graph", "vectors.rows",
                                std::to_string(vectors.rows), std::to_string(kMaxRows));
     }
-    LEADLINE_ASSIGN_OR_RETURN(std::string bytes, BuildGraph(vectors, options));
+    LEADLINE_ASSIGN_OR_RETURN(std::string graph, BuildGraph(vectors, options));
     std::vector<Section> sections;
-    sections.push_back({kHnswGraphSection, std::move(bytes)});
+    sections.push_back({kHnswGraphSection, std::move(graph)});
+    if (HasCodes(options)) {
+      LEADLINE_ASSIGN_OR_RETURN(std::string codes,
+                                EncodeRowCodes(vectors, options.metric, options.codes,
+                                               options.executor, options.control));
+      sections.push_back({kHnswCodesSection, std::move(codes)});
+    }
     return sections;
   }
 
@@ -215,13 +277,45 @@ class HnswFactory final : public IndexFactory {
                                                            MatrixView vectors,
                                                            Metric metric) const override {
     LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
-    for (const SectionView& section : sections) {
-      if (section.type == kHnswGraphSection) {
-        LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(section.bytes, vectors));
-        return std::unique_ptr<SegmentIndex>(std::make_unique<HnswIndex>(graph, vectors, metric));
-      }
+    const SectionView* graph_bytes = FindSection(sections, kHnswGraphSection);
+    if (graph_bytes == nullptr) {
+      return DataLossError("segment lacks the hnsw graph section: type=32");
     }
-    return DataLossError("segment lacks the hnsw graph section: type=32");
+    LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(graph_bytes->bytes, vectors));
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::optional<RowCodes> codes,
+        OpenCodes(FindSection(sections, kHnswCodesSection), graph, vectors, metric));
+    return std::unique_ptr<SegmentIndex>(
+        std::make_unique<HnswIndex>(graph, codes, vectors, metric));
+  }
+
+ private:
+  static const SectionView* FindSection(std::span<const SectionView> sections, uint32_t type) {
+    const auto found = std::find_if(sections.begin(), sections.end(),
+                                    [&](const SectionView& s) { return s.type == type; });
+    return found == sections.end() ? nullptr : &*found;
+  }
+
+  /// The codes the graph names, which have to be there, and no others.
+  static Result<std::optional<RowCodes>> OpenCodes(const SectionView* section,
+                                                   const GraphView& graph, MatrixView vectors,
+                                                   Metric metric) {
+    const bool wanted = graph.codes != CodeType::kF32;
+    if (wanted != (section != nullptr)) {
+      return DataLossError(wanted ? "segment lacks the row codes its hnsw graph names: type=48"
+                                  : "row codes beside an hnsw graph without any: type=48");
+    }
+    if (!wanted) {
+      return std::optional<RowCodes>();
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const RowCodes codes,
+                              RowCodes::Open(section->bytes, vectors.rows, vectors.dim, metric));
+    if (codes.type() != graph.codes) {
+      return DataLossError("row codes are not those the hnsw graph names: value=" +
+                           std::string(CodeTypeName(codes.type())) +
+                           " limit=" + std::string(CodeTypeName(graph.codes)));
+    }
+    return std::optional<RowCodes>(codes);
   }
 };
 

@@ -8,16 +8,15 @@
 namespace leadline::index::hnsw {
 namespace {
 
-constexpr size_t kTogether = 4;
-
 /// True when one of the chosen rows is nearer to `row` than `limit`.
-bool IsCovered(const simd::MetricDistance& distance, const float* vectors, uint32_t row,
-               float limit, const uint32_t* chosen, size_t count) {
-  std::array<float, kTogether> distances{};
-  const float* vector = vectors + row * distance.dim();
-  for (size_t begin = 0; begin < count; begin += kTogether) {
-    const size_t n = std::min(kTogether, count - begin);
-    distance.Gather(vector, vectors, chosen + begin, n, distances.data());
+template <class Space>
+bool IsCovered(const Space& space, uint32_t row, float limit, const uint32_t* chosen, size_t count,
+               SearchScratch* scratch) {
+  std::array<float, Space::kTogether> distances{};
+  const auto around = space.Around(row, scratch);
+  for (size_t begin = 0; begin < count; begin += Space::kTogether) {
+    const size_t n = std::min(Space::kTogether, count - begin);
+    around.To(chosen + begin, n, distances.data());
     for (size_t i = 0; i < n; ++i) {
       if (distances[i] < limit) {
         return true;
@@ -29,8 +28,9 @@ bool IsCovered(const simd::MetricDistance& distance, const float* vectors, uint3
 
 }  // namespace
 
-void SelectNeighbors(const simd::MetricDistance& distance, const float* vectors,
-                     const uint32_t* node_rows, size_t max_links, std::vector<Key>* candidates) {
+template <class Space>
+void SelectNeighbors(const Space& space, const uint32_t* node_rows, size_t max_links,
+                     SearchScratch* scratch, std::vector<Key>* candidates) {
   std::array<uint32_t, size_t{2} * kMaxM> chosen{};
   size_t count = 0;
   for (const Key key : *candidates) {
@@ -38,12 +38,17 @@ void SelectNeighbors(const simd::MetricDistance& distance, const float* vectors,
       break;
     }
     const uint32_t row = node_rows == nullptr ? NodeOf(key) : node_rows[NodeOf(key)];
-    if (!IsCovered(distance, vectors, row, DistanceOf(key), chosen.data(), count)) {
+    if (!IsCovered(space, row, DistanceOf(key), chosen.data(), count, scratch)) {
       chosen[count] = row;
       (*candidates)[count++] = key;
     }
   }
   candidates->resize(count);
 }
+
+template void SelectNeighbors(const FullSpace&, const uint32_t*, size_t, SearchScratch*,
+                              std::vector<Key>*);
+template void SelectNeighbors(const CodeSpace&, const uint32_t*, size_t, SearchScratch*,
+                              std::vector<Key>*);
 
 }  // namespace leadline::index::hnsw

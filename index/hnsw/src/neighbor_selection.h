@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "candidate_pool.h"
-#include "leadline/simd/distance.h"
+#include "row_space.h"
 
 namespace leadline::index::hnsw {
 
@@ -12,8 +12,14 @@ namespace leadline::index::hnsw {
 /// common vector): a candidate is dropped when one chosen before it is nearer to it than that
 /// common vector is. Keeps the chosen ones, ascending. `node_rows` gives each node's row; null
 /// where nodes are rows. Source: Malkov & Yashunin 2016, alg. 4, without extension and without
-/// refilling.
-void SelectNeighbors(const simd::MetricDistance& distance, const float* vectors,
-                     const uint32_t* node_rows, size_t max_links, std::vector<Key>* candidates);
+/// refilling. `Space` is FullSpace or CodeSpace, the one that the keys are from.
+template <class Space>
+void SelectNeighbors(const Space& space, const uint32_t* node_rows, size_t max_links,
+                     SearchScratch* scratch, std::vector<Key>* candidates);
+
+extern template void SelectNeighbors(const FullSpace&, const uint32_t*, size_t, SearchScratch*,
+                                     std::vector<Key>*);
+extern template void SelectNeighbors(const CodeSpace&, const uint32_t*, size_t, SearchScratch*,
+                                     std::vector<Key>*);
 
 }  // namespace leadline::index::hnsw

@@ -32,23 +32,24 @@ std::vector<float> MeanOf(MatrixView rows) {
 Status AssignRows(MatrixView rows, size_t begin, size_t end, const float* centre,
                   const CentroidTable& table, const CallControl& control,
                   std::span<Neighbor> nearest) {
-  constexpr size_t kRows = CentroidTable::kTileRows;
   const size_t stride = ByteRowStride(rows.dim);
+  // As many rows as a tile takes: a task's rows would leave the cache before they are compared.
+  constexpr size_t kRows = CentroidTable::kTileRows;
   std::vector<float> centred(rows.dim);
   std::vector<uint8_t> codes(kRows * stride);
-  std::vector<int32_t> sums(CentroidTable::kTileSums);
   std::vector<ByteRowTerms> terms(kRows);
-  std::vector<uint32_t> ids(kRows);
+  std::vector<uint32_t> vector_rows(kRows);
+  CentroidTable::Scratch scratch;
   for (; begin < end; begin += kRows) {
     const size_t count = std::min(kRows, end - begin);
     for (size_t i = 0; i < count; ++i) {
       terms[i] = EncodeByteRow(rows.row(begin + i).data(), centre, rows.dim, centred.data(),
                                codes.data() + i * stride);
     }
-    std::iota(ids.begin(), ids.end(), static_cast<uint32_t>(begin));
-    LEADLINE_RETURN_IF_ERROR(table.FindNearest(
-        {codes.data(), {terms.data(), count}, rows, ids.data()}, simd::CurrentLevel().tiles,
-        control, sums.data(), nearest.data() + begin));
+    std::iota(vector_rows.begin(), vector_rows.end(), static_cast<uint32_t>(begin));
+    LEADLINE_RETURN_IF_ERROR(
+        table.FindNearest({codes.data(), terms.data(), rows, vector_rows.data()}, 0, count, control,
+                          &scratch, nearest.data() + begin));
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include "ivf_layout.h"
 #include "leadline/index/call_checks.h"
 #include "list_search.h"
+#include "shared_scan.h"
 
 namespace leadline::index {
 namespace {
@@ -27,6 +28,9 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, parts_.vectors.dim));
+    if (params.share_scan && parts_.codes.has_value() && parts_.codes->type() == CodeType::kSq8) {
+      return SearchTogether(queries, params, out);
+    }
     for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(SearchOne(queries.row(q).data(), params, &out[q]));
     }
@@ -40,12 +44,33 @@ class IvfIndex final : public SegmentIndex {
   }
 
  private:
+  [[nodiscard]] size_t ListsToVisit(const SearchParams& params) const {
+    return std::min(parts_.lists.centroids.rows,
+                    params.nprobe == 0 ? parts_.lists.default_nprobe : params.nprobe);
+  }
+
+  Status SearchTogether(MatrixView queries, const SearchParams& params,
+                        std::span<SearchOutcome> out) const {
+    constexpr size_t kTogether = 1024;
+    const size_t nprobe = ListsToVisit(params);
+    for (size_t begin = 0; begin < queries.rows; begin += kTogether) {
+      const size_t count = std::min(kTogether, queries.rows - begin);
+      SharedScan scan(parts_, params);
+      LEADLINE_RETURN_IF_ERROR(scan.Run({queries.row(begin).data(), count, queries.dim}, nprobe,
+                                        out.subspan(begin, count)));
+      for (size_t q = 0; q < count; ++q) {
+        const SharedScan::Visits& visits = scan.visits()[q];
+        if (params.nprobe == 0 && MatchesLieElsewhere(params, visits.visited, visits.met)) {
+          out[begin + q].neighbors.clear();
+        }
+      }
+    }
+    return {};
+  }
+
   Status SearchOne(const float* query, const SearchParams& params, SearchOutcome* out) const {
-    const size_t nprobe =
-        std::min(parts_.lists.centroids.rows,
-                 params.nprobe == 0 ? parts_.lists.default_nprobe : params.nprobe);
     ListSearch search(parts_, params, query, &ListSearch::Scratch::OfThread());
-    LEADLINE_RETURN_IF_ERROR(search.Run(nprobe, out));
+    LEADLINE_RETURN_IF_ERROR(search.Run(ListsToVisit(params), out));
     if (params.nprobe == 0 && MatchesLieElsewhere(params, search.visited(), search.met())) {
       out->neighbors.clear();
     }
@@ -101,8 +126,7 @@ class IvfFactory final : public IndexFactory {
     }
     LEADLINE_ASSIGN_OR_RETURN(const IvfView view,
                               DecodeIvf(lists->bytes, vectors.rows, vectors.dim));
-    LEADLINE_ASSIGN_OR_RETURN(ListChooser chooser, ListChooser::Make(view.centroids, metric));
-    IvfParts parts{view, vectors, metric, std::move(chooser), {}, {}};
+    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}};
     if (const SectionView* codes = FindSection(sections, kRowCodesSection)) {
       LEADLINE_ASSIGN_OR_RETURN(parts.codes,
                                 RowCodes::Open(codes->bytes, vectors.rows, vectors.dim, metric));

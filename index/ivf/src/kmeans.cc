@@ -22,15 +22,36 @@ constexpr size_t kTaskRows = CallControl::kCheckInterval;
 /// Rows summed in f32 before the sum goes on in double.
 constexpr size_t kFloatRows = 32;
 
-/// Iterations on a share of the rows, 1 / divisor of them.
-struct Stage {
-  size_t divisor;
-  size_t iterations;
-};
+/// Measured in docs/decisions/0013-own-kmeans.md: the first iterations look at all centroids, the
+/// others at those near to the one a row had, which are found anew now and then.
+constexpr size_t kIterations = 14;
+constexpr size_t kFullIterations = 2;
+constexpr size_t kNearCentroids = 128;
+constexpr size_t kNearIterations = 4;
 
-constexpr Stage kStages[] = {{8, 4}, {4, 2}, {2, 2}, {1, 3}};
-/// A share holds at least so many rows a centroid, or all there are.
-constexpr size_t kLeastRowsPerCentroid = 8;
+/// Rows by cluster, ascending in each.
+class Clusters {
+ public:
+  /// `each(add)` calls add(cluster, row) for all rows, ascending; it is run twice.
+  template <class Each>
+  void Group(size_t clusters, size_t most_rows, const Each& each) {
+    begins_.assign(clusters + 1, 0);
+    rows_.resize(most_rows);
+    each([&](uint32_t cluster, uint32_t) { ++begins_[cluster + 1]; });
+    std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
+    next_.assign(begins_.begin(), begins_.end() - 1);
+    each([&](uint32_t cluster, uint32_t row) { rows_[next_[cluster]++] = row; });
+  }
+
+  [[nodiscard]] std::span<const uint32_t> Of(size_t cluster) const {
+    return {rows_.data() + begins_[cluster], begins_[cluster + 1] - begins_[cluster]};
+  }
+
+ private:
+  std::vector<uint32_t> begins_;  ///< where each cluster begins in rows_, then the end of all
+  std::vector<uint32_t> next_;
+  std::vector<uint32_t> rows_;
+};
 
 /// One training.
 class KMeans {
@@ -46,27 +67,22 @@ class KMeans {
         stride_(ByteRowStride(rows.dim)) {}
 
   Result<std::vector<float>> Train() {
-    Sample();
+    SampleRows();
     LEADLINE_RETURN_IF_ERROR(FindCentre());
     LEADLINE_RETURN_IF_ERROR(EncodeRows());
-    centroids_.resize(nlist_ * rows_.dim);
-    for (size_t c = 0; c < nlist_; ++c) {
-      SetCentroid(c, order_[c]);
-    }
-    for (const Stage& stage : kStages) {
-      const size_t least = std::min(order_.size(), nlist_ * kLeastRowsPerCentroid);
-      const size_t used = std::max(least, order_.size() / stage.divisor);
-      for (size_t i = 0; i < stage.iterations; ++i) {
-        LEADLINE_RETURN_IF_ERROR(AssignFirst(used));
-        LEADLINE_RETURN_IF_ERROR(MoveToMeans(used));
-      }
+    for (size_t i = 0; i < kIterations; ++i) {
+      const bool full = i < kFullIterations;
+      LEADLINE_RETURN_IF_ERROR(
+          full ? AssignAmongAll() : AssignAmongNear((i - kFullIterations) % kNearIterations == 0));
+      // Where few rows have moved, sums follow them; the last ones are made anew.
+      LEADLINE_RETURN_IF_ERROR(MoveToMeans(full || i + 1 == kIterations));
     }
     return std::move(centroids_);
   }
 
  private:
-  /// Chooses rows and their order at random: the start of it is a sample of the whole.
-  void Sample() {
+  /// Chooses the rows to train on, and some of them as the first centroids, at random.
+  void SampleRows() {
     order_.resize(rows_.rows);
     std::iota(order_.begin(), order_.end(), 0U);
     const size_t wanted = std::min(rows_.rows, nlist_ * kSampleRowsPerCentroid);
@@ -74,6 +90,11 @@ class KMeans {
       std::swap(order_[i], order_[i + rng_.Uniform(order_.size() - i)]);
     }
     order_.resize(wanted);
+    centroids_.resize(nlist_ * rows_.dim);
+    for (size_t c = 0; c < nlist_; ++c) {
+      SetCentroid(c, order_[c]);
+    }
+    std::sort(order_.begin(), order_.end());  // in the order in which they lie
     nearest_.resize(wanted);
   }
 
@@ -81,7 +102,7 @@ class KMeans {
     std::copy_n(rows_.row(row).data(), rows_.dim, centroids_.data() + c * rows_.dim);
   }
 
-  /// Calls body(task, begin, end) for the first `count` rows of the order, in tasks of kTaskRows.
+  /// Calls body(begin, end) for the first `count` rows of the order, in tasks of kTaskRows.
   template <class Body>
   Status ForTasks(size_t count, const Body& body) {
     const size_t tasks = (count + kTaskRows - 1) / kTaskRows;
@@ -89,27 +110,61 @@ class KMeans {
     ParallelFor(executor_, tasks, [&](size_t t) {
       statuses[t] = NoThrow([&]() -> Status {
         LEADLINE_RETURN_IF_ERROR(control_.Check());
-        return body(t, t * kTaskRows, std::min(count, (t + 1) * kTaskRows));
+        return body(t * kTaskRows, std::min(count, (t + 1) * kTaskRows));
       });
     });
     return FirstError(statuses);
   }
 
-  /// Adds the rows of `members`, places in the order, in groups of kFloatRows.
-  void AddRows(std::span<const uint32_t> members, float* partial, double* sums) const {
+  /// The row at a place in the order.
+  [[nodiscard]] const float* Row(size_t place) const { return rows_.row(order_[place]).data(); }
+
+  /// Asks for a row to be brought to the cache: rows of a cluster lie anywhere.
+  void Prefetch(std::span<const uint32_t> members, size_t m) const {
+    if (m < members.size()) {
+      const float* row = Row(members[m]);
+      for (size_t i = 0; i < rows_.dim; i += 64 / sizeof(float)) {
+        __builtin_prefetch(row + i);
+      }
+    }
+  }
+
+  /// Adds the rows of `members`, places in the order, to sums [dim], or takes them away: groups of
+  /// kFloatRows in f32, by fours, then in double.
+  template <int kSign>
+  Status AddRows(std::span<const uint32_t> members, float* partial, double* sums) const {
+    constexpr size_t kAhead = 8;
+    for (size_t m = 0; m < kAhead; ++m) {
+      Prefetch(members, m);
+    }
     for (size_t begin = 0; begin < members.size(); begin += kFloatRows) {
+      if (begin % kTaskRows == 0) {
+        LEADLINE_RETURN_IF_ERROR(control_.Check());
+      }
       const size_t end = std::min(members.size(), begin + kFloatRows);
       std::fill_n(partial, rows_.dim, 0.0F);
-      for (size_t m = begin; m < end; ++m) {
-        const float* row = rows_.row(order_[members[m]]).data();
+      size_t m = begin;
+      for (; m + 4 <= end; m += 4) {
+        const float* rows[4];
+        for (size_t r = 0; r < 4; ++r) {
+          rows[r] = Row(members[m + r]);
+          Prefetch(members, m + r + kAhead);
+        }
+        for (size_t i = 0; i < rows_.dim; ++i) {
+          partial[i] += (rows[0][i] + rows[1][i]) + (rows[2][i] + rows[3][i]);
+        }
+      }
+      for (; m < end; ++m) {
+        const float* row = Row(members[m]);
         for (size_t i = 0; i < rows_.dim; ++i) {
           partial[i] += row[i];
         }
       }
       for (size_t i = 0; i < rows_.dim; ++i) {
-        sums[i] += partial[i];
+        sums[i] += kSign * static_cast<double>(partial[i]);
       }
     }
+    return {};
   }
 
   /// The mean of at most kCentreRows rows: any point near it serves.
@@ -120,7 +175,7 @@ class KMeans {
     std::iota(members.begin(), members.end(), 0U);
     std::vector<float> partial(rows_.dim);
     std::vector<double> sums(rows_.dim, 0.0);
-    AddRows(members, partial.data(), sums.data());
+    LEADLINE_RETURN_IF_ERROR(AddRows<1>(members, partial.data(), sums.data()));
     centre_.resize(rows_.dim);
     for (size_t i = 0; i < rows_.dim; ++i) {
       centre_[i] = static_cast<float>(sums[i] / static_cast<double>(members.size()));
@@ -131,92 +186,130 @@ class KMeans {
   Status EncodeRows() {
     codes_.resize(order_.size() * stride_);
     terms_.resize(order_.size());
-    return ForTasks(order_.size(), [&](size_t, size_t begin, size_t end) -> Status {
+    return ForTasks(order_.size(), [&](size_t begin, size_t end) -> Status {
       std::vector<float> centred(rows_.dim);
       for (size_t i = begin; i < end; ++i) {
-        terms_[i] = EncodeByteRow(rows_.row(order_[i]).data(), centre_.data(), rows_.dim,
-                                  centred.data(), codes_.data() + i * stride_);
+        terms_[i] = EncodeByteRow(Row(i), centre_.data(), rows_.dim, centred.data(),
+                                  codes_.data() + i * stride_);
       }
       return {};
     });
   }
 
-  /// Finds the nearest centroid of the first `used` rows.
-  Status AssignFirst(size_t used) {
+  [[nodiscard]] ByteRows Rows() const {
+    return {codes_.data(), terms_.data(), rows_, order_.data()};
+  }
+
+  void SetTable() { table_.Set({centroids_.data(), nlist_, rows_.dim}, centre_.data()); }
+
+  Status AssignAmongAll() {
     LEADLINE_RETURN_IF_ERROR(control_.Check());
-    table_.Set({centroids_.data(), nlist_, rows_.dim}, centre_.data());
-    return ForTasks(used, [&](size_t, size_t begin, size_t end) -> Status {
-      constexpr size_t kRows = CentroidTable::kTileRows;
-      std::vector<int32_t> sums(CentroidTable::kTileSums);
-      for (size_t r = begin; r < end; r += kRows) {
-        const size_t count = std::min(kRows, end - r);
-        LEADLINE_RETURN_IF_ERROR(table_.FindNearest(
-            {codes_.data() + r * stride_, {terms_.data() + r, count}, rows_, order_.data() + r},
-            simd::CurrentLevel().tiles, control_, sums.data(), nearest_.data() + r));
+    SetTable();
+    return ForTasks(order_.size(), [&](size_t begin, size_t end) {
+      CentroidTable::Scratch scratch;
+      return table_.FindNearest(Rows(), begin, end - begin, control_, &scratch,
+                                nearest_.data() + begin);
+    });
+  }
+
+  Status AssignAmongNear(bool find_near) {
+    LEADLINE_RETURN_IF_ERROR(control_.Check());
+    SetTable();
+    if (find_near) {
+      LEADLINE_RETURN_IF_ERROR(table_.FindNear(kNearCentroids, executor_, control_));
+    }
+    return ForClusters([&](size_t first, size_t end) -> Status {
+      CentroidTable::Scratch scratch;
+      for (size_t c = first; c < end; ++c) {
+        LEADLINE_RETURN_IF_ERROR(table_.FindNearestAround(
+            static_cast<uint32_t>(c), Rows(), members_.Of(c), control_, &scratch, nearest_.data()));
       }
       return {};
     });
   }
 
-  /// Puts each centroid into the mean of its rows among the first `used`.
-  Status MoveToMeans(size_t used) {
-    std::vector<uint32_t> begins(nlist_ + 1, 0);
-    for (size_t r = 0; r < used; ++r) {
-      ++begins[nearest_[r].row + 1];
-    }
-    std::partial_sum(begins.begin(), begins.end(), begins.begin());
-    std::vector<uint32_t> members(used);
-    std::vector<uint32_t> next(begins.begin(), begins.end() - 1);
-    for (size_t r = 0; r < used; ++r) {
-      members[next[nearest_[r].row]++] = static_cast<uint32_t>(r);
-    }
+  /// Calls body(first, end) for all clusters in a number of tasks that does not depend on threads.
+  template <class Body>
+  Status ForClusters(const Body& body) {
     constexpr size_t kTasks = 64;
     std::vector<Status> statuses(kTasks);
     ParallelFor(executor_, kTasks, [&](size_t t) {
-      statuses[t] = NoThrow(
-          [&] { return MeansOf(t * nlist_ / kTasks, (t + 1) * nlist_ / kTasks, begins, members); });
+      statuses[t] = NoThrow([&] { return body(t * nlist_ / kTasks, (t + 1) * nlist_ / kTasks); });
     });
-    LEADLINE_RETURN_IF_ERROR(FirstError(statuses));
-    FillEmpty(begins, members);
+    return FirstError(statuses);
+  }
+
+  /// Puts each centroid into the mean of its rows. `anew` sums all of them; otherwise the sums give
+  /// and take the rows that have moved.
+  Status MoveToMeans(bool anew) {
+    members_.Group(nlist_, order_.size(), [&](const auto& add) {
+      for (size_t r = 0; r < order_.size(); ++r) {
+        add(nearest_[r].row, static_cast<uint32_t>(r));
+      }
+    });
+    if (!anew) {
+      leaving_.Group(nlist_, order_.size(), [&](const auto& add) {
+        for (size_t r = 0; r < order_.size(); ++r) {
+          if (before_[r] != nearest_[r].row) {
+            add(before_[r], static_cast<uint32_t>(r));
+          }
+        }
+      });
+      coming_.Group(nlist_, order_.size(), [&](const auto& add) {
+        for (size_t r = 0; r < order_.size(); ++r) {
+          if (before_[r] != nearest_[r].row) {
+            add(nearest_[r].row, static_cast<uint32_t>(r));
+          }
+        }
+      });
+    }
+    sums_.resize(nlist_ * rows_.dim);
+    LEADLINE_RETURN_IF_ERROR(
+        ForClusters([&](size_t first, size_t end) { return MeansOf(first, end, anew); }));
+    before_.resize(order_.size());
+    for (size_t r = 0; r < order_.size(); ++r) {
+      before_[r] = nearest_[r].row;
+    }
+    FillEmpty();
     return {};
   }
 
-  Status MeansOf(size_t first, size_t end, std::span<const uint32_t> begins,
-                 std::span<const uint32_t> members) {
-    std::vector<float> partial(rows_.dim);
-    std::vector<double> sums(rows_.dim);
+  Status MeansOf(size_t first, size_t end, bool anew) {
+    std::vector<float> work(rows_.dim);
     for (size_t c = first; c < end; ++c) {
-      const std::span<const uint32_t> own = members.subspan(begins[c], begins[c + 1] - begins[c]);
-      if (own.empty()) {
+      double* sums = sums_.data() + c * rows_.dim;
+      if (anew) {
+        std::fill_n(sums, rows_.dim, 0.0);
+        LEADLINE_RETURN_IF_ERROR(AddRows<1>(members_.Of(c), work.data(), sums));
+      } else {
+        LEADLINE_RETURN_IF_ERROR(AddRows<-1>(leaving_.Of(c), work.data(), sums));
+        LEADLINE_RETURN_IF_ERROR(AddRows<1>(coming_.Of(c), work.data(), sums));
+      }
+      const size_t count = members_.Of(c).size();
+      if (count == 0) {
         continue;
       }
-      std::fill(sums.begin(), sums.end(), 0.0);
-      for (size_t m = 0; m < own.size(); m += kTaskRows) {
-        LEADLINE_RETURN_IF_ERROR(control_.Check());
-        AddRows(own.subspan(m, std::min(kTaskRows, own.size() - m)), partial.data(), sums.data());
-      }
       for (size_t i = 0; i < rows_.dim; ++i) {
-        partial[i] = static_cast<float>(sums[i] / static_cast<double>(own.size()));
+        work[i] = static_cast<float>(sums[i] / static_cast<double>(count));
       }
       float* centroid = centroids_.data() + c * rows_.dim;
-      // Rows that cancel out have no direction: the centroid stays.
-      if (!spherical_ || !simd::NormalizeToUnit(partial.data(), centroid, rows_.dim)) {
-        if (!spherical_) {
-          std::copy(partial.begin(), partial.end(), centroid);
-        }
+      if (!spherical_) {
+        std::copy(work.begin(), work.end(), centroid);
+      } else if (!simd::NormalizeToUnit(work.data(), centroid, rows_.dim)) {
+        continue;  // rows that cancel out have no direction: the centroid stays
       }
     }
     return {};
   }
 
   /// A centroid without rows becomes a row of the largest cluster, which then counts as halved.
-  void FillEmpty(std::span<const uint32_t> begins, std::span<const uint32_t> members) {
-    std::priority_queue<std::pair<uint32_t, size_t>> largest;  // rows, cluster
+  void FillEmpty() {
+    std::priority_queue<std::pair<size_t, size_t>> largest;  // rows, cluster
     for (size_t c = 0; c < nlist_; ++c) {
-      largest.emplace(begins[c + 1] - begins[c], c);
+      largest.emplace(members_.Of(c).size(), c);
     }
     for (size_t c = 0; c < nlist_; ++c) {
-      if (begins[c + 1] != begins[c]) {
+      if (!members_.Of(c).empty()) {
         continue;
       }
       const auto [count, from] = largest.top();
@@ -225,8 +318,8 @@ class KMeans {
       }
       largest.pop();
       largest.emplace(count / 2, from);
-      const uint32_t size = begins[from + 1] - begins[from];
-      SetCentroid(c, order_[members[begins[from] + rng_.Uniform(size)]]);
+      const std::span<const uint32_t> members = members_.Of(from);
+      SetCentroid(c, order_[members[rng_.Uniform(members.size())]]);
     }
   }
 
@@ -242,6 +335,11 @@ class KMeans {
   std::vector<uint8_t> codes_;  ///< of the rows in that order, as all that follows
   std::vector<ByteRowTerms> terms_;
   std::vector<Neighbor> nearest_;
+  std::vector<uint32_t> before_;  ///< the centroid of each row when the sums were made
+  Clusters members_;
+  Clusters leaving_;          ///< rows that have moved, by where they came from
+  Clusters coming_;           ///< and by where they went
+  std::vector<double> sums_;  ///< [nlist x dim]
   std::vector<float> centroids_;
   CentroidTable table_;
 };

@@ -1,105 +1,143 @@
 #include "list_chooser.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 #include <numeric>
-#include <string>
+
+#include "byte_rows.h"
+#include "candidate_buffer.h"
 
 namespace leadline::index {
 namespace {
 
-constexpr size_t kChunk = CallControl::kCheckInterval;
+using simd::kPackLanes;
 
-/// A value with at least `wanted` of `values` at or below it, and few more where that is quickly
-/// found: halves the range a fixed number of times.
-float Quantile(std::span<const float> values, size_t wanted) {
-  const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  float low = *least;
-  float high = *most;
-  for (int round = 0; round < 16; ++round) {
-    const float middle = low + (high - low) / 2;
-    size_t below = 0;
-    for (const float value : values) {
-      below += value <= middle ? 1U : 0U;
-    }
-    if (below >= wanted) {
-      high = middle;
-      if (below <= wanted + wanted / 4) {
-        break;
+/// Packs between two looks at the control.
+constexpr size_t kPacksTogether = CallControl::kCheckInterval / kPackLanes;
+
+/// The mean of the centroids; zeros under inner product, where queries must stay as they are.
+std::vector<float> CentreOf(MatrixView centroids, Metric metric) {
+  std::vector<double> sums(centroids.dim, 0.0);
+  if (metric != Metric::kInnerProduct) {
+    for (size_t l = 0; l < centroids.rows; ++l) {
+      for (size_t d = 0; d < centroids.dim; ++d) {
+        sums[d] += centroids.row(l)[d];
       }
-    } else {
-      low = middle;
     }
   }
-  return high;
+  std::vector<float> centre(centroids.dim);
+  for (size_t d = 0; d < centroids.dim; ++d) {
+    centre[d] = static_cast<float>(sums[d] / static_cast<double>(centroids.rows));
+  }
+  return centre;
 }
 
 }  // namespace
 
-Result<ListChooser> ListChooser::Make(MatrixView centroids, Metric metric) {
-  ListChooser chooser(centroids, metric);
-  LEADLINE_ASSIGN_OR_RETURN(
-      const std::string bytes,
-      EncodeRowCodes(centroids, metric, CodeType::kSq8, nullptr, CallControl()));
-  chooser.bytes_ = (bytes.size() + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes;
-  auto* storage = static_cast<char*>(std::aligned_alloc(simd::kCodeBytes, chooser.bytes_));
-  if (storage == nullptr) {
-    throw std::bad_alloc();
+ListChooser::ListChooser(MatrixView centroids, Metric metric)
+    : metric_(metric),
+      nlist_(centroids.rows),
+      dim_(centroids.dim),
+      stride_(ByteRowStride(centroids.dim)),
+      packs_((centroids.rows + kPackLanes - 1) / kPackLanes),
+      centre_(CentreOf(centroids, metric)),
+      packed_(simd::PackedBytes(packs_, stride_) / sizeof(Line)),
+      multipliers_(packs_ * kPackLanes, 0.0F),
+      offsets_(packs_ * kPackLanes, 0),
+      adds_(packs_ * kPackLanes, 0.0F) {
+  std::vector<float> centred(dim_);
+  std::vector<uint8_t> codes(nlist_ * stride_);
+  for (size_t l = 0; l < nlist_; ++l) {
+    uint8_t* code = codes.data() + l * stride_;
+    const ByteRowTerms terms =
+        EncodeByteRow(centroids.row(l).data(), centre_.data(), dim_, centred.data(), code);
+    int64_t norm = 0;
+    int32_t sum = 0;
+    for (size_t d = 0; d < stride_; ++d) {
+      const int value = code[d] - 128;
+      norm += value * value;
+      sum += value;
+      code[d] ^= 0x80U;
+    }
+    const bool dot = metric == Metric::kInnerProduct;
+    multipliers_[l] = dot ? terms.scale / 2 : terms.scale;
+    offsets_[l] = 256 * sum;
+    adds_[l] = dot ? 0.0F : terms.scale * terms.scale * static_cast<float>(norm);
   }
-  chooser.storage_.reset(storage, &std::free);
-  std::memcpy(storage, bytes.data(), bytes.size());
-  LEADLINE_ASSIGN_OR_RETURN(chooser.codes_, RowCodes::Open({storage, bytes.size()}, centroids.rows,
-                                                           centroids.dim, metric));
-  return chooser;
+  simd::CurrentLevel().tiles.pack_queries(reinterpret_cast<const int8_t*>(codes.data()), stride_,
+                                          nullptr, nlist_, stride_, packed_[0].values);
 }
 
-Status ListChooser::Choose(const float* query, size_t nprobe, const CallControl& control,
-                           Scratch* scratch) const {
-  const size_t nlist = centroids_.rows;
+size_t ListChooser::resident_bytes() const {
+  return packed_.size() * sizeof(Line) +
+         adds_.size() * (sizeof(float) + sizeof(float) + sizeof(int32_t)) + dim_ * sizeof(float);
+}
+
+void ListChooser::Encode(MatrixView queries, Scratch* scratch) const {
+  scratch->centred.resize(dim_);
+  scratch->codes.resize(kQueriesTogether * stride_);
+  scratch->terms.assign(2 * kQueriesTogether, 0.0F);
+  for (size_t q = 0; q < queries.rows; ++q) {
+    const ByteRowTerms terms =
+        EncodeByteRow(queries.row(q).data(), centre_.data(), dim_, scratch->centred.data(),
+                      scratch->codes.data() + q * stride_);
+    scratch->terms[2 * q + 1] = terms.scale;
+  }
+}
+
+/// Writes the numbers of the `nprobe` smallest of `distances` [nlist], ascending.
+void ListChooser::KeepNearest(const float* distances, size_t nprobe, Scratch* scratch,
+                              uint32_t* chosen) const {
+  if (nprobe == nlist_) {
+    std::iota(chosen, chosen + nprobe, 0U);
+    return;
+  }
+  const simd::SelectionKernels& kernels = simd::CurrentLevel().selection;
   std::vector<uint32_t>& lists = scratch->lists;
-  lists.resize(nlist);
-  std::iota(lists.begin(), lists.end(), 0U);
-  if (nprobe < nlist) {
-    scratch->sums.resize(kChunk);
-    scratch->distances.resize(nlist);
-    scratch->query.Prepare(codes_, query);
-    for (size_t begin = 0; begin < nlist; begin += kChunk) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-      scratch->query.Distances(lists.data() + begin, std::min(kChunk, nlist - begin),
-                               scratch->sums.data(), scratch->distances.data() + begin);
-    }
-    const std::vector<float>& distances = scratch->distances;
-    const float bound = Quantile(distances, nprobe);
-    size_t kept = 0;
-    for (uint32_t l = 0; l < nlist; ++l) {
-      lists[kept] = l;
-      kept += distances[l] <= bound ? 1U : 0U;
-    }
-    const auto nearer = [&distances](uint32_t a, uint32_t b) {
+  lists.resize(nlist_ + kPackLanes);
+  const float bound = BoundOfSmallest(kernels, distances, nlist_, nprobe, nprobe);
+  const size_t count = kernels.list_at_most(distances, nlist_, bound, 0, lists.data());
+  if (count > nprobe) {
+    const auto nearer = [distances](uint32_t a, uint32_t b) {
       return distances[a] != distances[b] ? distances[a] < distances[b] : a < b;
     };
     std::nth_element(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(nprobe - 1),
-                     lists.begin() + static_cast<std::ptrdiff_t>(kept), nearer);
-    lists.resize(nprobe);
-    // In ascending order they are read in the order of memory, and equal at every level.
-    std::sort(lists.begin(), lists.end());
+                     lists.begin() + static_cast<std::ptrdiff_t>(count), nearer);
+    std::sort(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(nprobe));
   }
-  scratch->distances.resize(std::max(scratch->distances.size(), lists.size()));
-  std::vector<Neighbor>& nearest = scratch->nearest;
-  nearest.resize(lists.size());
-  for (size_t begin = 0; begin < lists.size(); begin += kChunk) {
-    LEADLINE_RETURN_IF_ERROR(control.Check());
-    const size_t count = std::min(kChunk, lists.size() - begin);
-    distance_.Gather(query, centroids_.data, lists.data() + begin, count,
-                     scratch->distances.data());
-    for (size_t i = 0; i < count; ++i) {
-      nearest[begin + i] = {scratch->distances[i], lists[begin + i]};
+  std::copy_n(lists.begin(), nprobe, chosen);
+}
+
+Status ListChooser::Choose(MatrixView queries, size_t nprobe, const CallControl& control,
+                           Scratch* scratch, uint32_t* chosen, uint32_t* nearest) const {
+  const simd::TileKernels& kernels = simd::CurrentLevel().tiles;
+  const size_t lanes = packs_ * kPackLanes;
+  for (size_t begin = 0; begin < queries.rows; begin += kQueriesTogether) {
+    const size_t count = std::min(kQueriesTogether, queries.rows - begin);
+    Encode({queries.row(begin).data(), count, dim_}, scratch);
+    scratch->sums.resize(kQueriesTogether * lanes);
+    scratch->distances.resize(kQueriesTogether * lanes);
+    for (size_t pack = 0; pack < packs_; pack += kPacksTogether) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
+      const size_t first_line = simd::PackedBytes(pack, stride_) / sizeof(Line);
+      kernels.packed_sums(scratch->codes.data(), stride_, nullptr, count, stride_,
+                          packed_[first_line].values, std::min(kPacksTogether, packs_ - pack),
+                          scratch->sums.data() + pack * kPackLanes, lanes);
+    }
+    const auto* terms = reinterpret_cast<const uint8_t*>(scratch->terms.data());
+    kernels.tile_distances({scratch->sums.data(), lanes, count, packs_, terms, 2 * sizeof(float)},
+                           {multipliers_.data(), offsets_.data(), adds_.data()},
+                           scratch->distances.data());
+    for (size_t q = 0; q < count; ++q) {
+      const float* distances = scratch->distances.data() + q * lanes;
+      uint32_t* own = chosen + (begin + q) * nprobe;
+      KeepNearest(distances, nprobe, scratch, own);
+      if (nearest != nullptr) {
+        nearest[begin + q] = *std::min_element(
+            own, own + nprobe,
+            [distances](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
+      }
     }
   }
-  std::sort(nearest.begin(), nearest.end());
   return {};
 }
 

@@ -1,53 +1,66 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "leadline/core/call_control.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
-#include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/level.h"
 
 namespace leadline::index {
 
-/// Picks the lists a query visits: the nearest centroids by their 8-bit codes, put in order by full
-/// precision. Immutable once made, thread-safe.
+/// Picks the lists a query visits: those with the nearest centroids by 8-bit codes. Immutable once
+/// made, thread-safe.
 class ListChooser {
  public:
   /// Working memory of one thread.
   struct Scratch {
-    RowQuery query;
+    std::vector<float> centred;
+    std::vector<uint8_t> codes;
+    std::vector<float> terms;
     std::vector<int32_t> sums;
     std::vector<float> distances;
     std::vector<uint32_t> lists;
-    std::vector<Neighbor> nearest;
   };
 
-  /// `centroids` [nlist x dim], nlist >= 1, must outlive the object. Cost: codes every centroid.
-  static Result<ListChooser> Make(MatrixView centroids, Metric metric);
+  /// `centroids` [nlist x dim], nlist >= 1, finite. Cost: codes every centroid.
+  ListChooser(MatrixView centroids, Metric metric);
 
-  /// Leaves the `nprobe` <= nlist nearest lists in scratch->nearest with the distances to their
-  /// centroids, nearest first, ties by list number. Equal at every SIMD level but for the
-  /// distances' rounding. Cost: nlist distances by code, nprobe in full precision. Errors:
-  /// kCancelled, kDeadlineExceeded.
-  Status Choose(const float* query, size_t nprobe, const CallControl& control,
-                Scratch* scratch) const;
+  /// Writes the numbers of the `nprobe` <= nlist nearest lists of each query [n x dim] to
+  /// chosen [n x nprobe], ascending, and the nearest of them to nearest [n] unless that is null.
+  /// Ties go to lower numbers. Equal for any split of the queries and at every SIMD level. Looks at
+  /// `control` once for 1,024 lists and kQueriesTogether queries.
+  /// Cost: n * nlist sums of bytes. Errors: kCancelled, kDeadlineExceeded.
+  Status Choose(MatrixView queries, size_t nprobe, const CallControl& control, Scratch* scratch,
+                uint32_t* chosen, uint32_t* nearest) const;
 
-  [[nodiscard]] size_t resident_bytes() const { return bytes_; }
+  [[nodiscard]] size_t resident_bytes() const;
 
  private:
-  ListChooser(MatrixView centroids, Metric metric)
-      : centroids_(centroids), distance_(metric, centroids.dim) {}
+  static constexpr size_t kQueriesTogether = 12;
 
-  MatrixView centroids_;
-  simd::MetricDistance distance_;
-  std::shared_ptr<const char> storage_;  ///< 64-byte aligned
-  size_t bytes_ = 0;
-  RowCodes codes_;
+  /// One line of a pack.
+  struct alignas(64) Line {
+    int8_t values[64];
+  };
+
+  void Encode(MatrixView queries, Scratch* scratch) const;
+  void KeepNearest(const float* distances, size_t nprobe, Scratch* scratch, uint32_t* chosen) const;
+
+  Metric metric_;
+  size_t nlist_ = 0;
+  size_t dim_ = 0;
+  size_t stride_ = 0;  ///< bytes of a query's codes
+  size_t packs_ = 0;
+  std::vector<float> centre_;
+  std::vector<Line> packed_;  ///< centroids, as simd::TileKernels takes queries
+  std::vector<float> multipliers_;
+  std::vector<int32_t> offsets_;
+  std::vector<float> adds_;
 };
 
 }  // namespace leadline::index

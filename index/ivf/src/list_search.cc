@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "leadline/index/rescoring.h"
 
@@ -53,8 +52,11 @@ ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const 
       top_(params.k) {}
 
 Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
-  LEADLINE_RETURN_IF_ERROR(
-      parts_.chooser.Choose(query_, nprobe, params_.control, &scratch_.chooser));
+  scratch_.lists.resize(nprobe);
+  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose({query_, 1, parts_.vectors.dim}, nprobe,
+                                                 params_.control, &scratch_.chooser,
+                                                 scratch_.lists.data(), nullptr));
+  LEADLINE_RETURN_IF_ERROR(OrderLists());
   stats_.distances = parts_.lists.centroids.rows;
   scratch_.sums.resize(kChunkRows);
   if (parts_.codes.has_value()) {
@@ -66,7 +68,7 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
     scratch_.table.Prepare(products.shape, products.codewords, query_,
                            parts_.metric == Metric::kL2 ? -2.0F : -1.0F);
   }
-  for (const Neighbor& list : scratch_.chooser.nearest) {
+  for (const Neighbor& list : scratch_.nearest) {
     LEADLINE_RETURN_IF_ERROR(VisitList(list));
   }
   if (parts_.products.has_value()) {
@@ -79,12 +81,31 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
   return {};
 }
 
+/// Nearest list first, by the distance to what its codes start from: so the threshold falls early.
+Status ListSearch::OrderLists() {
+  const MatrixView centres =
+      parts_.products.has_value() ? parts_.products->bases : parts_.lists.centroids;
+  const std::vector<uint32_t>& lists = scratch_.lists;
+  scratch_.distances.resize(std::max(scratch_.distances.size(), lists.size()));
+  for (size_t begin = 0; begin < lists.size(); begin += CallControl::kCheckInterval) {
+    LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+    distance_.Gather(query_, centres.data, lists.data() + begin,
+                     std::min(CallControl::kCheckInterval, lists.size() - begin),
+                     scratch_.distances.data() + begin);
+  }
+  scratch_.nearest.resize(lists.size());
+  for (size_t i = 0; i < lists.size(); ++i) {
+    scratch_.nearest[i] = {scratch_.distances[i], lists[i]};
+  }
+  std::sort(scratch_.nearest.begin(), scratch_.nearest.end());
+  return {};
+}
+
 Status ListSearch::VisitList(const Neighbor& list) {
   const size_t begin = parts_.lists.offsets[list.row];
   const size_t end = parts_.lists.offsets[list.row + 1];
-  if (parts_.products.has_value() && begin < end) {
-    const float to_base = distance_.Pair(query_, parts_.products->bases.row(list.row).data());
-    list_base_ = to_base + scratch_.table.base();
+  if (parts_.products.has_value()) {
+    list_base_ = list.distance + scratch_.table.base();
   }
   for (size_t at = begin; at < end; at += kChunkRows) {
     if ((at - begin) % CallControl::kCheckInterval == 0) {
@@ -118,6 +139,13 @@ const uint64_t* ListSearch::MaskOf(size_t begin, size_t count, size_t* allowed) 
   }
   std::vector<uint64_t>& mask = scratch_.mask;
   mask.assign(kChunkRows / 64, 0);
+  if (!filtered) {
+    std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
+    if (count % 64 != 0) {
+      mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
+    }
+    return mask.data();
+  }
   *allowed = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t bit = IsAllowed(params_.allowed, parts_.lists.row_ids[begin + i]) ? 1 : 0;
@@ -196,7 +224,7 @@ void ListSearch::ScanProducts(uint32_t list, size_t begin, size_t count, const u
 /// From the rows nearest by product codes to those nearest by their own codes.
 void ListSearch::Narrow() {
   CandidateBuffer& found = scratch_.found;
-  found.Shrink();
+  found.Finish();
   const size_t count = found.size();
   for (size_t i = 0; i < count; ++i) {
     parts_.codes->Prefetch(found.positions()[i]);
@@ -216,7 +244,7 @@ void ListSearch::Narrow() {
 
 void ListSearch::Rescore() {
   CandidateBuffer& last = parts_.products.has_value() ? scratch_.narrowed : scratch_.found;
-  last.Shrink();
+  last.Finish();
   std::vector<uint32_t>& rows = scratch_.rows;
   rows.clear();
   for (size_t i = 0; i < last.size(); ++i) {

@@ -50,6 +50,8 @@ class ListSearch {
     std::vector<uint32_t> positions;
     std::vector<uint32_t> rows;
     std::vector<uint64_t> mask;
+    std::vector<uint32_t> lists;
+    std::vector<Neighbor> nearest;
 
     static Scratch& OfThread();
   };
@@ -67,6 +69,7 @@ class ListSearch {
   [[nodiscard]] uint64_t visited() const { return visited_; }
 
  private:
+  Status OrderLists();
   Status VisitList(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
   void ScanCodes(size_t begin, size_t count, const uint64_t* mask);

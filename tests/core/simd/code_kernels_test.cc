@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -34,7 +35,7 @@ class Guarded {
     mapped_ = open + page;
     map_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map_ == MAP_FAILED || mprotect(Begin() + open, page, PROT_NONE) != 0) {
-      ADD_FAILURE() << "no memory with a guard: " << std::strerror(errno);
+      ADD_FAILURE() << "no memory with a guard: errno " << errno;
       std::abort();
     }
     data_ = reinterpret_cast<T*>(Begin() + open - used);

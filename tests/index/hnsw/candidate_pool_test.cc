@@ -49,7 +49,8 @@ TEST(CandidatePool, BehavesLikeASortedSetOfTheBest) {
     pool.Reset(capacity);
     std::set<Key> model;
     std::set<Key> expanded;
-    for (uint32_t step = 0; step < 150; ++step) {
+    uint32_t node = 0;
+    for (int step = 0; step < 50; ++step) {
       if (rng.Uniform(4) == 0) {
         const Key popped = pool.PopNearest();
         Key expected = kWorstKey;
@@ -63,15 +64,26 @@ TEST(CandidatePool, BehavesLikeASortedSetOfTheBest) {
         expanded.insert(popped);
         continue;
       }
-      const Key key = MakeKey(static_cast<float>(rng.Uniform(20)), step);
+      // Mostly as many keys as a hop finds, now and then as many as a call may bring.
+      std::vector<Key> found(rng.Uniform(50) == 0 ? CandidatePool::kMostMerged : rng.Uniform(40));
+      for (Key& key : found) {
+        key = MakeKey(static_cast<float>(rng.Uniform(20)), node++);
+      }
+      std::set<Key> taken;
       const Key worst = model.size() < capacity ? kWorstKey : *model.rbegin();
       ASSERT_EQ(pool.worst() & ~kExpanded, worst & ~kExpanded);
-      if (key < pool.worst()) {
-        pool.Insert(key);
-        model.insert(key);
-        if (model.size() > capacity) {
-          model.erase(std::prev(model.end()));
+      for (const Key key : found) {
+        if (key < worst) {
+          taken.insert(key);
         }
+      }
+      const size_t entered = pool.Merge(found.data(), found.size());
+      ASSERT_EQ(std::vector<Key>(found.data(), found.data() + entered),
+                std::vector<Key>(taken.begin(), taken.end()))
+          << "seed " << kSeed << " round " << round;
+      model.insert(taken.begin(), taken.end());
+      while (model.size() > capacity) {
+        model.erase(std::prev(model.end()));
       }
       ASSERT_EQ(pool.size(), model.size());
     }

@@ -10,6 +10,7 @@
 #include "leadline/core/status.h"
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/distance.h"
+#include "leadline/simd/selection.h"
 #include "leadline/simd/tile_kernels.h"
 
 namespace leadline::simd {
@@ -22,6 +23,7 @@ struct Level {
   const DistanceKernels& distance;
   const CodeKernels& codes;
   const TileKernels& tiles;
+  const SelectionKernels& selection;
 };
 
 /// Levels this build has and this CPU runs, slowest first; never empty, scalar is always there.

@@ -12,6 +12,7 @@
 /// then shrinks with the distance.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,10 +58,23 @@ class RowCodes {
 
   [[nodiscard]] size_t rows() const { return rows_; }
 
+  /// Cache lines of a row's code.
+  [[nodiscard]] size_t lines_per_row() const { return (stride_ + 63) / 64; }
+
   /// Bytes a row occupies, all of it included.
   [[nodiscard]] size_t bytes_per_row() const {
     return stride_ + (terms_in_row() ? 0 : sizeof(RowTerms));
   }
+
+  /// Row r's code is at codes() + r * stride(), its RowTerms at terms() + r * terms_stride(): what
+  /// kernels on many rows take.
+  [[nodiscard]] const uint8_t* codes() const { return codes_; }
+
+  [[nodiscard]] size_t stride() const { return stride_; }
+
+  [[nodiscard]] const uint8_t* terms() const { return terms_; }
+
+  [[nodiscard]] size_t terms_stride() const { return terms_stride_; }
 
   /// Asks for a row's code and terms to be brought to the first-level cache.
   void Prefetch(uint32_t row) const {
@@ -98,19 +112,35 @@ class RowQuery {
   /// Readies the query [dim] for `codes`, which must outlive the calls that follow.
   void Prepare(const RowCodes& codes, const float* query);
 
+  /// Readies row `row` of `codes`, as its code says it, for comparison with others.
+  /// REQUIRES: sq8; not kInnerProduct, whose distances depend on the mean as well.
+  void PrepareRow(const RowCodes& codes, uint32_t row);
+
+  /// What to add to a distance to get that between the decoded vectors: squared Euclidean for kL2
+  /// and kCosine, minus the dot product for kInnerProduct. Cost: a pass over the dimensions after
+  /// Prepare.
+  [[nodiscard]] float Shift() const;
+
   /// distances[i] of rows ids[i], i < count: what the metric gives for the decoded rows, up to
   /// rounding of the query and a number that is the same for every row. Equal bits for equal pairs
   /// at any position, and at every SIMD level for sq8 and sq4. `sums` is room for count integers.
   void Distances(const uint32_t* ids, size_t count, int32_t* sums, float* distances) const;
+
+  /// The query of sq8 or sq4 as kernels take it, a multiple of simd::kCodeBytes long, and what its
+  /// sums stand for.
+  [[nodiscard]] std::span<const int8_t> integers() const { return integers_; }
+
+  [[nodiscard]] simd::SumToDistance map() const { return map_; }
 
  private:
   void Quantize();
 
   const simd::CodeKernels* kernels_;
   RowCodes codes_;
-  std::vector<float> centred_;    ///< [dim, padded to 64]
-  std::vector<int8_t> integers_;  ///< in the order of the codes' bytes or nibbles
-  std::vector<int8_t> linear_;    ///< sq4: [dim], before its nibbles are paired
+  std::optional<float> row_norm_;  ///< squared, where a row was prepared
+  std::vector<float> centred_;     ///< [dim, padded to 64]
+  std::vector<int8_t> integers_;   ///< in the order of the codes' bytes or nibbles
+  std::vector<int8_t> linear_;     ///< sq4: [dim], before its nibbles are paired
   simd::SumToDistance map_;
 };
 

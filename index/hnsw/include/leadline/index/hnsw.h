@@ -4,10 +4,13 @@
 
 namespace leadline::index {
 
-/// Persisted type of the one section this kind writes (byte layout: src/graph_layout.h).
+/// Persisted type of the section this kind always writes (byte layout: src/graph_layout.h).
 inline constexpr uint32_t kHnswGraphSection = 32;
+/// That of the codes of rows beside it, where the build was asked for codes
+/// (leadline/index/row_codes.h).
+inline constexpr uint32_t kHnswCodesSection = 48;
 
-/// The HNSW kind: a navigable small-world graph over f32 vectors.
+/// The HNSW kind: a navigable small-world graph over f32 vectors or codes of them.
 ///
 /// Build:   the same graph for equal inputs and seed on any number of threads (points enter in
 ///          rounds that only read what earlier rounds wrote). Rows with equal vectors share one
@@ -19,6 +22,8 @@ inline constexpr uint32_t kHnswGraphSection = 32;
 ///          Disallowed rows are walked through, never returned; where the filter leaves so few rows
 ///          that walking costs more than looking at each of them, it looks at each of them. So
 ///          min(k, allowed rows) neighbours always come back.
+///          On codes (sq8, sq4, bf16) the walk sees codes alone; of what it ends with, the nearest
+///          max(k, rescore) are compared in full precision (default: kind's own multiple of k).
 ///          Distances are those of the exact scan, to the bit.
 /// Source:  Malkov & Yashunin 2016, alg. 1-5 (selection without extension or fill); rounds after
 ///          Dobson et al. 2024 (ParlayANN), prefix-doubling batch insertion. Why FAISS does not

@@ -1,0 +1,187 @@
+#include "shared_scan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "leadline/index/rescoring.h"
+#include "leadline/index/top_k.h"
+#include "list_chooser.h"
+
+namespace leadline::index {
+namespace {
+
+/// Rows a query may gather beyond those it keeps: the fewer, the sooner its threshold falls.
+constexpr size_t kAppend = 32;
+
+}  // namespace
+
+SharedScan::SharedScan(const IvfParts& parts, const SearchParams& params)
+    : parts_(parts),
+      params_(params),
+      codes_(*parts.codes),
+      kernels_(simd::CurrentLevel().tiles),
+      keep_(SizesFor(parts, params).rescored),
+      lane_query_(kLanes),
+      multipliers_(kLanes, 0.0F),
+      offsets_(kLanes, 0),
+      adds_(kLanes, 0.0F),
+      thresholds_(kLanes),
+      sums_(kTileRows * kLanes),
+      hits_(kTileRows * kLanes) {}
+
+Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcome> out) {
+  Encode(queries);
+  visits_.assign(queries.rows, {});
+  found_.resize(queries.rows);
+  for (CandidateBuffer& found : found_) {
+    found.Reset(keep_, kAppend);
+  }
+  chosen_.resize(queries.rows * nprobe);
+  nearest_.resize(queries.rows);
+  ListChooser::Scratch chooser;
+  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose(queries, nprobe, params_.control, &chooser,
+                                                 chosen_.data(), nearest_.data()));
+  // Each query's nearest list first: that sets its threshold, and few rows pass it afterwards.
+  const size_t nlist = parts_.lists.centroids.rows;
+  for (const bool first : {true, false}) {
+    GroupByList(nprobe, first);
+    for (uint32_t l = 0; l < nlist; ++l) {
+      LEADLINE_RETURN_IF_ERROR(
+          VisitList(l, {grouped_.data() + group_start_[l], group_start_[l + 1] - group_start_[l]}));
+    }
+  }
+  Rescore(queries, out);
+  for (size_t q = 0; q < queries.rows; ++q) {
+    out[q].stats.distances += nlist + visits_[q].met;
+    out[q].stats.hops = nprobe;
+  }
+  return {};
+}
+
+void SharedScan::Encode(MatrixView queries) {
+  RowQuery query;
+  maps_.resize(queries.rows);
+  for (size_t q = 0; q < queries.rows; ++q) {
+    query.Prepare(codes_, queries.row(q).data());
+    length_ = query.integers().size();
+    integers_.resize(queries.rows * length_);
+    std::copy(query.integers().begin(), query.integers().end(),
+              integers_.begin() + static_cast<std::ptrdiff_t>(q * length_));
+    maps_[q] = query.map();
+  }
+  packed_.resize(simd::PackedBytes(kLanes / simd::kPackLanes, length_) / sizeof(Line));
+}
+
+/// Lists the queries of each list: of those that have it as their nearest, or of all others.
+void SharedScan::GroupByList(size_t nprobe, bool nearest) {
+  const size_t nlist = parts_.lists.centroids.rows;
+  group_start_.assign(nlist + 1, 0);
+  const auto for_each = [&](auto visit) {
+    for (uint32_t q = 0; q < nearest_.size(); ++q) {
+      for (size_t i = 0; i < nprobe; ++i) {
+        const uint32_t list = chosen_[q * nprobe + i];
+        if ((list == nearest_[q]) == nearest) {
+          visit(q, list);
+        }
+      }
+    }
+  };
+  for_each([&](uint32_t /*query*/, uint32_t list) { ++group_start_[list + 1]; });
+  for (size_t l = 0; l < nlist; ++l) {
+    group_start_[l + 1] += group_start_[l];
+  }
+  grouped_.resize(group_start_[nlist]);
+  std::vector<uint32_t> next(group_start_.begin(), group_start_.end() - 1);
+  for_each([&](uint32_t query, uint32_t list) { grouped_[next[list]++] = query; });
+}
+
+Status SharedScan::VisitList(uint32_t list, std::span<const uint32_t> queries) {
+  const uint32_t begin = parts_.lists.offsets[list];
+  const uint32_t end = parts_.lists.offsets[list + 1];
+  if (queries.empty() || begin == end) {
+    return {};
+  }
+  allowed_.clear();
+  for (uint32_t at = begin; at < end && params_.allowed != nullptr; ++at) {
+    if (IsAllowed(params_.allowed, parts_.lists.row_ids[at])) {
+      allowed_.push_back(at);
+    }
+  }
+  const size_t rows = params_.allowed == nullptr ? end - begin : allowed_.size();
+  for (const uint32_t q : queries) {
+    visits_[q].visited += end - begin;
+    visits_[q].met += rows;
+  }
+  for (size_t first_query = 0; first_query < queries.size(); first_query += kLanes) {
+    const auto group = queries.subspan(first_query, std::min(kLanes, queries.size() - first_query));
+    SetLanes(group);
+    for (size_t first = 0; first < rows; first += kTileRows) {
+      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+      const size_t count = std::min(kTileRows, rows - first);
+      ScanTile(begin + first, count, group.size(),
+               params_.allowed == nullptr ? nullptr : allowed_.data() + first);
+    }
+  }
+  return {};
+}
+
+/// Puts `queries` side by side. Lanes that are left keep nothing.
+void SharedScan::SetLanes(std::span<const uint32_t> queries) {
+  kernels_.pack_queries(integers_.data(), length_, queries.data(), queries.size(), length_,
+                        packed_[0].values);
+  std::copy(queries.begin(), queries.end(), lane_query_.begin());
+  for (size_t l = 0; l < queries.size(); ++l) {
+    multipliers_[l] = maps_[queries[l]].multiplier;
+    offsets_[l] = maps_[queries[l]].offset;
+    thresholds_[l] = found_[queries[l]].threshold();
+  }
+  std::fill(thresholds_.begin() + static_cast<std::ptrdiff_t>(queries.size()), thresholds_.end(),
+            -std::numeric_limits<float>::infinity());
+}
+
+/// `count` rows of the lists' order from `first` on, or those at `positions`.
+void SharedScan::ScanTile(size_t first, size_t count, size_t lanes, const uint32_t* positions) {
+  const size_t packs = (lanes + simd::kPackLanes - 1) / simd::kPackLanes;
+  const size_t skipped = positions == nullptr ? first : 0;
+  kernels_.packed_sums(codes_.codes() + skipped * codes_.stride(), codes_.stride(), positions,
+                       count, length_, packed_[0].values, packs, sums_.data(), kLanes);
+  const simd::SumTile tile{sums_.data(),
+                           kLanes,
+                           count,
+                           packs,
+                           codes_.terms() + skipped * codes_.terms_stride(),
+                           codes_.terms_stride(),
+                           positions};
+  const size_t hits = kernels_.tile_hits(tile, {multipliers_.data(), offsets_.data(), adds_.data()},
+                                         thresholds_.data(), hits_.data());
+  for (size_t i = 0; i < hits; ++i) {
+    const simd::TileHit& hit = hits_[i];
+    CandidateBuffer& found = found_[lane_query_[hit.lane]];
+    if (hit.distance <= found.threshold()) {
+      *found.distances_end() = hit.distance;
+      *found.positions_end() =
+          positions == nullptr ? static_cast<uint32_t>(first + hit.row) : positions[hit.row];
+      found.Added(1);
+      thresholds_[hit.lane] = found.threshold();
+    }
+  }
+}
+
+void SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
+  const simd::MetricDistance distance(parts_.metric, queries.dim);
+  std::vector<uint32_t> rows;
+  for (size_t q = 0; q < queries.rows; ++q) {
+    CandidateBuffer& found = found_[q];
+    found.Finish();
+    rows.clear();
+    for (size_t i = 0; i < found.size(); ++i) {
+      rows.push_back(parts_.lists.row_ids[found.positions()[i]]);
+    }
+    TopK top(params_.k);
+    SearchStats stats;
+    RescoreRows(distance, parts_.vectors, queries.row(q).data(), rows, &top, &stats);
+    out[q] = {top.Take(), stats};
+  }
+}
+
+}  // namespace leadline::index
