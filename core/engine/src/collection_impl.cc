@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "keys.h"
@@ -56,6 +58,21 @@ auto WithRetries(DatabaseHandle* database, const std::shared_ptr<const Snapshot>
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(std::move(core)));
   return read(pinned);
+}
+
+/// Position of the vector field, and how its segments are indexed.
+using AlikeKey = std::tuple<size_t, IndexKind, CodeType>;
+
+void AddSegment(const SealedSegment& segment, const VectorField& field, IndexStats* stats) {
+  const SectionBytes bytes = segment.section_bytes();
+  stats->vector_field = field.name;
+  stats->kind = segment.entry().info.kind;
+  stats->codes = segment.entry().info.codes;
+  ++stats->segments;
+  stats->rows += segment.rows();
+  stats->vector_bytes += bytes.vectors;
+  stats->code_bytes += bytes.codes;
+  stats->link_bytes += bytes.links;
 }
 
 }  // namespace
@@ -346,11 +363,15 @@ Result<CollectionStats> CollectionImpl::Stats() {
   for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
     stats.resident_bytes += chunk->resident_bytes();
   }
+  std::map<AlikeKey, IndexStats> indexes;
   for (const auto& group : *view.state->groups) {
-    for (const auto& segment : group->segments) {
+    for (size_t f = 0; f < group->segments.size(); ++f) {
+      const auto& segment = group->segments[f];
       if (segment == nullptr) {
         continue;
       }
+      const segment::SegmentInfo& info = segment->entry().info;
+      AddSegment(*segment, view.collection->fields()[f], &indexes[{f, info.kind, info.codes}]);
       ++stats.segments;
       stats.segment_rows += segment->rows();
       stats.dead_rows += segment->dead_count();
@@ -362,6 +383,9 @@ Result<CollectionStats> CollectionImpl::Stats() {
         stats.resident_bytes += contents->index->resident_bytes();
       }
     }
+  }
+  for (auto& [key, alike] : indexes) {
+    stats.indexes.push_back(std::move(alike));
   }
   stats.last_build_error = view.collection->backoff.LastError();
   return stats;

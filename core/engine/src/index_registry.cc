@@ -8,6 +8,8 @@
 #include "leadline/index/flat.h"
 #include "leadline/index/hnsw.h"
 #include "leadline/index/ivf.h"
+#include "leadline/index/row_codes.h"
+#include "leadline/storage/segment_file.h"
 
 namespace leadline::engine {
 namespace {
@@ -20,9 +22,13 @@ constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, Ind
 constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
 
 constexpr std::array kFlatCodes = {CodeType::kF32};
-constexpr std::array kHnswCodes = {CodeType::kF32};
+constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
 constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
                                   CodeType::kPq4};
+
+/// Section types of storage/FORMAT.md that their kinds keep to themselves.
+constexpr uint32_t kIvfListsSection = 40;
+constexpr uint32_t kIvfProductsSection = 41;
 
 /// The codes that the factory of `kind` builds; for kAuto those of any kind.
 std::span<const CodeType> CodesOf(IndexKind kind) {
@@ -71,6 +77,33 @@ IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
     choice.kind = found == kinds.end() ? kinds.front() : *found;
   }
   return choice;
+}
+
+SectionUse UseOfSection(uint32_t type) {
+  switch (type) {
+    case static_cast<uint32_t>(segment::SectionType::kVectors):
+      return SectionUse::kVectors;
+    case index::kHnswGraphSection:
+    case kIvfListsSection:
+      return SectionUse::kLinks;
+    case kIvfProductsSection:
+    case index::kRowCodesSection:
+      return SectionUse::kCodes;
+    default:
+      return SectionUse::kOther;
+  }
+}
+
+Status CheckCodeSections(std::span<const uint32_t> types, CodeType codes) {
+  const auto has = [types](uint32_t type) {
+    return std::find(types.begin(), types.end(), type) != types.end();
+  };
+  if (has(index::kRowCodesSection) == (codes != CodeType::kF32) &&
+      has(kIvfProductsSection) == (codes == CodeType::kPq4)) {
+    return {};
+  }
+  return DataLossError("sections are not those of the header's codes: codes=" +
+                       std::string(CodeTypeName(codes)));
 }
 
 }  // namespace leadline::engine

@@ -183,6 +183,17 @@ void WriteStats(const CollectionStats& stats, v1::CollectionStatsResponse* out) 
   out->set_min_self_recall(stats.min_self_recall);
   out->set_degraded(stats.degraded);
   out->set_last_build_error(stats.last_build_error);
+  for (const IndexStats& index : stats.indexes) {
+    v1::IndexStats* written = out->add_indexes();
+    written->set_vector_field(index.vector_field);
+    written->set_kind(static_cast<v1::IndexKind>(index.kind));
+    written->set_codes(static_cast<v1::CodeType>(index.codes));
+    written->set_segments(index.segments);
+    written->set_rows(index.rows);
+    written->set_vector_bytes(index.vector_bytes);
+    written->set_code_bytes(index.code_bytes);
+    written->set_link_bytes(index.link_bytes);
+  }
 }
 
 CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
@@ -198,6 +209,16 @@ CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
   stats.min_self_recall = in.min_self_recall();
   stats.degraded = in.degraded();
   stats.last_build_error = in.last_build_error();
+  for (const v1::IndexStats& index : in.indexes()) {
+    stats.indexes.push_back({.vector_field = index.vector_field(),
+                             .kind = static_cast<IndexKind>(index.kind()),
+                             .codes = static_cast<CodeType>(index.codes()),
+                             .segments = index.segments(),
+                             .rows = index.rows(),
+                             .vector_bytes = index.vector_bytes(),
+                             .code_bytes = index.code_bytes(),
+                             .link_bytes = index.link_bytes()});
+  }
   return stats;
 }
 
