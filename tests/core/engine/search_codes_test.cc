@@ -172,7 +172,8 @@ class SearchCodesTest : public testing::QuietEngineTest,
     options.ef_search = 100;
     ExpectGood(model, options, kEverything, 0.9);
     ExpectGood(model, options, 1000, 0.9);
-    ExpectGood(model, options, 40, 0.9);
+    // Lists that are visited by default hold some of 40 matches, and no code changes which.
+    ExpectGood(model, options, 40, kind() == IndexKind::kIvf ? 0.7 : 0.9);
     options.group_by = "g";
     options.limit = 5;
     ExpectGood(model, options, kEverything, 0.9);
@@ -312,6 +313,7 @@ TEST_P(SearchCodesTest, BatchesDependNeitherOnThreadsNorOnTheirSplit) {
   calls[1].filter = Filter::Parse("n < 1500").value();
   calls[2].filter = Filter::Parse("n < 30").value();
   calls[3].group_by = "g";
+  calls[3].limit = 5;  // of seven groups
   for (SearchOptions& options : calls) {
     options.full_scan_threshold = 0;
   }
