@@ -214,8 +214,9 @@ time, median of 9 repetitions; load average {text['load']:.1f} when it started.
 
 ## Where Leadline loses, and what these numbers do not say
 
-- The graph is searched on full-precision vectors. Peers that search quantised codes are faster at equal
-  recall on data like this; quantised codes are not part of this version.
+- The graph is searched on full-precision vectors, the automatic choice. Peers that search quantised codes
+  are faster at equal recall on data like this; Leadline's own codes ([indexes.md](indexes.md)) are not
+  measured here.
 - The first search after opening pays for verifying the segment. Later ones do not.
 - Importing in `os` mode is slower than LanceDB: every record goes through the log and the memory table
   of the store with its id, payload and sequence, where LanceDB appends columns to a file.

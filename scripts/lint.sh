@@ -40,7 +40,7 @@ all_code=$(sources core index storage text eval rpc cli bench tests)
 library_code=$(sources $library)
 # shellcheck disable=SC2086  # lists are meant to split
 {
-  ban faiss '#include <faiss/' 'FAISS is used in index adapters only' $all_code
+  ban faiss '#include <faiss/' 'FAISS is used in tests and benchmarks only' $all_code
   ban rocksdb '#include <rocksdb/' 'RocksDB is used in storage/kv only' $all_code
   ban rpc '#include <(grpc|grpcpp|google/protobuf|absl)/' 'gRPC and Protobuf are not part of the library' $all_code
   ban prometheus '#include <prometheus/' 'metrics are made in rpc/service only' $all_code

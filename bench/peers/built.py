@@ -7,6 +7,8 @@ import sys
 
 from remote import Worker, WorkerFailed
 
+built_here = set()  # folders, for sections that use the same index
+
 
 def folder_of(args, data_set, setting, threads, tag=""):
     config = {key: value for key, value in setting.config.items() if key != "mmap"}  # how it is opened
@@ -22,13 +24,18 @@ def cores(args, threads):
 
 
 def build(args, data_set, setting, threads, tag="", **more):
-    """(folder, what the build said). Builds anew unless the cache has it; {"error"} is kept there too."""
+    """(folder, what the build said). Builds anew unless the cache has it; {"error"} where that fails."""
     folder = os.path.abspath(folder_of(args, data_set, setting, threads, tag))
     record = folder + ".json"
-    if os.path.exists(record) and not (args.rebuild or setting.system == "leadline" and not args.keep):
+    kept = not args.rebuild and (args.keep or setting.system != "leadline")
+    if os.path.exists(record) and (kept or folder in built_here):
         with open(record, encoding="utf-8") as file:
             return folder, json.load(file)
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in (record, folder):
+        if os.path.isdir(old):
+            shutil.rmtree(old)
+        elif os.path.exists(old):
+            os.remove(old)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     try:
         with Worker(setting.system, args.leadline, cores(args, threads), threads) as worker:
@@ -40,8 +47,10 @@ def build(args, data_set, setting, threads, tag="", **more):
     print(f"    built {setting.system} {setting.name}: "
           f"{answer.get('error') or format(answer['build_s'], '.1f') + ' s'}", file=sys.stderr, flush=True)
     answer["threads"] = threads
-    with open(record, "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+    if "error" not in answer:
+        with open(record, "w", encoding="utf-8") as file:
+            json.dump(answer, file)
+        built_here.add(folder)
     return folder, answer
 
 

@@ -75,7 +75,8 @@ class DataSet:
     def queries(self):
         return self.path("queries.fbin")
 
-    def halves(self):
+    @property
+    def half(self):
         """Where the second half of the queries begins: the first is for choosing."""
         return self.query_count // 2
 

@@ -34,10 +34,10 @@ def read_vecs(path, dtype):
 class Ours:
     """Speaks the line protocol of bench/macro/ann_pass.cc."""
 
-    def __init__(self, program, data, metric, m, ef_construction):
+    def __init__(self, program, data, metric, m, ef_construction, codes):
         files = [os.path.join(data, f) for f in ("base.fvecs", "query.fvecs", TRUTH[metric])]
         self.process = subprocess.Popen(
-            [program, *files, metric, str(m), str(ef_construction)],
+            [program, *files, metric, str(m), str(ef_construction), codes],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, command):
@@ -89,11 +89,11 @@ def qps_at(curve, target):
 
 def measure(args):
     which = 0 if args.wall else 1
-    ours = Ours(args.program, args.data, args.metric, args.m, args.ef_construction)
+    ours = Ours(args.program, args.data, args.metric, args.m, args.ef_construction, args.codes)
     theirs = Theirs(args.data, args.metric, args.m, args.ef_construction)
     result = {"timing": "wall" if args.wall else "processor", "m": args.m,
               "ef_construction": args.ef_construction, "passes": args.passes,
-              "rows": len(theirs.base), "dim": theirs.base.shape[1], "metric": args.metric,
+              "codes": args.codes, "rows": len(theirs.base), "dim": theirs.base.shape[1], "metric": args.metric,
               "build": [], "points": [], "at": []}
     for threads in args.build_threads:
         a, b = ours.build(threads), theirs.build(threads)
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--metric", default="cosine", choices=sorted(TRUTH))
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construction", type=int, default=200)
+    parser.add_argument("--codes", default="f32", choices=["f32", "bf16", "sq8", "sq4"])
     parser.add_argument("--ef", type=int, nargs="+", default=[48, 64, 80, 100, 128, 160, 250, 400])
     parser.add_argument("--passes", type=int, default=7)
     parser.add_argument("--build-threads", type=int, nargs="*", default=[1, 2])

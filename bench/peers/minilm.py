@@ -32,8 +32,9 @@ MIN_WORDS, MAX_WORDS = 4, 60  # longer ones are mostly lists that no rule splits
 # The model knows English; in other scripts most of its pieces are unknown or single letters.
 MIN_ASCII = 0.9
 QUESTION_FIELDS = {"question", "query", "user_query"}
-SKIPPED_FIELDS = {"_id", "id", "hash", "model", "model_name", "dataset", "data_source", "pmid", "year", "labels",
-                  "meshes", "claim", "answer", "worst_label", "begin_label", "metadata", "annotations"}
+SKIPPED_FIELDS = {"_id", "id", "hash", "model", "model_name", "dataset", "data_source", "pmid", "year",
+                  "labels", "meshes", "claim", "answer", "worst_label", "begin_label", "metadata",
+                  "annotations"}
 
 
 def strings(value):

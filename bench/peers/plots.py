@@ -5,8 +5,8 @@ import math
 from fronts import front
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 760, 460, 70, 40, 150, 50
-COLOURS = {"leadline": "#c00000", "faiss": "#1f77b4", "hnswlib": "#2ca02c", "usearch": "#9467bd", "svs": "#ff7f0e",
-           "vsag": "#8c564b", "zvec": "#17becf", "lancedb": "#7f7f7f"}
+COLOURS = {"leadline": "#c00000", "faiss": "#1f77b4", "hnswlib": "#2ca02c", "usearch": "#9467bd",
+           "svs": "#ff7f0e", "vsag": "#8c564b", "zvec": "#17becf", "lancedb": "#7f7f7f"}
 RECALLS = [0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
 
 
@@ -34,23 +34,28 @@ def write(path, title, runs, mode):
     def y(qps):
         return TOP + (high - math.log10(qps)) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" '
-           f'font-size="12"><rect width="100%" height="100%" fill="white"/>'
-           f'<text x="{LEFT}" y="20" font-size="14">{html.escape(title)}: queries a second by recall@10</text>']
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+           f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+           f'<text x="{LEFT}" y="20" font-size="14">{html.escape(title)}: queries a second by recall@10'
+           '</text>']
     for recall in RECALLS:
         out.append(f'<path d="M{x(recall):.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#ddd"/>'
-                   f'<text x="{x(recall):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{recall:g}</text>')
+                   f'<text x="{x(recall):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
+                   f'{recall:g}</text>')
     for power in range(low, high + 1):
         for step in (1, 2, 5) if power < high else (1,):
             at = y(step * 10 ** power)
             out.append(f'<path d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>'
-                       f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{step * 10 ** power:,}</text>')
+                       f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{step * 10 ** power:,}'
+                       '</text>')
     for row, (system, points) in enumerate(sorted(lines.items())):
         colour = COLOURS.get(system, "black")
         path_of = "L".join(f"{x(p['recall']):.1f} {y(p['qps']):.1f}" for p in points)
         wide = 3 if system == "leadline" else 1.5
         out.append(f'<path d="M{path_of}" fill="none" stroke="{colour}" stroke-width="{wide}"/>')
-        out += [f'<circle cx="{x(p["recall"]):.1f}" cy="{y(p["qps"]):.1f}" r="2.5" fill="{colour}"/>' for p in points]
-        out.append(f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + 16 * row + 10}" fill="{colour}">{system}</text>')
+        out += [f'<circle cx="{x(p["recall"]):.1f}" cy="{y(p["qps"]):.1f}" r="2.5" fill="{colour}"/>'
+                for p in points]
+        out.append(f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + 16 * row + 10}" fill="{colour}">{system}'
+                   '</text>')
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(out) + "\n</svg>\n")

@@ -1,4 +1,4 @@
-"""The driver's side of a worker: a process of its own that holds one index and answers one JSON line a command."""
+"""The driver's side of a worker: a process that holds one index and answers a JSON line a command."""
 import ctypes
 import json
 import os

@@ -35,8 +35,8 @@ def write(results, out):
              f"pinned to core {results['core']}.\n\n"
              + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + "."]
     if results["quick"]:
-        lines.append("**A quick run on parts of the sets: it shows that everything works, and its numbers mean "
-                     "nothing.**")
+        lines.append("**A quick run on parts of the sets: it shows that everything works, and its numbers "
+                     "mean nothing.**")
     lines += [f"Not installed: {name} ({why})." for name, why in results["missing"].items()]
     for name, found in results["sets"].items():
         about = found["about"]

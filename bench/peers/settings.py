@@ -56,10 +56,10 @@ def faiss(data_set):
     parts = [dim // 2, dim // 4] if dim <= 128 else [dim // 4, dim // 8]
     for nlist in cells:
         for part in parts:
-            yield Setting("faiss", {"factory": f"IVF{nlist},PQ{part}x4fs,RFlat"},
+            yield Setting("faiss", {"factory": f"IVF{nlist},PQ{part}x4fsr,RFlat"},
                           [chain("nprobe", probes[nlist], k_factor=k) for k in K_FACTOR])
     if dim > 128:
-        yield Setting("faiss", {"factory": f"IVF{cells[0]},PQ{dim // 2}x4fs,RFlat"},
+        yield Setting("faiss", {"factory": f"IVF{cells[0]},PQ{dim // 2}x4fsr,RFlat"},
                       [chain("nprobe", probes[cells[0]], k_factor=k) for k in K_FACTOR])
     yield Setting("faiss", {"factory": f"IVF{cells[-1]},Flat"}, [chain("nprobe", probes[cells[-1]])])
     for m in (16, 32):

@@ -86,8 +86,9 @@ def make(args):
             mixture.draw(rng, min(BLOCK, rows - begin)).tofile(file)
     assert os.path.getsize(path) == HEADER + 4 * rows * DIM
     return path, queries, (
-        f"{rows:,} drawn from a mixture of {FIELDS} fields, {TOPICS:,} topics and {GROUPS:,} groups with the spectrum of sentence "
-        "embeddings (synthetic.py), held-out queries of the same mixture")
+        f"{rows:,} drawn from a mixture of {FIELDS} fields, {TOPICS:,} topics and {GROUPS:,} "
+        "groups with the spectrum of sentence embeddings (synthetic.py), held-out queries of the "
+        "same mixture")
 
 
 def check(rows, queries):

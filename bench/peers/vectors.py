@@ -1,4 +1,4 @@
-"""Vector files: fbin and ibin (u32 rows, u32 dim, then the rows), fvecs and ivecs (i32 dim before each row)."""
+"""Vector files: fbin and ibin (u32 rows, u32 dim, then the rows), fvecs and ivecs (i32 dim, row by row)."""
 import os
 
 import numpy as np

@@ -212,6 +212,10 @@ Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
   LEADLINE_ASSIGN_OR_RETURN(result->points,
                             MeasureSweep(opened, queries, truth, sweep, running, console));
   LEADLINE_RETURN_IF_ERROR(MeasureMemory(path, *opened.collection, result));
+  if (options.batch > 0) {
+    LEADLINE_ASSIGN_OR_RETURN(result->batches, MeasureBatches(opened, queries, sweep, options.batch,
+                                                              running.search, console));
+  }
   for (const double selectivity : options.selectivities) {
     LEADLINE_ASSIGN_OR_RETURN(
         FilteredPoints filtered,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "ann_batches.h"
 #include "console.h"
 #include "leadline/core/options.h"
 #include "leadline/eval/ann_runner.h"
@@ -19,6 +20,7 @@ struct AnnBenchOptions {
   size_t k = 10;
   std::vector<eval::AnnSetting> sweep;  ///< empty: a few that fit the index
   std::vector<double> selectivities;
+  size_t batch = 0;  ///< queries a call of the measurement in batches; 0: none
   size_t threads = 1;
   uint32_t build_threads = 2;
   std::string directory;
@@ -42,6 +44,7 @@ struct AnnBenchResult {
   uint64_t disk_bytes = 0;
   uint64_t segments = 0;
   std::vector<eval::AnnPoint> points;
+  std::vector<BatchPoint> batches;
   std::vector<FilteredPoints> filtered;
 };
 

@@ -3,6 +3,7 @@
 #include "collection_json.h"
 #include "command.h"
 #include "database_opening.h"
+#include "index_arguments.h"
 #include "table_printer.h"
 
 namespace leadline::cli {
@@ -12,6 +13,7 @@ struct AlterArguments {
   DatabaseArguments where;
   std::string vector;
   std::string index;
+  std::string codes;
   std::optional<uint64_t> m;
   std::optional<uint64_t> ef_construction;
   std::optional<uint64_t> nlist;
@@ -29,14 +31,17 @@ Result<CollectionChanges> MakeChanges(const AlterArguments& args) {
   if (!args.index.empty()) {
     LEADLINE_ASSIGN_OR_RETURN(field.index, ParseIndexKind(args.index));
   }
+  if (!args.codes.empty()) {
+    LEADLINE_ASSIGN_OR_RETURN(field.codes, ParseCodeType(args.codes));
+  }
   field.m = Narrow(args.m);
   field.ef_construction = Narrow(args.ef_construction);
   field.nlist = Narrow(args.nlist);
-  if (field.index || field.m || field.ef_construction || field.nlist) {
+  if (field.index || field.codes || field.m || field.ef_construction || field.nlist) {
     changes.vectors.push_back(field);
   } else if (!args.vector.empty() || !args.language) {
     return InvalidArgumentError(
-        "nothing to change: give --index, --M, --ef-construction, --nlist or --language");
+        "nothing to change: give --index, --codes, --M, --ef-construction, --nlist or --language");
   }
   changes.language = args.language;
   return changes;
@@ -64,8 +69,9 @@ CommandBody DeclareAlter(Arguments& arguments) {
   DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->vector, "--vector-field", "NAME",
                  "the vector whose index changes; the default one unless given");
-  arguments.Choice(&args->index, "--index", {"auto", "flat", "hnsw", "ivf"},
+  arguments.Choice(&args->index, "--index", IndexWords(),
                    "index of segments that are built from now on");
+  arguments.Choice(&args->codes, "--codes", CodesWords(), "what these indexes search on");
   arguments.Number(&args->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&args->ef_construction, "--ef-construction", "candidates while hnsw is built", 1,
                    kMaxEfConstruction);

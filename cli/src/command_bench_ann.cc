@@ -16,6 +16,9 @@
 namespace leadline::cli {
 namespace {
 
+/// More queries than anybody measures with; bounds the answers that one call holds.
+constexpr uint64_t kMaxBatch = 100'000;
+
 struct BenchArguments {
   std::string base;
   std::string queries;
@@ -26,6 +29,7 @@ struct BenchArguments {
   std::string selectivity;
   std::optional<std::string> sweep;
   uint64_t k = 10;
+  uint64_t batch = 0;
   uint64_t threads = 1;
   uint64_t build_threads = 2;
 };
@@ -47,6 +51,7 @@ Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
                               ParseReal("--filter-selectivity", share, 0.000001, 1));
     options.selectivities.push_back(value);
   }
+  options.batch = args.batch;
   options.threads = args.threads;
   options.build_threads = static_cast<uint32_t>(args.build_threads);
   options.directory = args.directory;
@@ -66,6 +71,13 @@ Json ResultJson(const AnnBenchOptions& options, const AnnBenchResult& result) {
   field.dim = result.dim;
   Json object;
   object["points"] = PointsJson(result.points);
+  if (options.batch > 0) {
+    object["batch"] = {{"queries", options.batch}, {"points", Json::array()}};
+    for (const BatchPoint& point : result.batches) {
+      object["batch"]["points"].push_back(
+          {{point.setting.name(), point.setting.value}, {"qps", point.qps}});
+    }
+  }
   object["filtered"] = Json::array();
   for (const FilteredPoints& filtered : result.filtered) {
     object["filtered"].push_back({{"selectivity", filtered.selectivity},
@@ -100,6 +112,10 @@ void PrintResult(const AnnBenchResult& result, Console& console) {
                         {"segments", std::to_string(result.segments)},
                         {"simd", std::string(simd::CurrentLevel().name)}});
   PrintAnnTable(result.points, console);
+  for (const BatchPoint& point : result.batches) {
+    console.Line("in batches, " + point.setting.name() + " " + std::to_string(point.setting.value) +
+                 ": " + FormatFixed(point.qps, 0) + " qps");
+  }
   for (const FilteredPoints& filtered : result.filtered) {
     console.Line("filter that passes " + FormatFixed(100 * filtered.selectivity, 3) + "% (" +
                  std::to_string(filtered.matches) + " rows):");
@@ -135,6 +151,8 @@ CommandBody DeclareBench(Arguments& arguments) {
       &args->sweep, "--sweep", "NAME=N,N,..",
       "ef_search values for hnsw, nprobe values for ivf; a few that fit the index unless "
       "given");
+  arguments.Number(&args->batch, "--batch", "also measure with so many queries a call; 0: no", 0,
+                   kMaxBatch);
   arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
   arguments.Number(&args->build_threads, "--build-threads", "threads that build the index", 1,
                    kMaxThreads);
@@ -153,14 +171,17 @@ Command BenchAnnCommand() {
   return {
       "bench ann", "Build an index from a file and measure recall, speed, size and opening",
       R"(Goes through the public calls of the library: a scratch database is created, filled, optimized,
-closed and opened again, then searched with every value of the sweep. Searches under
---filter-selectivity use at most 1,000 queries, compared with exact search under the same filter.
+closed and opened again, then searched with every value of the sweep. --batch
+searches all queries again, so many a call, one call after the other; the answers, and so recall, are
+those of single calls. Searches under --filter-selectivity use at most 1,000 queries, compared with
+exact search under the same filter.
 
 resident_bytes is what the unfiltered sweep brought into memory: the pages of segment files that were
 touched and the heap of tail and indexes. The store's caches and the program itself are not in it.
 
 --json: {"points":[..as in eval ann..],"filtered":[{"selectivity","matches","points"}],"ingest_s",
-"build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}.)",
+"build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}, under --batch
+also "batch":{"queries","points":[{"ef_search","qps"},..]}.)",
       DeclareBench, "makes a database of its own"};
 }
 

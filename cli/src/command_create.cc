@@ -102,7 +102,8 @@ Result<ExitCode> RunCreate(const CreateArguments& args, Console& console) {
     const VectorField& field = stored.vectors.front();
     console.Line("created " + args.where.collection + ": " + std::to_string(field.dim) +
                  " dimensions, " + std::string(MetricName(field.metric)) + ", index " +
-                 std::string(IndexKindName(field.index)));
+                 std::string(IndexKindName(field.index)) + ", codes " +
+                 std::string(CodeTypeName(field.codes)));
   }
   return ExitCode::kDone;
 }

@@ -121,10 +121,7 @@ CommandBody DeclareAnn(Arguments& arguments) {
   arguments.Text(&args->filter, "--filter", "EXPR", "only records that match");
   arguments.Text(&args->vector_field, "--vector-field", "NAME",
                  "vector to search; the collection's first unless given");
-  arguments.Number(
-      &args->rescore, "--rescore",
-      "candidates rescored in full precision; no effect on f32 codes, the only ones here", 0,
-      kMaxEfSearch);
+  arguments.Number(&args->rescore, "--rescore", kRescoreHelp, 0, kMaxEfSearch);
   arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
   return [args](Console& console) { return RunAnn(*args, console); };
 }

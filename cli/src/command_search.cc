@@ -104,9 +104,11 @@ Json PlanJson(const Plan& plan) {
   for (const PlanStep& step : plan.steps) {
     steps.push_back({{"source", step.source},
                      {"strategy", step.strategy},
+                     {"codes", step.codes},
                      {"rows", step.rows},
                      {"matches", step.matches},
                      {"distances", step.distances},
+                     {"rescored", step.rescored},
                      {"candidates", step.candidates},
                      {"fallback", step.fallback}});
   }
@@ -143,12 +145,13 @@ void PrintJson(const std::string& id, const SearchResponse& response, bool with_
 }
 
 void PrintPlan(const Plan& plan, Console& console) {
-  TablePrinter table(
-      {"source", "strategy", "rows", "matches", "distances", "candidates", "fallback"});
+  TablePrinter table({"source", "strategy", "codes", "rows", "matches", "distances", "rescored",
+                      "candidates", "fallback"});
   for (const PlanStep& step : plan.steps) {
-    table.Row({step.source, step.strategy, std::to_string(step.rows), std::to_string(step.matches),
-               std::to_string(step.distances), std::to_string(step.candidates),
-               step.fallback ? "yes" : "no"});
+    table.Row({step.source, step.strategy, step.codes.empty() ? "-" : step.codes,
+               std::to_string(step.rows), std::to_string(step.matches),
+               std::to_string(step.distances), std::to_string(step.rescored),
+               std::to_string(step.candidates), step.fallback ? "yes" : "no"});
   }
   console.Line("plan at sequence " + std::to_string(plan.sequence) + ", " + plan.simd + ":");
   table.Print(console);

@@ -19,6 +19,17 @@ Json CollectionStatsJson(const Collection& collection, const CollectionStats& st
   object["segment_bytes"] = stats.segment_bytes;
   object["resident_bytes"] = stats.resident_bytes;
   object["min_self_recall"] = stats.min_self_recall;
+  object["indexes"] = Json::array();
+  for (const IndexStats& index : stats.indexes) {
+    object["indexes"].push_back({{"vector", index.vector_field},
+                                 {"index", IndexKindName(index.kind)},
+                                 {"codes", CodeTypeName(index.codes)},
+                                 {"segments", index.segments},
+                                 {"rows", index.rows},
+                                 {"vector_bytes", index.vector_bytes},
+                                 {"code_bytes", index.code_bytes},
+                                 {"link_bytes", index.link_bytes}});
+  }
   object["degraded"] = stats.degraded;
   return object;
 }
@@ -79,7 +90,9 @@ CommandBody DeclareStats(Arguments& arguments) {
 Command StatsCommand() {
   return {"stats", "Show sizes, counts and health of a database or of one collection",
           "Health is what opening and searching met so far: an index file is verified when it is "
-          "first read.\n`check` reads every file.",
+          "first read.\n`check` reads every file.\n\n\"indexes\" of a collection has one entry for "
+          "each vector, kind of index and codes that some segment has:\nsegments, rows, and bytes "
+          "of vectors in full precision, of codes, and of links or lists, all in mapped\nfiles.",
           DeclareStats};
 }
 

@@ -1,13 +1,34 @@
 #include "index_arguments.h"
 
 namespace leadline::cli {
+namespace {
+
+Status CheckIndexCodes(const VectorField& field) {
+  const Status known = CheckCodes(field);
+  return known.ok()
+             ? OkStatus()
+             : InvalidFieldError("an index of this kind has no such codes: index=" +
+                                     std::string(IndexKindName(field.index)),
+                                 "--codes", std::string(CodeTypeName(field.codes)), known.limit());
+}
+
+}  // namespace
+
+std::vector<std::string> IndexWords() {
+  return {"auto", "flat", "hnsw", "ivf"};
+}
+
+std::vector<std::string> CodesWords() {
+  return {"auto", "f32", "bf16", "sq8", "sq4", "pq4"};
+}
 
 void DeclareIndex(Arguments& arguments, IndexArguments* target) {
-  arguments.Choice(&target->index, "--index", {"auto", "flat", "hnsw", "ivf"},
-                   "index of every segment; auto scans below 10,000 rows and builds hnsw above");
-  arguments.Choice(&target->codes, "--codes", {"auto", "f32"},
-                   "what the index searches on; bf16, sq8, sq4 and pq4 are not in this version",
-                   {"bf16", "sq8", "sq4", "pq4"});
+  arguments.Choice(&target->index, "--index", IndexWords(),
+                   "index of every segment; auto scans below 10,000 rows and builds hnsw above, or "
+                   "what has the codes");
+  arguments.Choice(
+      &target->codes, "--codes", CodesWords(),
+      "what the index searches on; ivf has all of them, hnsw all but pq4, flat f32; auto is f32");
   arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
                    1, kMaxEfConstruction);
@@ -22,6 +43,7 @@ Result<VectorField> MakeIndexField(const IndexArguments& arguments) {
   field.m = static_cast<uint32_t>(arguments.m);
   field.ef_construction = static_cast<uint32_t>(arguments.ef_construction);
   field.nlist = static_cast<uint32_t>(arguments.nlist);
+  LEADLINE_RETURN_IF_ERROR(CheckIndexCodes(field));
   return field;
 }
 

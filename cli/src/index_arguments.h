@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "arguments.h"
 #include "leadline/core/options.h"
@@ -17,9 +18,13 @@ struct IndexArguments {
   uint64_t nlist = 0;
 };
 
+/// Words of --index and of --codes.
+std::vector<std::string> IndexWords();
+std::vector<std::string> CodesWords();
 /// Declares --index, --codes, --M, --ef-construction and --nlist.
 void DeclareIndex(Arguments& arguments, IndexArguments* target);
-/// The settings in a vector field whose name, dimension and metric are still the defaults.
+/// The settings in a vector field whose name, dimension and metric are still the defaults. Errors
+/// name the flag.
 Result<VectorField> MakeIndexField(const IndexArguments& arguments);
 
 }  // namespace leadline::cli

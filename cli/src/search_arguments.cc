@@ -12,10 +12,7 @@ void DeclareSearch(Arguments& arguments, SearchArguments* target) {
   arguments.Flag(&target->exact, "--exact", "compare with every matching record");
   arguments.Number(&target->ef_search, "--ef-search", "candidates of hnsw", 1, kMaxEfSearch);
   arguments.Number(&target->nprobe, "--nprobe", "lists of ivf; 0 picks a default", 0, kMaxNprobe);
-  arguments.Number(
-      &target->rescore, "--rescore",
-      "candidates rescored in full precision; no effect on f32 codes, the only ones here", 0,
-      kMaxEfSearch);
+  arguments.Number(&target->rescore, "--rescore", kRescoreHelp, 0, kMaxEfSearch);
 }
 
 void DeclareMode(Arguments& arguments, SearchArguments* target) {

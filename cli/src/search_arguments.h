@@ -23,6 +23,10 @@ struct SearchArguments {
   uint64_t rescore = 0;
 };
 
+inline constexpr const char* kRescoreHelp =
+    "candidates of an index with codes that are compared again in full precision; 0 picks a "
+    "default";
+
 /// Declares -k, --filter, --vector-field and the index settings.
 void DeclareSearch(Arguments& arguments, SearchArguments* target);
 /// Declares --mode and --rerank.

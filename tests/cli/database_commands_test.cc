@@ -71,7 +71,42 @@ TEST_F(DatabaseCommands, SearchReturnsTheContractsLine) {
   EXPECT_EQ(line["higher_is_better"], false);
   EXPECT_TRUE(line["took_us"].is_number_integer());
   EXPECT_EQ(line["query"], "0");
-  EXPECT_TRUE(line["plan"]["steps"].is_array());
+  ASSERT_EQ(line["plan"]["steps"].size(), 1U);
+  EXPECT_EQ(line["plan"]["steps"][0]["codes"], "f32");
+  EXPECT_EQ(line["plan"]["steps"][0]["rescored"], 0);
+}
+
+TEST_F(DatabaseCommands, EachCodeIsChosenAndShown) {
+  for (const std::string codes : {"auto", "f32", "bf16", "sq8", "sq4", "pq4"}) {
+    const std::string built = codes == "auto" ? "f32" : codes;
+    const std::string name = "c-" + codes;
+    const Json created = Leadline({"create", db_, name, "--dim", "4", "--metric", "l2", "--index",
+                                   "ivf", "--codes", codes, "--json"})
+                             .OneJson();
+    EXPECT_EQ(created["vectors"][0]["codes"], codes);
+    ASSERT_EQ(Leadline({"ingest", db_, name, dir_.file("rows.jsonl")}).exit_code, 0);
+    ASSERT_EQ(Leadline({"optimize", db_, name}).exit_code, 0);
+    const Json stats = Leadline({"stats", db_, name, "--json"}).OneJson();
+    ASSERT_EQ(stats["indexes"].size(), 1U) << stats;
+    const Json& index = stats["indexes"][0];
+    EXPECT_EQ(index["index"], "ivf");
+    EXPECT_EQ(index["codes"], built);
+    EXPECT_EQ(index["rows"], 100);
+    EXPECT_EQ(index["vector_bytes"], 1600);
+    EXPECT_EQ(index["code_bytes"] > 0, built != "f32");
+  }
+}
+
+TEST_F(DatabaseCommands, CodesAreAltered) {
+  const ProgramOutput altered =
+      Leadline({"alter", db_, "c", "--index", "hnsw", "--codes", "sq8", "--json"});
+  ASSERT_EQ(altered.exit_code, 0) << altered.err;
+  EXPECT_EQ(altered.OneJson()["vectors"][0]["codes"], "sq8");
+  ASSERT_EQ(Leadline({"optimize", db_, "c"}).exit_code, 0);
+  EXPECT_EQ(Leadline({"stats", db_, "c", "--json"}).OneJson()["indexes"][0]["codes"], "sq8");
+  const ProgramOutput refused = Leadline({"alter", db_, "c", "--codes", "pq4"});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("index=hnsw field=codes value=pq4 limit=auto|f32"));
 }
 
 TEST_F(DatabaseCommands, SearchTakesFilterFieldsIdAndQueryFiles) {

@@ -359,14 +359,35 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   std::filesystem::create_directory(dir_.file("scratch"));
   std::vector<std::vector<float>> queries = RandomVectors(20, 8, 9);
   WriteFile(dir_.file("queries.fvecs"), FvecsBytes(queries));
-  const ProgramOutput bench = Leadline(
-      {"bench", "ann", "--base", dir_.file("base.fvecs"), "--queries", dir_.file("queries.fvecs"),
-       "--truth", "exact", "--metric", "l2", "--index", "hnsw", "--sweep", "ef_search=10,100",
-       "--filter-selectivity", "0.5,0.05", "--dir", dir_.file("scratch"), "--json"});
+  const ProgramOutput bench = Leadline({"bench",
+                                        "ann",
+                                        "--base",
+                                        dir_.file("base.fvecs"),
+                                        "--queries",
+                                        dir_.file("queries.fvecs"),
+                                        "--truth",
+                                        "exact",
+                                        "--metric",
+                                        "l2",
+                                        "--index",
+                                        "hnsw",
+                                        "--sweep",
+                                        "ef_search=10,100",
+                                        "--filter-selectivity",
+                                        "0.5,0.05",
+                                        "--batch",
+                                        "7",
+                                        "--dir",
+                                        dir_.file("scratch"),
+                                        "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
   const Json result = bench.OneJson();
   EXPECT_EQ(result["rows"], 400);
   EXPECT_GT(result["points"][1]["recall"]["id"].get<double>(), 0.99);
+  EXPECT_EQ(result["batch"]["queries"], 7);
+  ASSERT_EQ(result["batch"]["points"].size(), 2U);
+  EXPECT_EQ(result["batch"]["points"][1]["ef_search"], 100);
+  EXPECT_GT(result["batch"]["points"][1]["qps"].get<double>(), 0);
   ASSERT_EQ(result["filtered"].size(), 2U);
   EXPECT_GT(result["filtered"][1]["points"][1]["recall"]["id"].get<double>(), 0.99);
   for (const char* name : {"build_s", "resident_bytes", "disk_bytes", "open_ms", "simd"}) {
@@ -519,6 +540,7 @@ TEST_F(EvalOnVectors, BenchTakesATruthFile) {
                 dir_.file("queries.fvecs"), "--truth", dir_.file("truth.ivecs"), "--metric", "l2",
                 "--index", "flat", "--dir", dir_.file("scratch"), "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  EXPECT_FALSE(bench.OneJson().contains("batch"));
   const Json recall = bench.OneJson()["points"][0]["recall"];
   for (const char* name : {"id", "tie", "epsilon", "inverse_ratio", "id_min"}) {
     EXPECT_EQ(recall[name].get<double>(), 1) << name;

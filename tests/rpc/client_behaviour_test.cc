@@ -64,8 +64,20 @@ std::string Shown(const SearchResponse& response) {
     text += "\nplan " + std::to_string(response.plan->distances) + " at " +
             std::to_string(response.plan->sequence);
     for (const PlanStep& step : response.plan->steps) {
-      text += "\n" + step.source + " " + step.strategy + " " + std::to_string(step.matches);
+      text += "\n" + step.source + " " + step.strategy + " " + step.codes + " " +
+              std::to_string(step.matches) + " " + std::to_string(step.rescored);
     }
+  }
+  return text;
+}
+
+std::string Shown(const std::vector<IndexStats>& indexes) {
+  std::string text;
+  for (const IndexStats& index : indexes) {
+    text += "\n" + index.vector_field + " " + std::string(IndexKindName(index.kind)) + " " +
+            std::string(CodeTypeName(index.codes)) + " " + std::to_string(index.segments) + " " +
+            std::to_string(index.rows) + " " + std::to_string(index.vector_bytes) + " " +
+            std::to_string(index.code_bytes) + " " + std::to_string(index.link_bytes);
   }
   return text;
 }
@@ -204,6 +216,7 @@ TEST_P(ClientBehaviour, CollectionsAreAltered) {
   changes.vectors[0].index = IndexKind::kHnsw;
   changes.vectors[0].m = 8;
   changes.vectors[0].ef_construction = 60;
+  changes.vectors[0].codes = CodeType::kSq8;
   changes.vectors[1].name = "image";
   changes.vectors[1].nlist = 0;
   changes.language = "th";
@@ -226,7 +239,10 @@ TEST_P(ClientBehaviour, BadCollectionsAreRefusedAlike) {
       [](CollectionOptions& options) { options.vectors[0].m = 1; },
       [](CollectionOptions& options) { options.vectors[1].name = "vector"; },
       [](CollectionOptions& options) { options.vectors.clear(); },
-      [](CollectionOptions& options) { options.vectors[0].codes = CodeType::kSq8; },
+      [](CollectionOptions& options) {
+        options.vectors[0].index = IndexKind::kHnsw;
+        options.vectors[0].codes = CodeType::kPq4;
+      },
       [](CollectionOptions& options) { options.embedder = "unknown"; },
   };
   for (size_t i = 0; i < std::size(faults); ++i) {
@@ -461,7 +477,7 @@ TEST_P(ClientBehaviour, UpkeepWorksFromAfar) {
   ExpectSameOf([](Collection& collection) -> Result<std::string> {
     LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection.Stats());
     return std::to_string(stats.rows) + " " + std::to_string(stats.segment_rows) + " " +
-           std::to_string(stats.tail_rows);
+           std::to_string(stats.tail_rows) + Shown(stats.indexes);
   });
   ExpectSame([](Database& database) -> Result<std::string> {
     LEADLINE_ASSIGN_OR_RETURN(const DatabaseStats stats, database.Stats());

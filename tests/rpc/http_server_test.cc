@@ -525,8 +525,11 @@ TEST_F(HttpLimits, BodiesShareABoundedMemory) {
   EXPECT_EQ(status, 429);
   // The holder is cut for its slowness, and what it held is free again.
   EXPECT_TRUE(holder.Ended());
-  RawHttp other(served_.http()->port());
-  EXPECT_EQ(other.Ask("POST", "/v1/flush", "{}").status, 200);
+  for (int i = 0; i < 200 && status != 200; ++i) {
+    RawHttp other(served_.http()->port());
+    status = other.Ask("POST", "/v1/flush", "{}").status;
+  }
+  EXPECT_EQ(status, 200);
 }
 
 /// One search slot that the test holds.

@@ -10,7 +10,7 @@ def settings_of(data_set, extra):
     return [leadline(config) for config in [{"index": "auto"}, *LEADLINE, *extra]] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, []),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, []),
-        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fs,RFlat"}, []),
+        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"}, []),
         Setting("usearch", {"dtype": "bf16", "m": 16, "ef_construction": 200}, []),
         Setting("svs", {"data": "f32", "degree": 32, "window": 100 if dim <= 128 else 200}, []),
         Setting("vsag", {"codes": "sq8_uniform", "degree": 32, "ef_construction": 200}, []),
@@ -43,8 +43,8 @@ def markdown(result):
         return (f"{run['build_s']:.1f}", f"{run['build_cpu_s']:.1f}",
                 f"{other / run['build_s']:.1f}x" if other else "")
 
-    return ("### Building\n\nSeconds, and how many times faster than hnswlib. Rows that a store writes before it "
-            "builds are apart.\n\n" + table(
+    return ("### Building\n\nSeconds, and how many times faster than hnswlib. Rows that a store writes "
+            "before it builds are apart.\n\n" + table(
                 ("system", "configuration", "1 thread", "processor", "over hnswlib", "2 threads", "processor",
                  "over hnswlib", "rows written in s", "disk MB"),
                 [(system, name, *cells(runs, 1), *cells(runs, 2),

@@ -52,8 +52,8 @@ def one_pass(args, data_set, setting, worker, mode, truth):
     parts = parts_of(data_set, mode)
     end = parts[0][1]
     with tempfile.NamedTemporaryFile(suffix=".i32") as file:
-        answer = worker.ask(args.build_limit, do="pass", mode=mode, params=setting.chains[0][0], k=K, count=BATCH,
-                            parts=parts, found=file.name, warm_up=2)
+        answer = worker.ask(args.build_limit, do="pass", mode=mode, params=setting.chains[0][0], k=K,
+                            count=BATCH, parts=parts, found=file.name, warm_up=2)
         found = np.fromfile(file.name, dtype=np.int32).reshape(-1, K)[:end]
     recalls = truth.recalls(found)
     return {"qps": end / answer[args.timing][0], "recall": float(recalls.mean()), "queries": end,
@@ -66,6 +66,6 @@ def markdown(result):
     speeds = {(run["system"], run["mode"]): run["qps"] for run in result["runs"]}
     ratios = [f"{mode}: {speeds['leadline', mode] / speeds['faiss', mode]:.2f}x" for mode in ("one", "batch")
               if ("leadline", mode) in speeds and ("faiss", mode) in speeds]
-    return ("### Exact search\n\n" + table(("system", "mode", "queries", "QPS", "recall@10", "answers that differ"),
-                                           rows) +
+    header = ("system", "mode", "queries", "QPS", "recall@10", "answers that differ")
+    return ("### Exact search\n\n" + table(header, rows) +
             "\n\nLeadline over FAISS Flat: " + ", ".join(ratios) + ".")

@@ -99,7 +99,7 @@ def settings_of(data_set, extra):
     return [leadline(config) for config in [*LEADLINE, *extra]] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, [chain("ef", wide)]),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, [chain("ef", wide)]),
-        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fs,RFlat"},
+        Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"},
                 [chain("nprobe", probes, k_factor=k) for k in K_FACTOR[1:4]]),
         Setting("faiss", {"factory": f"IVF{cells},Flat"}, [chain("nprobe", probes)]),
         Setting("faiss", {"factory": "Flat"}, [[{}]]),
@@ -165,7 +165,8 @@ def measure(args, data_set):
     count = min(QUERIES, data_set.query_count)
     queries = read_bin(data_set.queries, np.float32)[:count]
     everything = read_bin(data_set.path("truth.ibin"), np.int32)[:count, :K]
-    runners = [Runner(args, data_set, setting, path) for setting in settings_of(data_set, args.leadline_configs)
+    runners = [Runner(args, data_set, setting, path)
+               for setting in settings_of(data_set, args.leadline_configs)
                if args.systems is None or setting.system in args.systems]
     cases = [("none", 1.0, None)] + [(kind, share, Filters(data_set, values, kind, share, queries))
                                      for kind in KINDS for share in SHARES]
@@ -182,7 +183,8 @@ def measure(args, data_set):
                             runner.again(kind, share, filters, count)
                     except WorkerFailed as failure:
                         runner.error = str(failure)
-                        print(f"    {runner.setting.system} {runner.setting.name}: {failure}", file=sys.stderr)
+                        print(f"    {runner.setting.system} {runner.setting.name}: {failure}",
+                              file=sys.stderr)
     finally:
         for runner in runners:
             if runner.worker:
@@ -214,11 +216,11 @@ def markdown(result):
                        for point in found), worst))
     if {"leadline", "peers"} <= best.keys():
         rows.append(("**Leadline's best over the best peer**", "",
-                     *(f"**{best['leadline'][case] / best['peers'][case]:.2f}x**" if best["peers"][case] else ""
-                       for case in cases), ""))
+                     *(f"**{best['leadline'][case] / best['peers'][case]:.2f}x**" if best["peers"][case]
+                       else "" for case in cases), ""))
     return (f"### Filters\n\nQueries a second at recall@{K} {result['target']}, one query a call, the first "
-            f"{result['queries']} queries. Random filters are the same for all queries; opposed ones pass the rows "
-            "at the other end of the first principal axis. hnswlib runs in C++, with its filter functor on a "
-            "bitmap; FAISS gets bitmaps as selectors.\n\n" + table(
+            f"{result['queries']} queries. Random filters are the same for all queries; opposed ones pass "
+            "the rows at the other end of the first principal axis. hnswlib runs in C++, with its filter "
+            "functor on a bitmap; FAISS gets bitmaps as selectors.\n\n" + table(
                 ("system", "configuration", *("unfiltered" if kind == "none" else f"{kind} {100 * share:g}%"
                                               for kind, share in cases), "worst over unfiltered"), rows))

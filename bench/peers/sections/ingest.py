@@ -40,7 +40,8 @@ def markdown(result):
         runs = [run for run in result["runs"] if run["kind"] == kind]
         own = max((run.get("rows_per_s", 0) for run in runs if run["system"] == "leadline"), default=0)
         parts.append(f"**{title}**\n\n" + table(
-            ("system", "configuration", "rows/s", "Leadline's best over it", "rows written in s", "index s", ""),
+            ("system", "configuration", "rows/s", "Leadline's best over it", "rows written in s",
+             "index s", ""),
             [(run["system"], run["name"], f"{run['rows_per_s']:,.0f}" if "rows_per_s" in run else "",
               f"{own / run['rows_per_s']:.1f}x" if "rows_per_s" in run else "",
               f"{run['ingest_s']:.1f}" if "ingest_s" in run else "",

@@ -1,4 +1,4 @@
-"""Seconds until an index is open, and until it searches at full speed; in new processes, files in the page cache."""
+"""Seconds until an index is open and searches at full speed: new processes, files in the page cache."""
 import statistics
 
 from built import build, open_worker
@@ -14,7 +14,7 @@ def settings_of(data_set, extra):
     dim = data_set.dim
     part = dim // (2 if dim <= 128 else 4)
     hnsw = {"hnsw": 16, "storage": "flat", "ef_construction": 200}
-    cells = f"IVF{nlists(data_set.rows)[0]},PQ{part}x4fs,RFlat"
+    cells = f"IVF{nlists(data_set.rows)[0]},PQ{part}x4fsr,RFlat"
     return [(leadline(config), {"ef_search": 64}) for config in [*LEADLINE, *extra]] + [
         (Setting("hnswlib", {"m": 16, "ef_construction": 200}, []), {"ef": 64}),
         (Setting("faiss", hnsw, []), {"ef": 64}),

@@ -4,7 +4,6 @@ All configurations run interleaved: each round runs the sweep of every system on
 core; the best pass of each point counts. Points far below the front of their own system are not
 repeated.
 """
-import math
 import os
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import numpy as np
 
 from built import build, open_worker
 from datasets import DataSet, Truth, write_set
-from fronts import front, qps_at
+from fronts import best_at, best_peer, front, qps_at, ratio
 from remote import WorkerFailed
 from settings import TINY, TINY_PARAMS, Setting, settings
 from tables import table
@@ -31,7 +30,7 @@ IN_MEMORY_BYTES = 1 << 30  # of rows; larger sets are opened one index at a time
 
 def parts_of(data_set, mode):
     """The halves of the queries; one part where a half is no full batch."""
-    half, count = data_set.halves(), data_set.query_count
+    half, count = data_set.half, data_set.query_count
     return [[0, count]] if mode == "batch" and half < BATCH else [[0, half], [half, count]]
 
 
@@ -41,7 +40,7 @@ class Point:
     def __init__(self, data_set, params, mode):
         self.params, self.mode = params, mode
         self.parts = parts_of(data_set, mode)
-        self.half, self.count = data_set.halves(), data_set.query_count
+        self.half, self.count = data_set.half, data_set.query_count
         self.seconds = self.recalls = None
         self.share = 0.0
 
@@ -93,32 +92,36 @@ class Runner:
 
     def run(self, point):
         with tempfile.NamedTemporaryFile(suffix=".i32") as file:
-            answer = self.worker.ask(self.args.build_limit, do="pass", mode=point.mode, params=point.params, k=K,
-                                     count=BATCH, parts=point.parts, found=file.name)
+            answer = self.worker.ask(self.args.build_limit, do="pass", mode=point.mode,
+                                     params=point.params, k=K, count=BATCH, parts=point.parts,
+                                     found=file.name)
             found = np.fromfile(file.name, dtype=np.int32).reshape(-1, K)
         point.add(answer, self.args.timing, self.truth.recalls(found))
         return sum(answer["seconds"])
 
     def sweep(self):
         """The first round: decides which points there are."""
-        for mode in list(self.modes):
+        for mode in MODES:
             for chain in self.setting.chains:
-                recalls = []
-                for params in chain:
-                    point = Point(self.data_set, params, mode)
-                    try:
-                        taken = self.run(point)
-                    except WorkerFailed as failure:
-                        if "no batches" in str(failure):
-                            self.modes.remove(mode)
-                            return
+                try:
+                    self.sweep_chain(mode, chain)
+                except WorkerFailed as failure:
+                    if "no batches" not in str(failure):
                         raise
-                    self.points.append(point)
-                    recalls.append(float(point.recalls.mean()))
-                    if (recalls[-1] >= ENOUGH_RECALL or taken > SLOW_PASS_S or
-                            len(recalls) > 2 and recalls[-1] - recalls[-3] < 0.0005):
-                        break
-        self.rss = max(self.rss, self.worker.ask(do="memory")["rss_bytes"])
+                    self.modes.remove(mode)
+                    break
+        self.rss = self.worker.ask(do="memory")["rss_bytes"]
+
+    def sweep_chain(self, mode, chain):
+        recalls = []
+        for params in chain:
+            point = Point(self.data_set, params, mode)
+            taken = self.run(point)
+            self.points.append(point)
+            recalls.append(float(point.recalls.mean()))
+            if (recalls[-1] >= ENOUGH_RECALL or taken > SLOW_PASS_S or
+                    len(recalls) > 2 and recalls[-1] - recalls[-3] < 0.0005):
+                break
 
     def round(self, number, worth_it):
         """Failures end this configuration, not the comparison."""
@@ -208,41 +211,6 @@ def call_costs(args, data_set, systems):
     return costs
 
 
-def best_at(runs, mode, target):
-    """For each system {"qps", "name", "params", "p5", "at_least"} at a recall, or None.
-
-    Points are chosen on the first half of the queries: those on the system's front there. The second
-    half says what they are worth. A system without batches stands with its single queries.
-    """
-    found = {}
-    for system in sorted({run["system"] for run in runs}):
-        points = [(run, point) for run in runs if run["system"] == system for point in run["points"]
-                  if point["mode"] == mode or mode == "batch"]
-        halves = [(lambda p, h=h: p[1]["recall_halves"][h], lambda p, h=h: p[1]["qps_halves"][h])
-                  for h in (0, 1)]
-        chosen = front(front(points, *halves[0]), *halves[1])
-        best = qps_at(chosen, target, *halves[1])
-        found[system] = best and {
-            "qps": best["qps"], "at_least": best["at_least"], "name": best["point"][0]["name"],
-            "params": best["point"][1]["params"], "p5": best["point"][1]["recall_p5"],
-            "mode": best["point"][1]["mode"]}
-        if best is None and chosen:
-            found[system] = {"qps": None, "max_recall": chosen[-1][1]["recall_halves"][1]}
-    return found
-
-
-def best_peer(at):
-    peers = {system: best for system, best in at.items()
-             if system != "leadline" and best and best["qps"]}
-    return max(peers, key=lambda system: peers[system]["qps"]) if peers else None
-
-
-def ratio(at):
-    """Leadline over the best peer, or nan."""
-    peer, own = best_peer(at), at.get("leadline")
-    return own["qps"] / at[peer]["qps"] if peer and own and own["qps"] else math.nan
-
-
 def cell(best):
     if best is None:
         return "-"
@@ -258,10 +226,20 @@ def shown(best):
     return f"{best['name']}; {params}"
 
 
+def configuration_row(run):
+    built = run["build"]
+    if "build_s" not in built:
+        return run["system"], run["name"], "", "", "", "", "", "", run["error"]
+    return (run["system"], run["name"], f"{built['build_s']:.1f}", built["threads"],
+            f"{built['disk_bytes'] / 1e6:.0f}", f"{run['rss_bytes'] / 1e6:.0f}",
+            f"{run['open_s']:.3f}" if run["open_s"] is not None else "",
+            f"{max((p['recall'] for p in run['points']), default=0):.4f}", run["error"] or "")
+
+
 def markdown(result):
-    parts = [f"### Search\n\nQueries a second at recall@{result['k']}, one core, best of {result['passes']} passes, "
-             f"{'wall' if result['timing'] == 'seconds' else 'processor'} time. Parameters chosen on the first "
-             "half of the queries, reported on the second. `>=`: the lowest recall tried is higher."]
+    parts = [f"### Search\n\nQueries a second at recall@{result['k']}, one core, best of {result['passes']} "
+             f"passes, {'wall' if result['timing'] == 'seconds' else 'processor'} time. Parameters chosen on "
+             "the first half of the queries, reported on the second. `>=`: the lowest recall tried is higher."]
     titles = {"one": "One query a call", "batch": f"Batches of {result['batch']:,}; a system without "
               "batches, or faster without, stands with its single calls"}
     for mode, at in result["at"].items():
@@ -270,19 +248,15 @@ def markdown(result):
                  *(f"{at[target][system]['p5']:.1f}" if at[target].get(system) and at[target][system]["qps"]
                    else "" for target in ("0.95", "0.99"))) for system in systems]
         rows.append(("**Leadline over the best peer**",
-                     *(f"**{ratio(at[target]):.2f}x** ({best_peer(at[target])})" for target in at), "", "", ""))
+                     *(f"**{ratio(at[target]):.2f}x** ({best_peer(at[target])})" for target in at),
+                     "", "", ""))
         parts.append(f"**{titles[mode]}**\n\n" + table(
             ("system", *(f"QPS at {target}" for target in at), "setting at .95", "5th percentile at .95",
              "at .99"), rows))
     parts.append("**Every configuration**\n\n" + table(
-        ("system", "configuration", "build s", "threads", "disk MB", "resident MB", "open s", "best recall", ""),
-        [(run["system"], run["name"], *(f"{run['build'][key]:.1f}" if key in run["build"] else ""
-                                        for key in ("build_s",)), run["build"].get("threads", ""),
-          f"{run['build']['disk_bytes'] / 1e6:.0f}" if "disk_bytes" in run["build"] else "",
-          f"{run['rss_bytes'] / 1e6:.0f}", f"{run['open_s']:.3f}" if run["open_s"] is not None else "",
-          f"{max((p['recall'] for p in run['points']), default=0):.4f}", run["error"] or "")
-         for run in result["runs"]]))
-    parts.append("Microseconds of one call on an index of 64 rows, the most that a binding adds: " + ", ".join(
-        f"{system} {cost:.1f}" if isinstance(cost, float) else f"{system} failed"
-        for system, cost in result["call_us"].items()) + ".")
+        ("system", "configuration", "build s", "threads", "disk MB", "resident MB", "open s",
+         "best recall", ""), map(configuration_row, result["runs"])))
+    costs = ", ".join(f"{system} {cost:.1f}" if isinstance(cost, float) else f"{system} failed"
+                      for system, cost in result["call_us"].items())
+    parts.append(f"Microseconds of one call on an index of 64 rows, the most that a binding adds: {costs}.")
     return "\n\n".join(parts)

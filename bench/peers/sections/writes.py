@@ -82,10 +82,12 @@ def with_writes(args, data_set, setting, folder, begin):
 
 
 def markdown(result):
-    return (f"### Searching while {result['rate']:,} rows a second arrive\n\nTwo processors for both.\n\n" + table(
+    return (f"### Searching while {result['rate']:,} rows a second arrive\n\n"
+            "Two processors for both.\n\n" + table(
         ("Leadline", "rows/s that arrived", "QPS at rest", "QPS meanwhile", "slowest pass", "QPS afterwards",
          "meanwhile over at rest", ""),
         [(run["name"], "", "", "", "", "", "", run["error"]) if "error" in run else
-         (run["name"], f"{run['rows_per_s']:,.0f}", f"{run['before']['qps']:,.0f}", f"{run['during']['qps']:,.0f}",
+         (run["name"], f"{run['rows_per_s']:,.0f}", f"{run['before']['qps']:,.0f}",
+          f"{run['during']['qps']:,.0f}",
           f"{run['during']['slowest_qps']:,.0f}", f"{run['after']['qps']:,.0f}", f"{run['ratio']:.2f}x", "")
          for run in result["runs"]]))

@@ -21,7 +21,8 @@ class System(Peer):
         collection = store.create_collection("bench", schema.CollectionSchema(fields=fields))
         ingest = 0
         for begin in range(0, len(base), BATCH):
-            records = [{"id": begin + i, "v": row.tolist()} for i, row in enumerate(base[begin:begin + BATCH])]
+            records = [{"id": begin + i, "v": row.tolist()}
+                       for i, row in enumerate(base[begin:begin + BATCH])]
             started = time.perf_counter()
             collection.insert(records)
             ingest += time.perf_counter() - started

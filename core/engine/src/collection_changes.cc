@@ -9,13 +9,15 @@ namespace {
 
 void ApplyToField(const VectorFieldChanges& changes, VectorField* field) {
   field->index = changes.index.value_or(field->index);
+  field->codes = changes.codes.value_or(field->codes);
   field->m = changes.m.value_or(field->m);
   field->ef_construction = changes.ef_construction.value_or(field->ef_construction);
   field->nlist = changes.nlist.value_or(field->nlist);
 }
 
 bool Empty(const VectorFieldChanges& changes) {
-  return !changes.index && !changes.m && !changes.ef_construction && !changes.nlist;
+  return !changes.index && !changes.codes && !changes.m && !changes.ef_construction &&
+         !changes.nlist;
 }
 
 }  // namespace
@@ -33,7 +35,7 @@ Status ApplyChanges(const CollectionChanges& changes, CollectionOptions* options
     }
     if (Empty(field)) {
       return InvalidFieldError("nothing to change", "vectors", name,
-                               "index, m, ef_construction or nlist");
+                               "index, codes, m, ef_construction or nlist");
     }
     ApplyToField(field, &options->vectors[f]);
   }

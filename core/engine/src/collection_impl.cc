@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "keys.h"
@@ -56,6 +58,21 @@ auto WithRetries(DatabaseHandle* database, const std::shared_ptr<const Snapshot>
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,
                             PinnedSnapshot::Take(std::move(core)));
   return read(pinned);
+}
+
+/// Position of the vector field, and how its segments are indexed.
+using AlikeKey = std::tuple<size_t, IndexKind, CodeType>;
+
+void AddSegment(const SealedSegment& segment, const VectorField& field, IndexStats* stats) {
+  const SectionBytes bytes = segment.section_bytes();
+  stats->vector_field = field.name;
+  stats->kind = segment.entry().info.kind;
+  stats->codes = segment.entry().info.codes;
+  ++stats->segments;
+  stats->rows += segment.rows();
+  stats->vector_bytes += bytes.vectors;
+  stats->code_bytes += bytes.codes;
+  stats->link_bytes += bytes.links;
 }
 
 }  // namespace
@@ -249,8 +266,9 @@ Result<ScrollPage> CollectionImpl::Scroll(const ScrollOptions& options) {
   return page;
 }
 
-Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
-                                                                const SearchOptions& options) {
+Result<std::vector<SearchResponse>> CollectionImpl::SearchRows(MatrixView queries,
+                                                               const SearchOptions& options,
+                                                               bool share_scan) {
   LEADLINE_ASSIGN_OR_RETURN(const CallControl control, Control(options.timeout_ms, options.cancel));
   LEADLINE_RETURN_IF_ERROR(SearchCall::Validate(entry_.options, options));
   LEADLINE_ASSIGN_OR_RETURN(const uint32_t field, FindField(entry_.options, options.vector_field));
@@ -263,14 +281,20 @@ Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queri
       database_.get(), options.snapshot,
       [&](const std::shared_ptr<const Snapshot>& snapshot) -> Result<std::vector<SearchResponse>> {
         LEADLINE_ASSIGN_OR_RETURN(const ReadView view, View(snapshot, options.filter));
-        SearchCall call(view, options, control);
+        SearchCall call(view, options, share_scan, control);
         return call.Run({forms.data(), queries.rows, queries.dim}, field);
       });
 }
 
+Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
+                                                                const SearchOptions& options) {
+  return SearchRows(queries, options, /*share_scan=*/true);
+}
+
 Result<SearchResponse> CollectionImpl::Search(VectorView query, const SearchOptions& options) {
-  LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
-                            SearchBatch({query.data(), 1, query.size()}, options));
+  LEADLINE_ASSIGN_OR_RETURN(
+      std::vector<SearchResponse> responses,
+      SearchRows({query.data(), 1, query.size()}, options, /*share_scan=*/false));
   return std::move(responses[0]);
 }
 
@@ -324,7 +348,7 @@ Result<SearchResponse> CollectionImpl::SearchId(std::string_view id, const Searc
         LEADLINE_ASSIGN_OR_RETURN(
             const std::vector<float> form,
             SearchCall::PrepareQueries(field, {stored.data(), 1, stored.size()}));
-        SearchCall call(view, options, control);
+        SearchCall call(view, options, /*share_scan=*/false, control);
         LEADLINE_ASSIGN_OR_RETURN(std::vector<SearchResponse> responses,
                                   call.Run({form.data(), 1, form.size()}, f));
         return std::move(responses[0]);
@@ -339,11 +363,15 @@ Result<CollectionStats> CollectionImpl::Stats() {
   for (const std::shared_ptr<TailChunk>& chunk : view.state->tail->chunks) {
     stats.resident_bytes += chunk->resident_bytes();
   }
+  std::map<AlikeKey, IndexStats> indexes;
   for (const auto& group : *view.state->groups) {
-    for (const auto& segment : group->segments) {
+    for (size_t f = 0; f < group->segments.size(); ++f) {
+      const auto& segment = group->segments[f];
       if (segment == nullptr) {
         continue;
       }
+      const segment::SegmentInfo& info = segment->entry().info;
+      AddSegment(*segment, view.collection->fields()[f], &indexes[{f, info.kind, info.codes}]);
       ++stats.segments;
       stats.segment_rows += segment->rows();
       stats.dead_rows += segment->dead_count();
@@ -355,6 +383,9 @@ Result<CollectionStats> CollectionImpl::Stats() {
         stats.resident_bytes += contents->index->resident_bytes();
       }
     }
+  }
+  for (auto& [key, alike] : indexes) {
+    stats.indexes.push_back(std::move(alike));
   }
   stats.last_build_error = view.collection->backoff.LastError();
   return stats;

@@ -48,6 +48,8 @@ class CollectionImpl final : public Collection {
   Result<ReadView> View(const std::shared_ptr<const Snapshot>& snapshot,
                         const std::optional<Filter>& filter);
   Result<WriteResult> Commit(std::vector<PreparedOp> ops, WriteKey key = {});
+  Result<std::vector<SearchResponse>> SearchRows(MatrixView queries, const SearchOptions& options,
+                                                 bool share_scan);
   Result<uint64_t> ScanCount(const ReadView& view, const CallControl& control);
 
   const std::shared_ptr<DatabaseHandle> database_;

@@ -17,6 +17,9 @@ constexpr uint64_t kBackgroundGrowth = 2;
 constexpr uint64_t kOptimizeGrowth = 8;
 /// A flat group this large deserves its index without waiting for company.
 constexpr uint64_t kIndexAloneRows = 20'000;
+/// No code takes more room: 16 bits a value, numbers beside it and what fills up a cache line.
+constexpr uint64_t kCodeBytesPerValue = 2;
+constexpr uint64_t kCodeBytesPerRow = 128;
 
 bool IsDamaged(const SealedGroup& group) {
   return std::any_of(group.segments.begin(), group.segments.end(),
@@ -49,7 +52,7 @@ bool DeservesWiderBuild(const SealedGroup& group, const CollectionState& owner) 
 /// False when a build would give the segment another index. A graph built with a wider beam than
 /// asked for is as good.
 bool HasIndex(const segment::SegmentInfo& info, const VectorField& field) {
-  if (info.kind != ResolveIndexKind(field.index, info.rows)) {
+  if (IndexChoice{info.kind, info.codes} != ChooseIndex(field, info.rows)) {
     return false;
   }
   switch (info.kind) {
@@ -221,6 +224,9 @@ uint64_t EstimateBuildBytes(const ReadState& state, const CollectionState& owner
     for (const VectorField& field : owner.fields()) {
       // Layer 0 of a graph holds 2m links a row, the layers above little more; lists take less.
       bytes += rows * (uint64_t{2} * field.m + 4) * sizeof(uint32_t);
+      if (ChooseIndex(field, rows).codes != CodeType::kF32) {
+        bytes += rows * (kCodeBytesPerValue * field.dim + kCodeBytesPerRow);
+      }
     }
   }
   return bytes;

@@ -171,10 +171,11 @@ class Builder {
     if (info.rows == 0) {
       return result;
     }
-    info.kind = request_.indexed ? ResolveIndexKind(field.index, info.rows) : IndexKind::kFlat;
+    const IndexChoice choice = request_.indexed ? ChooseIndex(field, info.rows) : kUnindexed;
+    info.kind = choice.kind;
+    info.codes = choice.codes;
     info.min_sequence = *std::min_element(rows->sequences.begin(), rows->sequences.end());
     info.max_sequence = *std::max_element(rows->sequences.begin(), rows->sequences.end());
-    info.codes = field.codes == CodeType::kAuto ? CodeType::kF32 : field.codes;
     info.m = field.m;
     info.ef_construction = field.ef_construction;
     info.nlist = field.nlist;

@@ -1,14 +1,53 @@
 #include "index_registry.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string>
+
 #include "leadline/index/flat.h"
 #include "leadline/index/hnsw.h"
 #include "leadline/index/ivf.h"
+#include "leadline/index/row_codes.h"
+#include "leadline/storage/segment_file.h"
 
 namespace leadline::engine {
 namespace {
 
 /// Below this a scan costs less than a graph search with its bookkeeping, and needs no build.
 constexpr uint64_t kAutoFlatRows = 10'000;
+
+/// What an automatic kind may become, best first, for few rows and for many.
+constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
+constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
+
+constexpr std::array kFlatCodes = {CodeType::kF32};
+constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
+constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
+                                  CodeType::kPq4};
+
+/// Section types of storage/FORMAT.md that their kinds keep to themselves.
+constexpr uint32_t kIvfListsSection = 40;
+constexpr uint32_t kIvfProductsSection = 41;
+
+/// The codes that the factory of `kind` builds; for kAuto those of any kind.
+std::span<const CodeType> CodesOf(IndexKind kind) {
+  switch (kind) {
+    case IndexKind::kFlat:
+      return kFlatCodes;
+    case IndexKind::kHnsw:
+      return kHnswCodes;
+    case IndexKind::kAuto:
+    case IndexKind::kIvf:
+      break;
+  }
+  return kIvfCodes;
+}
+
+bool HasCodes(IndexKind kind, CodeType codes) {
+  const std::span<const CodeType> known = CodesOf(kind);
+  return codes == CodeType::kAuto || std::find(known.begin(), known.end(), codes) != known.end();
+}
 
 }  // namespace
 
@@ -26,11 +65,64 @@ const index::IndexFactory* FindIndexFactory(IndexKind kind) {
   return nullptr;
 }
 
-IndexKind ResolveIndexKind(IndexKind wanted, uint64_t rows) {
-  if (wanted != IndexKind::kAuto) {
-    return wanted;
+IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
+  IndexChoice choice{field.index, field.codes};
+  if (choice.codes == CodeType::kAuto) {
+    choice.codes = CodeType::kF32;
   }
-  return rows < kAutoFlatRows ? IndexKind::kFlat : IndexKind::kHnsw;
+  if (choice.kind == IndexKind::kAuto) {
+    const auto& kinds = rows < kAutoFlatRows ? kKindsForFewRows : kKindsForManyRows;
+    const auto* const found = std::find_if(
+        kinds.begin(), kinds.end(), [&](IndexKind kind) { return HasCodes(kind, choice.codes); });
+    choice.kind = found == kinds.end() ? kinds.front() : *found;
+  }
+  return choice;
+}
+
+SectionUse UseOfSection(uint32_t type) {
+  switch (type) {
+    case static_cast<uint32_t>(segment::SectionType::kVectors):
+      return SectionUse::kVectors;
+    case index::kHnswGraphSection:
+    case kIvfListsSection:
+      return SectionUse::kLinks;
+    case kIvfProductsSection:
+    case index::kRowCodesSection:
+      return SectionUse::kCodes;
+    default:
+      return SectionUse::kOther;
+  }
+}
+
+Status CheckCodeSections(std::span<const uint32_t> types, CodeType codes) {
+  const auto has = [types](uint32_t type) {
+    return std::find(types.begin(), types.end(), type) != types.end();
+  };
+  if (has(index::kRowCodesSection) == (codes != CodeType::kF32) &&
+      has(kIvfProductsSection) == (codes == CodeType::kPq4)) {
+    return {};
+  }
+  return DataLossError("sections are not those of the header's codes: codes=" +
+                       std::string(CodeTypeName(codes)));
 }
 
 }  // namespace leadline::engine
+
+namespace leadline {
+
+Status CheckCodes(const VectorField& field) {
+  if (engine::HasCodes(field.index, field.codes)) {
+    return {};
+  }
+  std::string limit(CodeTypeName(CodeType::kAuto));
+  for (const CodeType codes : engine::CodesOf(field.index)) {
+    limit.append("|").append(CodeTypeName(codes));
+  }
+  return UnimplementedError("an index of this kind has no such codes: vector=" + field.name +
+                            " index=" + std::string(IndexKindName(field.index)) +
+                            " field=codes value=" + std::string(CodeTypeName(field.codes)) +
+                            " limit=" + limit)
+      .WithField("codes", limit);
+}
+
+}  // namespace leadline

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
+
+#include "leadline/core/options.h"
+#include "leadline/core/status.h"
 #include "leadline/core/types.h"
 #include "leadline/index/segment_index.h"
 
@@ -8,7 +13,28 @@ namespace leadline::engine {
 /// The factory of a concrete kind; null for kAuto.
 const index::IndexFactory* FindIndexFactory(IndexKind kind);
 
-/// Kind a segment of `rows` rows gets when the collection asks for `wanted`.
-IndexKind ResolveIndexKind(IndexKind wanted, uint64_t rows);
+/// Index of one segment; neither of the two is automatic.
+struct IndexChoice {
+  IndexKind kind = IndexKind::kFlat;
+  CodeType codes = CodeType::kF32;
+
+  friend bool operator==(const IndexChoice& a, const IndexChoice& b) = default;
+};
+
+/// What a tail is sealed into: written quickly, and indexed by a later build.
+inline constexpr IndexChoice kUnindexed{IndexKind::kFlat, CodeType::kF32};
+
+/// What a segment of `rows` rows gets when the collection asks for `field`.
+/// Where CheckCodes(field) fails the factory refuses it.
+IndexChoice ChooseIndex(const VectorField& field, uint64_t rows);
+
+/// What a section of a segment file is for, as far as its size is reported.
+enum class SectionUse { kOther, kVectors, kCodes, kLinks };
+
+/// By the section's type number. Links are also the lists of ivf.
+SectionUse UseOfSection(uint32_t type);
+
+/// kDataLoss unless the sections of codes among `types` are those of an index with `codes`.
+Status CheckCodeSections(std::span<const uint32_t> types, CodeType codes);
 
 }  // namespace leadline::engine

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <set>
 
+#include "index_registry.h"
 #include "leadline/core/coding.h"
 #include "leadline/core/hash.h"
 #include "leadline/core/payload_json.h"
@@ -219,12 +220,7 @@ Status ValidateCollectionOptions(const CollectionOptions& options) {
     LEADLINE_RETURN_IF_ERROR(
         CheckRange("ef_construction", field.ef_construction, 1, kMaxEfConstruction));
     LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", field.nlist, 0, kMaxNlist));
-    if (field.codes != CodeType::kAuto && field.codes != CodeType::kF32) {
-      return UnimplementedError("codes are not available: vector=" + field.name +
-                                " field=codes value=" + std::string(CodeTypeName(field.codes)) +
-                                " limit=auto|f32")
-          .WithField("codes", "auto|f32");
-    }
+    LEADLINE_RETURN_IF_ERROR(CheckCodes(field));
   }
   LEADLINE_RETURN_IF_ERROR(
       CheckRange("text_fields", options.text_fields.size(), 0, kMaxTextFields));

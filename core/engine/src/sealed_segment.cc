@@ -5,6 +5,7 @@
 #include <limits>
 #include <new>
 
+#include "index_registry.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/no_throw.h"
 
@@ -58,9 +59,33 @@ Status SealedSegment::FileHolder::OpenFile(const FieldSegment& entry) {
     return DataLossError("segment file is not the one the manifest names: path=" + path);
   }
   file = std::move(opened);
+  MeasureSections();
   const bool may_expire = !file->section(static_cast<uint32_t>(SectionType::kExpiries)).empty();
   min_expiry.store(may_expire ? 0 : std::numeric_limits<int64_t>::max(), std::memory_order_release);
   return {};
+}
+
+void SealedSegment::FileHolder::MeasureSections() {
+  SectionBytes bytes;
+  for (const uint32_t type : file->section_types()) {
+    const uint64_t size = file->section(type).size();
+    switch (UseOfSection(type)) {
+      case SectionUse::kVectors:
+        bytes.vectors += size;
+        break;
+      case SectionUse::kCodes:
+        bytes.codes += size;
+        break;
+      case SectionUse::kLinks:
+        bytes.links += size;
+        break;
+      case SectionUse::kOther:
+        break;
+    }
+  }
+  vector_bytes.store(bytes.vectors, std::memory_order_relaxed);
+  code_bytes.store(bytes.codes, std::memory_order_relaxed);
+  link_bytes.store(bytes.links, std::memory_order_relaxed);
 }
 
 Status SealedSegment::FileHolder::Load(const FieldSegment& entry, OrdinalRange range) {
@@ -153,6 +178,12 @@ const SegmentContents* SealedSegment::Contents() const {
 Status SealedSegment::damage() const {
   MutexLock lock(&file_holder_->mutex);
   return file_holder_->problem;
+}
+
+SectionBytes SealedSegment::section_bytes() const {
+  return {file_holder_->vector_bytes.load(std::memory_order_relaxed),
+          file_holder_->code_bytes.load(std::memory_order_relaxed),
+          file_holder_->link_bytes.load(std::memory_order_relaxed)};
 }
 
 std::string_view SealedSegment::FileBytes() const {

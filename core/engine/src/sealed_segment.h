@@ -25,6 +25,13 @@ struct RowMask {
   uint64_t valid_from = 0;  ///< first sequence at which the mask holds
 };
 
+/// Sizes of what searches read of a segment file.
+struct SectionBytes {
+  uint64_t vectors = 0;
+  uint64_t codes = 0;
+  uint64_t links = 0;
+};
+
 /// One segment file as the engine uses it: mapped at once, verified byte for byte on first use.
 ///
 /// Until `Contents` succeeded no byte of the file's body is trusted. A file that is missing, has
@@ -65,6 +72,8 @@ class SealedSegment {
   /// Every byte of the file, as it was verified, also when its name is gone. Valid as long as this.
   /// REQUIRES: Contents() != nullptr.
   [[nodiscard]] std::string_view FileBytes() const;
+  /// Bytes of the file by what they are for; all 0 while it could not be opened.
+  [[nodiscard]] SectionBytes section_bytes() const;
   /// Row of `ordinal`, or rows() when absent. REQUIRES: Contents() != nullptr.
   [[nodiscard]] size_t FindRow(uint64_t ordinal) const;
 
@@ -122,6 +131,9 @@ class SealedSegment {
     std::atomic<bool> faulty{false};
     /// Earliest expiry: INT64_MAX when no row expires, INT64_MIN while it is not known.
     std::atomic<int64_t> min_expiry{INT64_MIN};
+    std::atomic<uint64_t> vector_bytes{0};
+    std::atomic<uint64_t> code_bytes{0};
+    std::atomic<uint64_t> link_bytes{0};
     Mutex mutex;
     std::unique_ptr<segment::SegmentFile> file LEADLINE_GUARDED_BY(mutex);
     std::unique_ptr<SegmentContents> contents LEADLINE_GUARDED_BY(mutex);
@@ -135,6 +147,7 @@ class SealedSegment {
     ~FileHolder();
 
     Status OpenFile(const FieldSegment& entry) LEADLINE_REQUIRES(mutex);
+    void MeasureSections() LEADLINE_REQUIRES(mutex);
     Status Load(const FieldSegment& entry, OrdinalRange range) LEADLINE_REQUIRES(mutex);
     /// Keeps `error`: as damage for good, or as a fault that may pass.
     void Judge(Status error) LEADLINE_REQUIRES(mutex);

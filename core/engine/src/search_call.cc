@@ -58,6 +58,7 @@ void AddRound(Plan round, Plan* total) {
     }
     summed[i] = true;
     total->steps[i].distances += step.distances;
+    total->steps[i].rescored += step.rescored;
     total->steps[i].candidates += step.candidates;
     total->steps[i].fallback = total->steps[i].fallback || step.fallback;
   }
@@ -103,6 +104,7 @@ SearchSettings SearchCall::Settings() const {
   settings.full_scan_threshold = options_.full_scan_threshold;
   settings.exact = options_.exact;
   settings.explain = options_.explain;
+  settings.share_scan = share_scan_;
   return settings;
 }
 
@@ -155,6 +157,7 @@ Result<SearchResponse> SearchCall::RunGrouped(Searcher* searcher, VectorView que
   const int64_t start = view_.core->clock->MonotonicNanos();
   SearchSettings settings = Settings();
   settings.k = std::min(options_.limit * kGroupOverfetch, kMaxTopK);
+  settings.share_scan = false;  // groups take one query after the other
   GroupKeys keys;
   LEADLINE_ASSIGN_OR_RETURN(keys.path, ParseFilterPath(options_.group_by));
   Plan plan;

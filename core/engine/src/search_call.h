@@ -14,9 +14,10 @@ namespace leadline::engine {
 /// cuts and fills the hits. Thread-compatible.
 class SearchCall {
  public:
-  /// Borrowed; must outlive the object.
-  SearchCall(const ReadView& view, const SearchOptions& options, const CallControl& control)
-      : view_(view), options_(options), control_(control) {}
+  /// Borrowed; must outlive the object. `share_scan` as in index::SearchParams.
+  SearchCall(const ReadView& view, const SearchOptions& options, bool share_scan,
+             const CallControl& control)
+      : view_(view), options_(options), share_scan_(share_scan), control_(control) {}
 
   /// Checks everything about the request that needs no data. kInvalidArgument names the field.
   static Status Validate(const CollectionOptions& collection, const SearchOptions& options);
@@ -53,6 +54,7 @@ class SearchCall {
 
   const ReadView& view_;
   const SearchOptions& options_;
+  const bool share_scan_;
   const CallControl& control_;
 };
 

@@ -18,8 +18,10 @@
 namespace leadline::engine {
 namespace {
 
-/// Queries one task handles together; results do not depend on it.
+/// Queries one task handles together; results do not depend on it. Where queries share scans, each
+/// pass over the codes serves a whole block, so blocks are as large as all threads get one.
 constexpr size_t kBlockQueries = 32;
+constexpr size_t kSharingBlockQueries = 256;
 /// A filter that leaves at most this share of a segment is answered by scanning the matches: a
 /// graph walk through failing rows would compare more vectors than that.
 constexpr double kScanShare = 0.02;
@@ -167,6 +169,7 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.ef_search = settings.ef_search;
   params.nprobe = settings.nprobe;
   params.rescore = settings.rescore;
+  params.share_scan = settings.share_scan;
   params.never_scan_instead = settings.full_scan_threshold == uint64_t{0};
   params.allowed = source.visible.words();
   params.allowed_count = source.visible.count;
@@ -196,6 +199,7 @@ Status Searcher::ScanWhatIsMissing(const Source& source, MatrixView queries, siz
   for (size_t i = 0; i < short_of.size(); ++i) {
     index::SearchOutcome& outcome = findings->outcomes[short_of[i]];
     scanned[i].stats.distances += outcome.stats.distances;
+    scanned[i].stats.rescored += outcome.stats.rescored;
     scanned[i].stats.hops += outcome.stats.hops;
     outcome = std::move(scanned[i]);
     findings->fell_back[short_of[i]] = true;
@@ -262,13 +266,18 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
   step.source = source.chunk != nullptr
                     ? "tail"
                     : "segment " + std::to_string(source.segment->entry().info.segment_id);
-  step.strategy =
-      source.strategy == Strategy::kIndex && !index_scanned
-          ? StrategyName(source.segment->entry().info.kind)
-          : names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
+  if (source.strategy == Strategy::kIndex && !index_scanned) {
+    const segment::SegmentInfo& info = source.segment->entry().info;
+    step.strategy = StrategyName(info.kind);
+    step.codes = CodeTypeName(info.codes);
+  } else {
+    step.strategy = names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
+    step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(CodeType::kF32);
+  }
   step.rows = source.rows;
   step.matches = source.damaged() ? findings.store_rows : source.visible.count;
   step.distances = outcome.stats.distances + findings.store_rows;
+  step.rescored = outcome.stats.rescored;
   step.candidates = outcome.neighbors.size() + findings.from_store[q].size();
   step.fallback = findings.fell_back[q] || (outcome.stats.scanned && !index_scanned);
   return step;
@@ -302,16 +311,25 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
   return {};
 }
 
+size_t Searcher::BlockQueries(size_t queries, const SearchSettings& settings) const {
+  if (!settings.share_scan) {
+    return kBlockQueries;
+  }
+  const size_t threads = core_->options.search_threads;
+  return std::clamp((queries + threads - 1) / threads, kBlockQueries, kSharingBlockQueries);
+}
+
 Result<std::vector<std::vector<Candidate>>> Searcher::Run(MatrixView queries,
                                                           const SearchSettings& settings) {
   ChooseAll(settings);
   std::vector<std::vector<Candidate>> found(queries.rows);
   plans_.assign(settings.explain ? queries.rows : 0, Plan());
-  const size_t blocks = (queries.rows + kBlockQueries - 1) / kBlockQueries;
+  const size_t block_queries = BlockQueries(queries.rows, settings);
+  const size_t blocks = (queries.rows + block_queries - 1) / block_queries;
   std::vector<Status> statuses(blocks);
   ParallelFor(core_->search_executor.get(), blocks, [&](size_t b) {
-    const size_t first = b * kBlockQueries;
-    const size_t count = std::min(kBlockQueries, queries.rows - first);
+    const size_t first = b * block_queries;
+    const size_t count = std::min(block_queries, queries.rows - first);
     const MatrixView block{queries.data + first * queries.dim, count, queries.dim};
     statuses[b] =
         RunBlock(block, settings, &found[first], settings.explain ? &plans_[first] : nullptr);

@@ -35,6 +35,7 @@ struct SearchSettings {
   std::optional<uint64_t> full_scan_threshold;
   bool exact = false;
   bool explain = false;
+  bool share_scan = false;  ///< index::SearchParams::share_scan
 };
 
 /// The planner and executor of nearest-neighbour search over one published state: finds per source
@@ -106,6 +107,8 @@ class Searcher {
                            Findings* findings) const;
   Status StoreScan(const Source& source, MatrixView queries, size_t k, Findings* findings) const;
   [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);
+  /// Queries that one task takes, of `queries` in all.
+  [[nodiscard]] size_t BlockQueries(size_t queries, const SearchSettings& settings) const;
   [[nodiscard]] uint64_t OrdinalOf(const Source& source, uint32_t row) const;
 
   DatabaseCore* const core_;

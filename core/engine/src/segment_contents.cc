@@ -149,8 +149,14 @@ Result<std::unique_ptr<SegmentContents>> LoadSegmentContents(const segment::Segm
   LEADLINE_RETURN_IF_ERROR(CheckExpiries(file, rows, contents.get()));
   const std::string_view columns = file.section(static_cast<uint32_t>(SectionType::kPayloadIndex));
   LEADLINE_ASSIGN_OR_RETURN(contents->columns, PayloadColumns::Open(columns, rows));
+  const std::vector<uint32_t> types = file.section_types();
+  Status codes = CheckCodeSections(types, entry.info.codes);
+  if (!codes.ok()) {
+    codes.WithContext("segment file is damaged: V8 path=" + file.path());
+    return codes;
+  }
   std::vector<index::SectionView> sections;
-  for (const uint32_t type : file.section_types()) {
+  for (const uint32_t type : types) {
     if (type >= kFirstIndexSection) {
       sections.push_back({type, file.section(type)});
     }

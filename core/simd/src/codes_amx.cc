@@ -1,8 +1,6 @@
 // Compiled with the AMX tile and int8 instructions; runs only where the CPU has them and the kernel
 // of the operating system let this process use them.
-//
-// The instructions are written out here: the intrinsics of g++ 12 do not say that they read memory,
-// so that the optimiser drops the stores before them.
+#include "amx_tiles.h"
 #include "levels.h"
 
 namespace {
@@ -10,58 +8,10 @@ namespace {
 using leadline::simd::kBlockRows;
 using leadline::simd::kCodeBytes;
 
-constexpr size_t kTileRows = 16;
-
 /// Numbers of the tile registers: sums [query tile][block], then queries, then blocks.
 constexpr int kSums[2][2] = {{0, 1}, {2, 3}};
 constexpr int kQueries[2] = {4, 5};
 constexpr int kBlocks[2] = {6, 7};
-
-/// Operand of ldtilecfg: the shape of each register. One with no rows is not in use.
-struct alignas(64) TileShapes {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-
-  void Set(int tile, size_t row_count) {
-    rows[tile] = static_cast<uint8_t>(row_count);
-    row_bytes[tile] = row_count == 0 ? 0 : kCodeBytes;
-  }
-};
-
-static_assert(sizeof(TileShapes) == 64);
-
-/// Clears the tile registers and gives them shapes.
-inline void Configure(const TileShapes& shapes) {
-  asm volatile("ldtilecfg %0" : : "m"(shapes) : "memory");
-}
-
-inline void Release() {
-  asm volatile("tilerelease" : : : "memory");
-}
-
-template <int kTile>
-inline void Clear() {
-  asm volatile("tilezero %%tmm%c0" : : "i"(kTile));
-}
-
-template <int kTile>
-inline void Load(const void* rows, size_t stride_bytes) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2"
-               :
-               : "r"(rows), "r"(stride_bytes), "i"(kTile)
-               : "memory");
-}
-
-template <int kTile>
-inline void Store(void* rows, size_t stride_bytes) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)"
-               :
-               : "r"(rows), "r"(stride_bytes), "i"(kTile)
-               : "memory");
-}
 
 /// sums[m][n] += sum over k < 16, j < 4 of queries[m][4k + j] (signed) * block[k][4n + j]
 /// (unsigned).

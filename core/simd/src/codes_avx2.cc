@@ -217,6 +217,7 @@ constinit const CodeKernels kAvx2Codes = {GatherSums<WideSq8<Avx2>>,
                                           WideBlockSums<Avx2>,
                                           WideTableSums<Avx2>,
                                           SelectNear,
-                                          GatherSums<Bf16>};
+                                          GatherSums<Bf16>,
+                                          avx2::MakeProductTable};
 
 }  // namespace leadline::simd

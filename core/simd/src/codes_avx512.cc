@@ -200,6 +200,7 @@ namespace leadline::simd {
 
 constinit const CodeKernels kAvx512Codes = {
     GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>, WideBlockSums<Avx512>,
-    WideTableSums<Avx512>,       avx512::SelectNear,          avx512::Bf16Gather};
+    WideTableSums<Avx512>,       avx512::SelectNear,          avx512::Bf16Gather,
+    avx512::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -233,6 +233,7 @@ void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_
 namespace leadline::simd {
 
 constinit const CodeKernels kAvx512VnniCodes = {
-    GatherSums<Sq8>, GatherSums<Sq4>, BlockSums, TableSums, avx512::SelectNear, avx512::Bf16Gather};
+    GatherSums<Sq8>,    GatherSums<Sq4>,         BlockSums, TableSums, avx512::SelectNear,
+    avx512::Bf16Gather, avx512::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -253,7 +253,8 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
 
 namespace leadline::simd {
 
-constinit const CodeKernels kNeonCodes = {GatherSums<Sq8>, GatherSums<Sq4>, BlockSums,
-                                          TableSums,       SelectNear,      GatherSums<Bf16>};
+constinit const CodeKernels kNeonCodes = {
+    GatherSums<Sq8>,  GatherSums<Sq4>,         BlockSums, TableSums, SelectNear,
+    GatherSums<Bf16>, scalar::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -119,7 +119,7 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
 
 namespace leadline::simd {
 
-constinit const CodeKernels kScalarCodes = {Sq8Gather, Sq4Gather,  BlockSums,
-                                            TableSums, SelectNear, Bf16Gather};
+constinit const CodeKernels kScalarCodes = {
+    Sq8Gather, Sq4Gather, BlockSums, TableSums, SelectNear, Bf16Gather, scalar::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -50,6 +50,11 @@ CodeKernels WithTiles(CodeKernels kernels) {
   kernels.block_sums = amx::BlockSums;
   return kernels;
 }
+
+TileKernels WithTiles(TileKernels kernels) {
+  kernels.packed_sums = amx::PackedSums;
+  return kernels;
+}
 #endif
 
 std::vector<const Level*> DetectLevels() {
@@ -62,8 +67,8 @@ std::vector<const Level*> DetectLevels() {
   static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kAvx512VnniCodes,
                                              kAvx512VnniTiles, kAvx512Selection};
   static const CodeKernels kAmxCodes = WithTiles(kAvx512VnniCodes);
-  static const Level kAmxLevel = {"amx", kAvx512Distance, kAmxCodes, kAvx512VnniTiles,
-                                  kAvx512Selection};
+  static const TileKernels kAmxTiles = WithTiles(kAvx512VnniTiles);
+  static const Level kAmxLevel = {"amx", kAvx512Distance, kAmxCodes, kAmxTiles, kAvx512Selection};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {

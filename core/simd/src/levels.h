@@ -12,6 +12,15 @@ extern const DistanceKernels kScalarDistance;
 extern const CodeKernels kScalarCodes;
 extern const TileKernels kScalarTiles;
 extern const SelectionKernels kScalarSelection;
+
+/// The same loops for each level (product_table_loops.h).
+namespace scalar {
+
+void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
+                      float factor, float* values, uint8_t* table, float* base, float* step);
+
+}  // namespace scalar
+
 #if defined(__x86_64__)
 extern const DistanceKernels kAvx2Distance;
 extern const DistanceKernels kAvx512Distance;
@@ -24,9 +33,18 @@ extern const TileKernels kAvx512VnniTiles;
 extern const SelectionKernels kAvx2Selection;
 extern const SelectionKernels kAvx512Selection;
 
+namespace avx2 {
+
+void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
+                      float factor, float* values, uint8_t* table, float* base, float* step);
+
+}  // namespace avx2
+
 /// Kernels of "avx512" that faster levels share.
 namespace avx512 {
 
+void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
+                      float factor, float* values, uint8_t* table, float* base, float* step);
 size_t SelectNear(const int32_t* sums, const float* add, const float* scale, size_t count,
                   SumToDistance map, float threshold, const uint64_t* allowed, uint32_t first,
                   float* distances, uint32_t* positions);
@@ -48,6 +66,8 @@ namespace amx {
 void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
                const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
                size_t out_stride);
+void PackedSums(const uint8_t* codes, size_t stride, const uint32_t* ids, size_t row_count,
+                size_t n, const int8_t* packed, size_t packs, int32_t* out, size_t out_stride);
 
 }  // namespace amx
 #elif defined(__aarch64__)

@@ -8,7 +8,7 @@
 
 namespace {
 
-size_t CountAtMost(const float* values, size_t n, float bound) {
+inline size_t CountAtMost(const float* values, size_t n, float bound) {
   uint32_t count = 0;
   for (size_t i = 0; i < n; ++i) {
     count += values[i] <= bound ? 1U : 0U;
@@ -16,7 +16,7 @@ size_t CountAtMost(const float* values, size_t n, float bound) {
   return count;
 }
 
-size_t KeepAtMost(float* values, uint32_t* tags, size_t n, float bound) {
+inline size_t KeepAtMost(float* values, uint32_t* tags, size_t n, float bound) {
   size_t kept = 0;
   for (size_t i = 0; i < n; ++i) {
     const float value = values[i];
@@ -27,7 +27,8 @@ size_t KeepAtMost(float* values, uint32_t* tags, size_t n, float bound) {
   return kept;
 }
 
-size_t ListAtMost(const float* values, size_t n, float bound, uint32_t first, uint32_t* positions) {
+inline size_t ListAtMost(const float* values, size_t n, float bound, uint32_t first,
+                         uint32_t* positions) {
   size_t listed = 0;
   for (size_t i = 0; i < n; ++i) {
     positions[listed] = first + static_cast<uint32_t>(i);
@@ -36,7 +37,7 @@ size_t ListAtMost(const float* values, size_t n, float bound, uint32_t first, ui
   return listed;
 }
 
-void MinMax(const float* values, size_t n, float* least, float* most) {
+inline void MinMax(const float* values, size_t n, float* least, float* most) {
   float low = values[0];
   float high = values[0];
   for (size_t i = 1; i < n; ++i) {

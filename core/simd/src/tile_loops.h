@@ -55,7 +55,7 @@ struct TileTerms {
 
 [[gnu::always_inline]] inline TileTerms TermsOf(const SumTile& tile, size_t row) {
   const size_t at = tile.ids == nullptr ? row : tile.ids[row];
-  TileTerms terms;
+  TileTerms terms = {};
   __builtin_memcpy(&terms, tile.terms + at * tile.terms_stride, sizeof(terms));
   return terms;
 }
@@ -104,7 +104,7 @@ template <class V>
 }
 
 /// Registers between two looks at whether any lane hits.
-constexpr size_t kHitRegisters = 2;
+inline constexpr size_t kHitRegisters = 2;
 
 template <class V>
 size_t HitsOfTile(const SumTile& tile, const TileLanes& lanes, const float* thresholds,

@@ -32,19 +32,19 @@ template <size_t kRows, size_t kPacks, class Body>
     rest(Constant<4>());
     rest(Constant<2>());
     rest(Constant<1>());
-    p += tile_packs.kValue;
+    return tile_packs.kValue;
   };
   while (p + kPacks <= packs) {
-    pass(Constant<kPacks>());
+    p += pass(Constant<kPacks>());
   }
   if constexpr (kPacks > 1) {
     while (p < packs) {
-      pass(Constant<1>());
+      p += pass(Constant<1>());
     }
   }
 }
 
 /// Rows that stay in the second-level cache while pack after pack passes over them.
-constexpr size_t kChunkRows = 96;
+inline constexpr size_t kChunkRows = 96;
 
 }  // namespace

@@ -64,13 +64,13 @@ void SumsOfWidened(const uint8_t* codes, size_t stride, const uint32_t* ids, siz
                                   out + r * out_stride + p * leadline::simd::kPackLanes,
                                   out_stride);
     }
-    r += count.kValue;
+    return count.kValue;
   };
   while (r + W::kRows <= row_count) {
-    pass(Constant<W::kRows>());
+    r += pass(Constant<W::kRows>());
   }
   while (r < row_count) {
-    pass(Constant<1>());
+    r += pass(Constant<1>());
   }
 }
 

@@ -126,14 +126,15 @@ class CandidatePool {
     }
   }
 
-  /// First position whose key is not smaller. The loop compiles to conditional moves: where a new
-  /// distance falls is a coin toss no branch predictor wins.
+  /// First position whose key is not smaller. By masks and not by conditions, which compilers turn
+  /// into jumps: where a new distance falls is a coin toss no branch predictor wins.
   [[nodiscard]] size_t LowerBound(Key key) const {
     const Key* base = keys_.data();
     size_t n = size_;
     while (n > 1) {
       const size_t half = n / 2;
-      base += base[half - 1] < key ? half : 0;
+      const size_t smaller = base[half - 1] < key ? 1U : 0U;
+      base += (0 - smaller) & half;
       n -= half;
     }
     return static_cast<size_t>(base - keys_.data()) + (n == 1 && *base < key ? 1U : 0U);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <vector>
@@ -22,6 +23,9 @@ namespace {
 /// the nodes of a round compare themselves with each other one by one.
 constexpr size_t kRoundDivisor = 16;
 constexpr size_t kMaxRound = 512;
+
+/// Nodes whose links are chosen anew before any of these is written.
+constexpr size_t kRefineRound = 4096;
 
 /// A new link from `target` to the node of `source`, whose key holds the distance between the two.
 struct ReverseLink {
@@ -57,8 +61,9 @@ struct MutableLayer {
 template <class Space>
 class GraphBuilder {
  public:
-  GraphBuilder(MatrixView vectors, const BuildOptions& options, const Space& space)
-      : vectors_(vectors), options_(options), space_(space) {}
+  GraphBuilder(MatrixView vectors, const BuildOptions& options, const Space& space,
+               const FullSpace& full)
+      : vectors_(vectors), options_(options), space_(space), full_(full) {}
 
   Result<std::string> Build() {
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
@@ -67,6 +72,9 @@ class GraphBuilder {
       const size_t end = RoundEnd(begin);
       LEADLINE_RETURN_IF_ERROR(AddRound(begin, end));
       begin = end;
+    }
+    if (options_.refine.value_or(HasCodes(options_))) {
+      LEADLINE_RETURN_IF_ERROR(Refine());
     }
     const GraphUnderRepair finished{view_, MutableLayer0(), order_, options_.control};
     if (options_.metric != Metric::kInnerProduct) {
@@ -184,7 +192,7 @@ class GraphBuilder {
       return Plan(begin, begin + i, &plans_[i]);
     }));
     for (uint32_t layer = 0; layer <= view_.upper_layers; ++layer) {
-      LEADLINE_RETURN_IF_ERROR(Link(layer, begin, end));
+      LEADLINE_RETURN_IF_ERROR(Link(space_, layer, begin, end));
     }
     if (begin == 0 || layer_of_[begin] > view_.upper_layers) {
       view_.upper_layers = layer_of_[begin];
@@ -268,8 +276,60 @@ class GraphBuilder {
     *chosen = candidates;
   }
 
-  /// Writes the planned links of one layer and their reverses.
-  Status Link(uint32_t layer, size_t begin, size_t end) {
+  /// Searches for each node again now that all are there: those that came early have met few of
+  /// their neighbours. Layer 0 only, whose lists may be filled this time. In rounds as before.
+  Status Refine() {
+    for (size_t begin = 0; begin < order_.size(); begin += kRefineRound) {
+      const size_t end = std::min(order_.size(), begin + kRefineRound);
+      plans_.resize(end - begin);
+      LEADLINE_RETURN_IF_ERROR(ForEachInParallel(options_.executor, end - begin, [&](size_t i) {
+        return PlanAnew(order_[begin + i], &plans_[i]);
+      }));
+      LEADLINE_RETURN_IF_ERROR(Link(full_, 0, begin, end));
+    }
+    return {};
+  }
+
+  /// Chooses among what a search finds and the links that are there, in full precision.
+  Status PlanAnew(uint32_t row, std::vector<std::vector<Key>>* plan) const {
+    LEADLINE_RETURN_IF_ERROR(options_.control.Check());
+    SearchScratch& scratch = SearchScratch::OfThread();
+    SearchStats stats;
+    const Distances distances = space_.From(row, &scratch);
+    GraphSearch search(view_, distances, &scratch, &stats);
+    const size_t ef =
+        std::max<size_t>(size_t{2} * view_.m, size_t{options_.ef_construction} * 3 / 4);
+    LEADLINE_RETURN_IF_ERROR(search.SearchBase(search.FindBaseEntry(), ef, options_.control));
+    std::vector<uint32_t>& rows = scratch.candidates;
+    rows.clear();
+    for (size_t i = 0; i < scratch.pool.size(); ++i) {
+      rows.push_back(NodeOf(scratch.pool[i]));
+    }
+    const uint32_t* links = view_.BaseLinks(row);
+    rows.insert(rows.end(), links, std::find(links, links + size_t{2} * view_.m, kNoNode));
+    std::sort(rows.begin(), rows.end());
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+    std::erase(rows, row);
+    std::vector<Key>& candidates = scratch.selection;
+    candidates.clear();
+    const FullDistances exact = full_.From(row, &scratch);
+    for (size_t begin = 0; begin < rows.size(); begin += SearchScratch::kMostLinks) {
+      const size_t count = std::min(SearchScratch::kMostLinks, rows.size() - begin);
+      exact.To(rows.data() + begin, count, scratch.distances);
+      for (size_t i = 0; i < count; ++i) {
+        candidates.push_back(MakeKey(scratch.distances[i], rows[begin + i]));
+      }
+    }
+    std::sort(candidates.begin(), candidates.end());
+    SelectNeighbors(full_, nullptr, size_t{2} * view_.m, &scratch, &candidates);
+    plan->assign(1, candidates);
+    return {};
+  }
+
+  /// Writes the planned links of one layer and their reverses. `space` is the one the plans'
+  /// distances are from.
+  template <class S>
+  Status Link(const S& space, uint32_t layer, size_t begin, size_t end) {
     const MutableLayer links = Layer(layer);
     reverse_.clear();
     for (size_t i = begin; i < end; ++i) {
@@ -292,43 +352,48 @@ class GraphBuilder {
     }
     groups_.push_back(reverse_.size());
     return ForEachInParallel(options_.executor, groups_.size() - 1, [&](size_t g) {
-      AddReverse(links, {reverse_.data() + groups_[g], groups_[g + 1] - groups_[g]});
+      AddReverse(space, links, {reverse_.data() + groups_[g], groups_[g + 1] - groups_[g]});
       return Status();
     });
   }
 
-  /// Adds the links of one target; where they do not fit, chooses anew among old and new ones.
-  void AddReverse(const MutableLayer& layer, std::span<const ReverseLink> added) {
+  /// Adds the links of one target that it lacks; where they do not fit, chooses anew among old and
+  /// new ones.
+  template <class S>
+  static void AddReverse(const S& space, const MutableLayer& layer,
+                         std::span<const ReverseLink> added) {
     const uint32_t target = added[0].target;
-    uint32_t* list = layer.LinksOf(target);
-    const auto present = static_cast<size_t>(std::find(list, list + layer.width, kNoNode) - list);
-    if (present + added.size() <= layer.width) {
-      for (size_t i = 0; i < added.size(); ++i) {
-        list[present + i] = NodeOf(added[i].source);
+    uint32_t* const list = layer.LinksOf(target);
+    uint32_t* const end = std::find(list, list + layer.width, kNoNode);
+    SearchScratch& scratch = SearchScratch::OfThread();
+    std::vector<Key>& candidates = scratch.selection;
+    candidates.clear();
+    for (const ReverseLink& link : added) {
+      if (std::find(list, end, NodeOf(link.source)) == end) {
+        candidates.push_back(link.source);
       }
+    }
+    const auto present = static_cast<size_t>(end - list);
+    if (present + candidates.size() <= layer.width) {
+      std::transform(candidates.begin(), candidates.end(), end, NodeOf);
       return;
     }
-    SearchScratch& scratch = SearchScratch::OfThread();
     for (size_t i = 0; i < present; ++i) {
       scratch.fresh_rows[i] = layer.RowOf(list[i]);
     }
-    space_.From(layer.RowOf(target), &scratch).To(scratch.fresh_rows, present, scratch.distances);
-    std::vector<Key>& candidates = scratch.selection;
-    candidates.clear();
+    space.From(layer.RowOf(target), &scratch).To(scratch.fresh_rows, present, scratch.distances);
     for (size_t i = 0; i < present; ++i) {
       candidates.push_back(MakeKey(scratch.distances[i], list[i]));
     }
-    for (const ReverseLink& link : added) {
-      candidates.push_back(link.source);
-    }
     std::sort(candidates.begin(), candidates.end());
-    SelectNeighbors(space_, layer.node_rows, layer.width, &scratch, &candidates);
+    SelectNeighbors(space, layer.node_rows, layer.width, &scratch, &candidates);
     layer.Write(target, candidates);
   }
 
   const MatrixView vectors_;
   const BuildOptions& options_;
   const Space& space_;
+  const FullSpace& full_;
   std::vector<uint32_t> order_;    ///< rows of nodes in the order they enter
   std::vector<uint8_t> layer_of_;  ///< of order_[i]
   std::vector<uint32_t> upper_;    ///< positions in order_ of upper nodes, highest layer first
@@ -340,6 +405,32 @@ class GraphBuilder {
   std::vector<size_t> groups_;
 };
 
+struct FreeAligned {
+  void operator()(char* block) const {
+    ::operator delete (block, std::align_val_t{simd::kCodeBytes});
+  }
+};
+
+/// Builds by sq8 codes whatever the graph is to be searched on: they tell neighbours apart well
+/// enough, and sq4 does not.
+Result<std::string> BuildByCodes(MatrixView vectors, const BuildOptions& options,
+                                 const FullSpace& full) {
+  std::unique_ptr<char, FreeAligned> bytes;
+  size_t size = 0;
+  {
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::string codes,
+        EncodeRowCodes(vectors, options.metric, CodeType::kSq8, options.executor, options.control));
+    size = codes.size();
+    bytes.reset(static_cast<char*>(::operator new (size, std::align_val_t{simd::kCodeBytes})));
+    std::copy(codes.begin(), codes.end(), bytes.get());
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const RowCodes codes, RowCodes::Open({bytes.get(), size}, vectors.rows,
+                                                                 vectors.dim, options.metric));
+  const CodeSpace space(vectors, options.metric, codes);
+  return GraphBuilder(vectors, options, space, full).Build();
+}
+
 }  // namespace
 
 bool HasCodes(const BuildOptions& options) {
@@ -349,8 +440,9 @@ bool HasCodes(const BuildOptions& options) {
 Result<std::string> BuildGraph(MatrixView vectors, const BuildOptions& options) {
   try {
     const simd::MetricDistance distance(options.metric, vectors.dim);
-    const FullSpace space(vectors, distance);
-    return GraphBuilder(vectors, options, space).Build();
+    const FullSpace full(vectors, distance);
+    return HasCodes(options) ? BuildByCodes(vectors, options, full)
+                             : GraphBuilder(vectors, options, full, full).Build();
   } catch (const std::bad_alloc&) {
     return ResourceExhaustedError("out of memory while building an hnsw graph");
   } catch (const std::length_error&) {

@@ -65,7 +65,11 @@ class CodeDistances {
 
   void Prefetch(uint32_t row) const { codes_.Prefetch(row); }
 
-  [[nodiscard]] bool speculates() const { return codes_.lines_per_row() <= 3; }
+  [[nodiscard]] bool speculates() const {
+    // Longer codes crowd out what is wanted now.
+    constexpr size_t kShortLines = 2;
+    return codes_.lines_per_row() <= kShortLines;
+  }
 
  private:
   const RowCodes& codes_;

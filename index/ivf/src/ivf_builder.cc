@@ -128,7 +128,7 @@ Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
 }
 
 /// Values in a part of a product code: so many bytes are read a row that a finer or coarser cut
-/// costs more than it saves (docs/decisions/0014-ivf-codes.md).
+/// costs more than it saves.
 size_t PartWidth(size_t dim) {
   return dim <= 192 ? 2 : dim <= 512 ? 4 : 8;
 }

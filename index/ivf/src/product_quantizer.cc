@@ -4,9 +4,9 @@
 #include <array>
 #include <cstring>
 #include <limits>
-#include <utility>
 
 #include "leadline/core/rng.h"
+#include "leadline/simd/level.h"
 
 namespace leadline::index {
 namespace {
@@ -100,21 +100,6 @@ void TrainPart(const PartSample& sample, size_t width, float* codewords) {
   }
 }
 
-/// Least and largest of kCodewords values, in halves that the compiler keeps in registers.
-std::pair<float, float> Extremes(const float* values) {
-  std::array<float, kCodewords> low{};
-  std::array<float, kCodewords> high{};
-  std::copy_n(values, kCodewords, low.begin());
-  std::copy_n(values, kCodewords, high.begin());
-  for (size_t half = kCodewords / 2; half > 0; half /= 2) {
-    for (size_t i = 0; i < half; ++i) {
-      low[i] = low[i + half] < low[i] ? low[i + half] : low[i];
-      high[i] = high[i + half] > high[i] ? high[i + half] : high[i];
-    }
-  }
-  return {low[0], high[0]};
-}
-
 }  // namespace
 
 Result<std::vector<float>> TrainCodewords(MatrixView rows, MatrixView centroids,
@@ -189,40 +174,15 @@ void PlaceInBlock(PqShape shape, const uint8_t* codes, size_t r, uint8_t* block)
 }
 
 void PqTable::Prepare(PqShape shape, const float* codewords, const float* query, float factor) {
-  const size_t parts = shape.parts();
-  values_.assign(parts * kCodewords, 0.0F);
-  float widest = 0;
-  base_ = 0;
-  for (size_t part = 0; part < parts; ++part) {
-    const size_t first = part * shape.width;
-    const size_t width = std::min(shape.width, shape.dim - first);
-    const float* words = codewords + part * shape.width * kCodewords;
-    float* values = values_.data() + part * kCodewords;
-    for (size_t w = 0; w < width; ++w) {
-      const float value = factor * query[first + w];
-      for (size_t c = 0; c < kCodewords; ++c) {
-        values[c] += value * words[w * kCodewords + c];
-      }
-    }
-    const auto [least, most] = Extremes(values);
-    widest = std::max(widest, most - least);
-    base_ += least;
-    for (size_t c = 0; c < kCodewords; ++c) {
-      values[c] -= least;
-    }
-  }
-  storage_.resize(shape.lines() * simd::kPqPerLine * kCodewords + simd::kCodeBytes);
+  const size_t used = shape.parts() * kCodewords;
+  const size_t whole = shape.lines() * simd::kPqPerLine * kCodewords;
+  values_.resize(used);
+  storage_.resize(whole + simd::kCodeBytes);
   const auto misplaced = reinterpret_cast<uintptr_t>(storage_.data()) % simd::kCodeBytes;
   aligned_ = storage_.data() + (simd::kCodeBytes - misplaced);
-  // Below this the entries would not survive the division, and tell nothing apart anyway.
-  constexpr float kLeastWidth = 1e-30F;
-  const float inverse = widest > kLeastWidth ? 255.0F / widest : 0.0F;
-  step_ = widest > kLeastWidth ? widest / 255.0F : 0.0F;
-  const size_t used = parts * kCodewords;
-  for (size_t i = 0; i < used; ++i) {
-    aligned_[i] = static_cast<uint8_t>(std::min(values_[i] * inverse + 0.5F, 255.0F));
-  }
-  std::memset(aligned_ + used, 0, shape.lines() * simd::kPqPerLine * kCodewords - used);
+  simd::CurrentLevel().codes.product_table(query, shape.dim, codewords, shape.width, factor,
+                                           values_.data(), aligned_, &base_, &step_);
+  std::memset(aligned_ + used, 0, whole - used);
 }
 
 }  // namespace leadline::index

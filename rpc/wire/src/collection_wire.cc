@@ -100,6 +100,13 @@ Result<CollectionChanges> ReadAlterRequest(const v1::AlterCollectionRequest& in)
       }
       read.index = static_cast<IndexKind>(field.index());
     }
+    if (field.has_codes()) {
+      if (field.codes() == v1::CODE_TYPE_UNSPECIFIED) {
+        return InvalidFieldError("no codes", "vectors.codes", "unspecified",
+                                 "auto, f32, bf16, sq8, sq4 or pq4");
+      }
+      read.codes = static_cast<CodeType>(field.codes());
+    }
     if (field.has_m()) {
       read.m = field.m();
     }
@@ -124,6 +131,9 @@ void WriteAlterRequest(const std::string& name, const CollectionChanges& changes
     written->set_name(field.name);
     if (field.index) {
       written->set_index(static_cast<v1::IndexKind>(*field.index));
+    }
+    if (field.codes) {
+      written->set_codes(static_cast<v1::CodeType>(*field.codes));
     }
     if (field.m) {
       written->set_m(*field.m);
@@ -173,6 +183,17 @@ void WriteStats(const CollectionStats& stats, v1::CollectionStatsResponse* out) 
   out->set_min_self_recall(stats.min_self_recall);
   out->set_degraded(stats.degraded);
   out->set_last_build_error(stats.last_build_error);
+  for (const IndexStats& index : stats.indexes) {
+    v1::IndexStats* written = out->add_indexes();
+    written->set_vector_field(index.vector_field);
+    written->set_kind(static_cast<v1::IndexKind>(index.kind));
+    written->set_codes(static_cast<v1::CodeType>(index.codes));
+    written->set_segments(index.segments);
+    written->set_rows(index.rows);
+    written->set_vector_bytes(index.vector_bytes);
+    written->set_code_bytes(index.code_bytes);
+    written->set_link_bytes(index.link_bytes);
+  }
 }
 
 CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
@@ -188,6 +209,16 @@ CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
   stats.min_self_recall = in.min_self_recall();
   stats.degraded = in.degraded();
   stats.last_build_error = in.last_build_error();
+  for (const v1::IndexStats& index : in.indexes()) {
+    stats.indexes.push_back({.vector_field = index.vector_field(),
+                             .kind = static_cast<IndexKind>(index.kind()),
+                             .codes = static_cast<CodeType>(index.codes()),
+                             .segments = index.segments(),
+                             .rows = index.rows(),
+                             .vector_bytes = index.vector_bytes(),
+                             .code_bytes = index.code_bytes(),
+                             .link_bytes = index.link_bytes()});
+  }
   return stats;
 }
 

@@ -23,14 +23,23 @@ void WritePlan(const Plan& plan, v1::Plan* out) {
     written->set_distances(step.distances);
     written->set_candidates(step.candidates);
     written->set_fallback(step.fallback);
+    written->set_rescored(step.rescored);
+    written->set_codes(step.codes);
   }
 }
 
 Plan ReadPlan(const v1::Plan& in) {
   Plan plan{in.sequence(), in.simd(), in.distances(), {}};
   for (const v1::PlanStep& step : in.steps()) {
-    plan.steps.push_back({step.source(), step.strategy(), step.rows(), step.matches(),
-                          step.distances(), step.candidates(), step.fallback()});
+    plan.steps.push_back({.source = step.source(),
+                          .strategy = step.strategy(),
+                          .codes = step.codes(),
+                          .rows = step.rows(),
+                          .matches = step.matches(),
+                          .distances = step.distances(),
+                          .rescored = step.rescored(),
+                          .candidates = step.candidates(),
+                          .fallback = step.fallback()});
   }
   return plan;
 }

@@ -30,15 +30,19 @@ class AlterTest : public EngineTest {
     ASSERT_OK_AND_ASSIGN(collection_, database_->AlterCollection("c", changes));
   }
 
+  [[nodiscard]] std::string Strategy() const { return FirstStep().strategy; }
+
+  [[nodiscard]] std::string Codes() const { return FirstStep().codes; }
+
   /// How the first segment answers when it is told to use its index.
-  [[nodiscard]] std::string Strategy() const {
+  [[nodiscard]] PlanStep FirstStep() const {
     SearchOptions options;
     options.explain = true;
     options.full_scan_threshold = 0;
     const std::vector<float> query(collection_->options().vectors[0].dim, 0.25F);
     Result<SearchResponse> found = collection_->Search(query, options);
     EXPECT_OK(found);
-    return found.ok() ? found->plan->steps.at(0).strategy : "";
+    return found.ok() ? found->plan->steps.at(0) : PlanStep();
   }
 };
 
@@ -112,6 +116,38 @@ TEST_F(AlterTest, ListsAreMadeAnewInAnotherNumber) {
   EXPECT_NE(after, before);
   ASSERT_OK(collection_->Optimize());
   EXPECT_EQ(SegmentFiles(), after);
+}
+
+TEST_F(AlterTest, CodesFollowAndMustFitTheKind) {
+  Open();
+  Create(4, IndexKind::kIvf);
+  Fill(0, 500);
+  ASSERT_OK(collection_->Optimize());
+  CollectionChanges changes;
+  changes.vectors.emplace_back();
+  for (const CodeType codes : {CodeType::kSq8, CodeType::kPq4, CodeType::kF32, CodeType::kPq4}) {
+    const std::vector<std::string> before = SegmentFiles();
+    changes.vectors[0].codes = codes;
+    Alter(changes);
+    ASSERT_OK(collection_->Optimize());
+    EXPECT_EQ(Codes(), CodeTypeName(codes));
+    const std::vector<std::string> after = SegmentFiles();
+    EXPECT_NE(after, before);
+    ASSERT_OK(collection_->Optimize());
+    EXPECT_EQ(SegmentFiles(), after) << "built once";
+  }
+  EXPECT_THAT(database_->AlterCollection("c", ToIndex(IndexKind::kHnsw)),
+              StatusIs(StatusCode::kUnimplemented, "index=hnsw field=codes value=pq4"));
+  Reopen();
+  EXPECT_EQ(collection_->options().vectors[0].index, IndexKind::kIvf);
+  EXPECT_EQ(collection_->options().vectors[0].codes, CodeType::kPq4);
+  CollectionChanges both = ToIndex(IndexKind::kHnsw);
+  both.vectors[0].codes = CodeType::kAuto;
+  Alter(both);
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_EQ(Strategy(), "hnsw");
+  EXPECT_EQ(Codes(), "f32");
+  ExpectSound();
 }
 
 TEST_F(AlterTest, TheBackgroundFollowsWithLargeSegments) {

@@ -698,7 +698,8 @@ TEST_F(DatabaseFilesTest, UnavailableCodesAreNamed) {
   CollectionOptions options;
   options.vectors.emplace_back();
   options.vectors[0].dim = 4;
-  options.vectors[0].codes = CodeType::kSq8;
+  options.vectors[0].index = IndexKind::kHnsw;
+  options.vectors[0].codes = CodeType::kPq4;
   const Status refused = database_->CreateCollection("c", options).status();
   EXPECT_THAT(refused, StatusIs(StatusCode::kUnimplemented, "field=codes"));
   EXPECT_EQ(refused.field(), "codes");

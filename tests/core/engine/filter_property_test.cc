@@ -209,7 +209,7 @@ TEST_P(FilterPropertyTest, FindsTheMatchesWhereverTheyLie) {
                     matches * matches > kRowsPerNode * kEf * kRows ? cell.searches : 0U);
           break;
         case IndexKind::kIvf:
-          EXPECT_GE(recall, 0.2) << "one list of hundreds";
+          EXPECT_GE(recall, 0.04) << "one list of hundreds, of which chance finds .002";
           EXPECT_EQ(cell.through_index, cell.searches);
           // The probed list lies near the query, the matches do not.
           if (place == Place::kFarthest && share <= 0.1) {

@@ -19,14 +19,21 @@ constexpr uint32_t kVectors = 4;
 constexpr uint32_t kSequences = 5;
 constexpr uint32_t kExpiries = 6;
 constexpr uint32_t kGraph = 32;
+constexpr uint32_t kProducts = 41;
+constexpr uint32_t kRowCodes = 48;
 constexpr size_t kGraphHeader = 128;
 
 class SegmentRulesTest : public EngineTest {
  protected:
-  void Prepare(IndexKind index, Metric metric = Metric::kL2) {
+  void Prepare(IndexKind index, Metric metric = Metric::kL2, CodeType codes = CodeType::kAuto) {
     options_.background_maintenance = false;
     Open();
-    Create(4, index, metric);
+    VectorField field;
+    field.dim = 4;
+    field.metric = metric;
+    field.index = index;
+    field.codes = codes;
+    Create(field);
     Fill(0, 60);
     ASSERT_OK(collection_->Optimize());
     expected_ = Everything();
@@ -222,6 +229,24 @@ TEST_F(SegmentRulesTest, V8ExpiriesAreTimes) {
     SetItem<int64_t>(&(*sections)[kExpiries], 3, -1);
   });
   ExpectRefused("V8 expiry");
+}
+
+TEST_F(SegmentRulesTest, V8CodesOfTheHeaderWithoutTheirSection) {
+  for (const uint32_t missing : {kRowCodes, kProducts}) {
+    Prepare(IndexKind::kIvf, Metric::kL2, CodeType::kPq4);
+    Reseal([missing](segment::SegmentInfo*, Sections* sections) {
+      ASSERT_EQ(sections->erase(missing), 1U);
+    });
+    ExpectRefused("V8");
+    Close();
+    std::filesystem::remove_all(path());
+  }
+}
+
+TEST_F(SegmentRulesTest, V8SectionsOfCodesThatTheHeaderDoesNotName) {
+  Prepare(IndexKind::kHnsw, Metric::kL2, CodeType::kSq8);
+  Reseal([](segment::SegmentInfo* info, Sections*) { info->codes = CodeType::kF32; });
+  ExpectRefused("V8");
 }
 
 }  // namespace

@@ -29,8 +29,10 @@ struct Setting {
 /// Our graph over `data`.
 class Graph {
  public:
-  Graph(const RealVectors& data, Metric metric, uint32_t ef_construction) {
+  Graph(const RealVectors& data, Metric metric, uint32_t ef_construction,
+        CodeType codes = CodeType::kF32) {
     BuildOptions options;
+    options.codes = codes;
     options.metric = metric;
     options.ef_construction = ef_construction;
     const auto built = HnswIndexFactory().Build(data.base.view(), options);
@@ -105,6 +107,35 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Setting{Metric::kL2, {{10, 0.65}, {20, 0.79}, {40, 0.90}, {100, 0.96}}},
                       Setting{Metric::kCosine, {{10, 0.71}, {20, 0.82}, {40, 0.91}, {100, 0.97}}}),
     [](const auto& tested) { return std::string(MetricName(tested.param.metric)); });
+
+class HnswCodesRecallTest : public ::testing::TestWithParam<CodeType> {};
+
+TEST_P(HnswCodesRecallTest, ReachesTheFloorsOfFullPrecisionAndFindsRowsByThemselvesShipped) {
+  RealVectors data = testing::ShippedWords();
+  ASSERT_GT(data.queries.rows(), 0U);
+  data.PrepareFor(Metric::kCosine);
+  const auto truth = testing::TrueNeighbors(data, Metric::kCosine);
+  const Graph graph(data, Metric::kCosine, 100, GetParam());
+  for (const Floor& floor : std::vector<Floor>{{20, 0.82}, {40, 0.91}, {100, 0.97}}) {
+    const double recall = testing::MeanRecall(graph.Search(data.queries, floor.ef), truth);
+    std::printf("[ recall] ef %3zu: %.4f\n", floor.ef, recall);
+    EXPECT_GE(recall, floor.recall) << "ef " << floor.ef;
+  }
+  const std::vector<SearchOutcome> selves = graph.Search(data.base, 64);
+  size_t found = 0;
+  for (size_t row = 0; row < selves.size(); ++row) {
+    found += selves[row].neighbors[0].row == row ? 1U : 0U;
+  }
+  std::printf("[ recall] of rows by themselves: %.5f\n",
+              static_cast<double>(found) / static_cast<double>(selves.size()));
+  EXPECT_GE(static_cast<double>(found), 0.995 * static_cast<double>(selves.size()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Codes, HnswCodesRecallTest,
+                         ::testing::Values(CodeType::kSq8, CodeType::kSq4, CodeType::kBf16),
+                         [](const auto& tested) {
+                           return std::string(CodeTypeName(tested.param));
+                         });
 
 TEST(HnswRecall, ReachesItsFloorsOnAllVectors) {
   RealVectors data = testing::AllWords();

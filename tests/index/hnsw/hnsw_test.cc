@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "built_hnsw.h"
 #include "index_test_data.h"
 #include "leadline/index/flat.h"
 #include "status_matchers.h"
@@ -15,43 +16,13 @@ namespace leadline::index {
 namespace {
 
 using leadline::testing::StatusIs;
-using testing::MappedSections;
+using testing::BuildHnsw;
+using testing::Hnsw;
 using testing::Matrix;
+using testing::SearchAll;
 
 constexpr uint64_t kSeed = 31337;
 constexpr Metric kMetrics[] = {Metric::kL2, Metric::kInnerProduct, Metric::kCosine};
-
-/// A built and opened index with what it borrows.
-struct Hnsw {
-  std::vector<Section> built;
-  std::unique_ptr<MappedSections> mapped;
-  std::unique_ptr<SegmentIndex> index;
-};
-
-Hnsw BuildHnsw(const Matrix& base, const BuildOptions& options) {
-  Hnsw hnsw;
-  Result<std::vector<Section>> built = HnswIndexFactory().Build(base.view(), options);
-  EXPECT_OK(built);
-  if (!built.ok()) {
-    return hnsw;
-  }
-  hnsw.built = std::move(built).value();
-  hnsw.mapped = std::make_unique<MappedSections>(hnsw.built);
-  Result<std::unique_ptr<SegmentIndex>> index =
-      HnswIndexFactory().Open(hnsw.mapped->views(), base.view(), options.metric);
-  EXPECT_OK(index);
-  if (index.ok()) {
-    hnsw.index = std::move(index).value();
-  }
-  return hnsw;
-}
-
-std::vector<SearchOutcome> SearchAll(const SegmentIndex& index, MatrixView queries,
-                                     const SearchParams& params) {
-  std::vector<SearchOutcome> out(queries.rows);
-  EXPECT_OK(index.Search(queries, params, out));
-  return out;
-}
 
 BuildOptions SmallOptions(Metric metric) {
   BuildOptions options;

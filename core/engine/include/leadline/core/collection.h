@@ -45,6 +45,20 @@ struct DeleteOptions {
   std::function<void(const WriteResult& so_far)> progress = {};
 };
 
+/// Segments of one vector field that are indexed alike. Sizes are those of files, which are mapped:
+/// a search keeps in memory what it touches, codes and links first. Segments that cannot be opened
+/// count with size 0.
+struct IndexStats {
+  std::string vector_field;
+  IndexKind kind = IndexKind::kFlat;
+  CodeType codes = CodeType::kF32;
+  uint64_t segments = 0;
+  uint64_t rows = 0;          ///< dead ones included
+  uint64_t vector_bytes = 0;  ///< in full precision: read by scans, and to rescore candidates
+  uint64_t code_bytes = 0;    ///< 0 with f32 codes
+  uint64_t link_bytes = 0;    ///< links of hnsw, lists of ivf
+};
+
 struct CollectionStats {
   uint64_t rows = 0;       ///< live records
   uint64_t tail_rows = 0;  ///< rows in memory, scanned exactly, dead ones included
@@ -55,7 +69,9 @@ struct CollectionStats {
   uint64_t segment_bytes = 0;
   uint64_t resident_bytes = 0;  ///< heap of tail and indexes; mapped files not counted
   double min_self_recall = 1;   ///< worst build audit of the segments
-  bool degraded = false;        ///< some segment is damaged or cannot be read now
+  /// By vector field in their order, then kind, then codes.
+  std::vector<IndexStats> indexes;
+  bool degraded = false;  ///< some segment is damaged or cannot be read now
   /// Newest failure of sealing, merging or rebuilding that no success has followed; empty without
   /// one. It is tried again with growing pauses.
   std::string last_build_error;
@@ -110,7 +126,10 @@ class Collection {
   /// `query` has the field's dim, values within +-kMaxComponent, and a non-zero norm for cosine.
   /// Cost: hnsw about ef_search * log(rows) distances per segment plus a scan of the tail.
   virtual Result<SearchResponse> Search(VectorView query, const SearchOptions& options = {}) = 0;
-  /// One response per row of `queries`, equal to those of single calls, at one moment.
+  /// One response per row of `queries`, at one moment. Queries share their way through an index
+  /// where that is quicker, so with codes other than f32 an answer may hold other near records than
+  /// that of Search for the same query. It depends neither on the other queries, nor on how many
+  /// calls a batch is split into, nor on the number of threads.
   virtual Result<std::vector<SearchResponse>> SearchBatch(MatrixView queries,
                                                           const SearchOptions& options = {}) = 0;
   /// Embeds `text` with OpenEmbedder() first. Searches the default field, whose vectors the

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "leadline/core/status.h"
 #include "leadline/core/types.h"
 
 namespace leadline {
@@ -23,17 +24,25 @@ inline constexpr size_t kMaxTextFieldBytes = 512;
 inline constexpr size_t kMaxLanguageBytes = 64;
 inline constexpr uint32_t kMaxThreads = 64;
 
-/// One named dense vector of a collection. Name, dim, metric and codes are fixed at creation.
+/// One named dense vector of a collection. Name, dim and metric are fixed at creation, the rest can
+/// be altered. What kAuto comes to, and which index has which codes: docs/indexes.md.
 struct VectorField {
   std::string name = "vector";  ///< `[A-Za-z0-9_-]{1,128}`, unique within the collection
   uint32_t dim = 0;             ///< [1, kMaxDim]
   Metric metric = Metric::kCosine;
   IndexKind index = IndexKind::kAuto;
+  /// What the index searches on before it compares candidates in full precision. kUnimplemented
+  /// where the kind of index has no such codes.
   CodeType codes = CodeType::kAuto;
   uint32_t m = 16;                 ///< hnsw: [kMinM, kMaxM]
   uint32_t ef_construction = 200;  ///< hnsw: [1, kMaxEfConstruction]
   uint32_t nlist = 0;              ///< ivf: [0, kMaxNlist]; 0 picks from the row count
 };
+
+/// kUnimplemented, naming vector, index, value and limit, unless the kind of index that `field`
+/// asks for can have the codes that it asks for. kAuto can have what some kind has. Creating and
+/// altering a collection check the same; this is for whoever wants to know before.
+Status CheckCodes(const VectorField& field);
 
 struct CollectionOptions {
   std::vector<VectorField> vectors;  ///< 1 to kMaxVectorFields; the first is the default
@@ -52,6 +61,7 @@ struct CollectionOptions {
 struct VectorFieldChanges {
   std::string name;  ///< of the field; empty: the default one
   std::optional<IndexKind> index;
+  std::optional<CodeType> codes;
   std::optional<uint32_t> m;                ///< [kMinM, kMaxM]
   std::optional<uint32_t> ef_construction;  ///< [1, kMaxEfConstruction]
   std::optional<uint32_t> nlist;            ///< [0, kMaxNlist]

@@ -23,8 +23,9 @@ struct SearchOptions {
   bool exact = false;     ///< compares with every matching row
   size_t ef_search = 64;  ///< hnsw: [1, kMaxEfSearch], raised to `limit`
   size_t nprobe = 0;      ///< ivf: [0, kMaxNprobe]; 0 picks a default
-  /// Candidates rescored in full precision, [0, kMaxEfSearch]; 0 picks a default. No effect on f32
-  /// codes, the only ones of this version.
+  /// Rows that the codes of an index find nearest are compared once more in full precision, and the
+  /// hits are the best of these: so many of them for each segment, [0, kMaxEfSearch], raised to
+  /// `limit`. 0 picks a default for the codes. No effect where an index has f32 codes.
   size_t rescore = 0;
   /// A segment with at most this many visible, matching rows is scanned instead of searched through
   /// its index; 0 always uses the index, even where that looks slower. Absent: 2,048, `limit` or 2%
@@ -56,9 +57,13 @@ struct PlanStep {
   /// What ran: "scan" (also where an index chose to scan), "scan matches", "hnsw", "ivf", "store
   /// scan", "skipped".
   std::string strategy;
+  /// What rows were compared by first: CodeTypeName of the index's codes, "f32" for scans, empty
+  /// where nothing was compared.
+  std::string codes;
   uint64_t rows = 0;
-  uint64_t matches = 0;  ///< rows visible and passing the filter
-  uint64_t distances = 0;
+  uint64_t matches = 0;     ///< rows visible and passing the filter
+  uint64_t distances = 0;   ///< comparisons, by codes or in full precision
+  uint64_t rescored = 0;    ///< of these in full precision after codes
   uint64_t candidates = 0;  ///< neighbours this source offered
   bool fallback = false;    ///< the index offered too few, or gave up, and an exact scan followed
 };

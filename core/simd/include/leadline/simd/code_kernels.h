@@ -73,12 +73,23 @@ struct CodeKernels {
   using Bf16Gather = void (*)(const float* query, const uint16_t* rows, size_t stride,
                               const uint32_t* ids, size_t count, size_t n, float* out);
 
+  /// Makes the tables that TableSums looks up: entry c of part p stands for
+  ///   value(p, c) = sum over w < width of factor * query[p * width + w] * codewords[p][w][c]
+  /// and value(p, c) ~ least(p) + step * table[16 * p + c], `base` being the sum of least(p).
+  /// `step` is one for all parts, 0 where values hardly differ. Equal bits at every level.
+  /// Shapes: query [dim], codewords [parts x width x 16] with parts = ceil(dim / width), values
+  /// (room to work in) and table [parts x 16]; width at least 1.
+  using ProductTable = void (*)(const float* query, size_t dim, const float* codewords,
+                                size_t width, float factor, float* values, uint8_t* table,
+                                float* base, float* step);
+
   Sq8Gather sq8_gather;
   Sq4Gather sq4_gather;
   BlockSums block_sums;
   TableSums table_sums;
   SelectNear select_near;
   Bf16Gather bf16_gather;
+  ProductTable product_table;
 };
 
 }  // namespace leadline::simd

@@ -41,7 +41,10 @@ struct BuildOptions {
   CodeType codes = CodeType::kF32;
   uint32_t m = 16;  ///< hnsw: links per node on upper layers, 2m on layer 0; [kMinM, kMaxM]
   uint32_t ef_construction = 200;  ///< hnsw: [1, kMaxEfConstruction]
-  uint32_t nlist = 0;              ///< ivf: number of lists; 0 picks from the row count
+  /// hnsw: choose the links of every row anew on the finished graph, which costs about as much as
+  /// building it and is what makes it fast to search; unset: where rows have codes.
+  std::optional<bool> refine;
+  uint32_t nlist = 0;  ///< ivf: number of lists; 0 picks from the row count
   uint64_t seed = 1;
   Executor* executor = nullptr;  ///< null builds on the calling thread
   CallControl control;           ///< a cancelled build returns kCancelled and leaves nothing

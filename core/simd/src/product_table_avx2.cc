@@ -1,0 +1,11 @@
+#include "levels.h"
+#include "product_table_loops.h"
+
+namespace leadline::simd::avx2 {
+
+void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
+                      float factor, float* values, uint8_t* table, float* base, float* step) {
+  ProductTable(query, dim, codewords, width, factor, values, table, base, step);
+}
+
+}  // namespace leadline::simd::avx2
