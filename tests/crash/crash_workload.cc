@@ -148,11 +148,9 @@ std::string CollectionOf(int stream) {
 /// From lists to a graph.
 CollectionChanges CrashChanges() {
   CollectionChanges changes;
-  changes.vectors.push_back({.name = {},
-                             .index = IndexKind::kHnsw,
-                             .m = 6,
-                             .ef_construction = std::nullopt,
-                             .nlist = std::nullopt});
+  VectorFieldChanges& field = changes.vectors.emplace_back();
+  field.index = IndexKind::kHnsw;
+  field.m = 6;
   return changes;
 }
 
