@@ -34,8 +34,7 @@ std::vector<float> CentreOf(MatrixView centroids, Metric metric) {
 }  // namespace
 
 ListChooser::ListChooser(MatrixView centroids, Metric metric)
-    : metric_(metric),
-      nlist_(centroids.rows),
+    : nlist_(centroids.rows),
       dim_(centroids.dim),
       stride_(ByteRowStride(centroids.dim)),
       packs_((centroids.rows + kPackLanes - 1) / kPackLanes),
@@ -54,7 +53,7 @@ ListChooser::ListChooser(MatrixView centroids, Metric metric)
     int32_t sum = 0;
     for (size_t d = 0; d < stride_; ++d) {
       const int value = code[d] - 128;
-      norm += value * value;
+      norm += int64_t{value} * value;
       sum += value;
       code[d] ^= 0x80U;
     }

@@ -51,7 +51,6 @@ class ListChooser {
   void Encode(MatrixView queries, Scratch* scratch) const;
   void KeepNearest(const float* distances, size_t nprobe, Scratch* scratch, uint32_t* chosen) const;
 
-  Metric metric_;
   size_t nlist_ = 0;
   size_t dim_ = 0;
   size_t stride_ = 0;  ///< bytes of a query's codes

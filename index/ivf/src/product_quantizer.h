@@ -64,6 +64,7 @@ class PqTable {
   PqTable() = default;
   PqTable(const PqTable&) = delete;
   PqTable& operator=(const PqTable&) = delete;
+  ~PqTable() = default;
 
   void Prepare(PqShape shape, const float* codewords, const float* query, float factor);
 
