@@ -12,6 +12,7 @@
 #include "leadline/core/types.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/simd/level.h"
+#include "packed_lines.h"
 
 namespace leadline::index {
 
@@ -38,13 +39,8 @@ class CentroidTable {
 
   /// Room to work in, one for each thread.
   struct Scratch {
-    /// One line of a pack.
-    struct alignas(64) Line {
-      int8_t values[64];
-    };
-
     std::vector<int32_t> sums = std::vector<int32_t>(kTileRows * kTilePacks * simd::kPackLanes);
-    std::vector<Line> packed;
+    PackedLines packed;
     std::vector<float> multipliers;
     std::vector<int32_t> offsets;
     std::vector<float> norms;
@@ -69,8 +65,6 @@ class CentroidTable {
                            Scratch* scratch, Neighbor* nearest) const;
 
  private:
-  using Line = Scratch::Line;
-
   void EncodePack(size_t pack);
   Status FindNearOf(size_t first, size_t count, const CallControl& control);
   void SetLanes(std::span<const uint32_t> near, Scratch* scratch) const;
@@ -83,7 +77,7 @@ class CentroidTable {
   size_t packs_ = 0;
   float error_ = 0;              ///< largest error of a centroid
   std::vector<int8_t> numbers_;  ///< [centroids x stride]
-  std::vector<Line> packed_;
+  PackedLines packed_;
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
   std::vector<float> norms_;

@@ -39,10 +39,10 @@ ListChooser::ListChooser(MatrixView centroids, Metric metric)
       stride_(ByteRowStride(centroids.dim)),
       packs_((centroids.rows + kPackLanes - 1) / kPackLanes),
       centre_(CentreOf(centroids, metric)),
-      packed_(simd::PackedBytes(packs_, stride_) / sizeof(Line)),
       multipliers_(packs_ * kPackLanes, 0.0F),
       offsets_(packs_ * kPackLanes, 0),
       adds_(packs_ * kPackLanes, 0.0F) {
+  packed_.Resize(packs_, stride_);
   std::vector<float> centred(dim_);
   std::vector<uint8_t> codes(nlist_ * stride_);
   for (size_t l = 0; l < nlist_; ++l) {
@@ -63,11 +63,11 @@ ListChooser::ListChooser(MatrixView centroids, Metric metric)
     adds_[l] = dot ? 0.0F : terms.scale * terms.scale * static_cast<float>(norm);
   }
   simd::CurrentLevel().tiles.pack_queries(reinterpret_cast<const int8_t*>(codes.data()), stride_,
-                                          nullptr, nlist_, stride_, packed_[0].values);
+                                          nullptr, nlist_, stride_, packed_.pack(0));
 }
 
 size_t ListChooser::resident_bytes() const {
-  return packed_.size() * sizeof(Line) +
+  return packed_.resident_bytes() +
          adds_.size() * (sizeof(float) + sizeof(float) + sizeof(int32_t)) + dim_ * sizeof(float);
 }
 
@@ -117,9 +117,8 @@ Status ListChooser::Choose(MatrixView queries, size_t nprobe, const CallControl&
     scratch->distances.resize(kQueriesTogether * lanes);
     for (size_t pack = 0; pack < packs_; pack += kPacksTogether) {
       LEADLINE_RETURN_IF_ERROR(control.Check());
-      const size_t first_line = simd::PackedBytes(pack, stride_) / sizeof(Line);
       kernels.packed_sums(scratch->codes.data(), stride_, nullptr, count, stride_,
-                          packed_[first_line].values, std::min(kPacksTogether, packs_ - pack),
+                          packed_.pack(pack), std::min(kPacksTogether, packs_ - pack),
                           scratch->sums.data() + pack * kPackLanes, lanes);
     }
     const auto* terms = reinterpret_cast<const uint8_t*>(scratch->terms.data());

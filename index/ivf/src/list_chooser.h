@@ -10,6 +10,7 @@
 #include "leadline/index/segment_index.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
+#include "packed_lines.h"
 
 namespace leadline::index {
 
@@ -43,11 +44,6 @@ class ListChooser {
  private:
   static constexpr size_t kQueriesTogether = 12;
 
-  /// One line of a pack.
-  struct alignas(64) Line {
-    int8_t values[64];
-  };
-
   void Encode(MatrixView queries, Scratch* scratch) const;
   void KeepNearest(const float* distances, size_t nprobe, Scratch* scratch, uint32_t* chosen) const;
 
@@ -56,7 +52,7 @@ class ListChooser {
   size_t stride_ = 0;  ///< bytes of a query's codes
   size_t packs_ = 0;
   std::vector<float> centre_;
-  std::vector<Line> packed_;  ///< centroids, as simd::TileKernels takes queries
+  PackedLines packed_;  ///< centroids, as simd::TileKernels takes queries
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
   std::vector<float> adds_;

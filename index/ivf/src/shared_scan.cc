@@ -69,7 +69,7 @@ void SharedScan::Encode(MatrixView queries) {
               integers_.begin() + static_cast<std::ptrdiff_t>(q * length_));
     maps_[q] = query.map();
   }
-  packed_.resize(simd::PackedBytes(kLanes / simd::kPackLanes, length_) / sizeof(Line));
+  packed_.Resize(kLanes / simd::kPackLanes, length_);
 }
 
 /// Lists the queries of each list: of those that have it as their nearest, or of all others.
@@ -128,7 +128,7 @@ Status SharedScan::VisitList(uint32_t list, std::span<const uint32_t> queries) {
 /// Puts `queries` side by side. Lanes that are left keep nothing.
 void SharedScan::SetLanes(std::span<const uint32_t> queries) {
   kernels_.pack_queries(integers_.data(), length_, queries.data(), queries.size(), length_,
-                        packed_[0].values);
+                        packed_.pack(0));
   std::copy(queries.begin(), queries.end(), lane_query_.begin());
   for (size_t l = 0; l < queries.size(); ++l) {
     multipliers_[l] = maps_[queries[l]].multiplier;
@@ -144,7 +144,7 @@ void SharedScan::ScanTile(size_t first, size_t count, size_t lanes, const uint32
   const size_t packs = (lanes + simd::kPackLanes - 1) / simd::kPackLanes;
   const size_t skipped = positions == nullptr ? first : 0;
   kernels_.packed_sums(codes_.codes() + skipped * codes_.stride(), codes_.stride(), positions,
-                       count, length_, packed_[0].values, packs, sums_.data(), kLanes);
+                       count, length_, packed_.pack(0), packs, sums_.data(), kLanes);
   const simd::SumTile tile{sums_.data(),
                            kLanes,
                            count,

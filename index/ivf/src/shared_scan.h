@@ -9,6 +9,7 @@
 #include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "list_search.h"
+#include "packed_lines.h"
 
 namespace leadline::index {
 
@@ -36,10 +37,6 @@ class SharedScan {
   static constexpr size_t kLanes = 64;
   static constexpr size_t kTileRows = 64;
 
-  struct alignas(64) Line {
-    int8_t values[64];
-  };
-
   void Encode(MatrixView queries);
   void GroupByList(size_t nprobe, bool nearest);
   Status VisitList(uint32_t list, std::span<const uint32_t> queries);
@@ -62,7 +59,7 @@ class SharedScan {
   std::vector<uint32_t> group_start_;  ///< [nlist + 1] into grouped_
   std::vector<uint32_t> grouped_;      ///< queries, list by list
   // Of the list being scanned.
-  std::vector<Line> packed_;
+  PackedLines packed_;
   std::vector<uint32_t> lane_query_;
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
