@@ -161,6 +161,7 @@ void Maintenance::BuildWhereDue() {
   for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
     // A refused delete changes nothing and is tried again; a sick store shows in Health.
     DeleteExpired(collection, control).IgnoreError();
+    VerifyUsedSegments(*collection->Load(), control).IgnoreError();
     const LaneWaits waits = [&](uint64_t lane) {
       return collection->backoff.Waiting(lane, core_->clock->MonotonicNanos());
     };
@@ -312,13 +313,24 @@ Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
   return {};
 }
 
+Status Maintenance::VerifyUsedSegments(const ReadState& state, const CallControl& control) {
+  for (const auto& group : *state.groups) {
+    for (const auto& segment : group->segments) {
+      if (segment != nullptr && segment->LoadedContents() != nullptr) {
+        LEADLINE_RETURN_IF_ERROR(segment->VerifiedContents(control).status());
+      }
+    }
+  }
+  return {};
+}
+
 Status Maintenance::VerifySegments(const ReadState& state, const CallControl& control) {
   for (const auto& group : *state.groups) {
     for (const auto& segment : group->segments) {
       LEADLINE_RETURN_IF_ERROR(control.Check());
       if (segment != nullptr) {
         // What is wrong is noted in the segment, and the next build mends it.
-        (void)segment->Contents();
+        LEADLINE_RETURN_IF_ERROR(segment->VerifiedContents(control).status());
       }
     }
   }

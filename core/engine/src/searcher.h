@@ -73,7 +73,8 @@ class Searcher {
   enum class Strategy : uint8_t { kSkip, kScan, kScanMatches, kIndex, kStoreScan };
 
   struct Source {
-    const SealedSegment* segment = nullptr;  ///< null for the tail
+    const SealedSegment* segment = nullptr;     ///< null for the tail
+    const SegmentContents* contents = nullptr;  ///< of the segment; null where it is damaged
     const TailChunk* chunk = nullptr;
     const SealedGroup* group = nullptr;  ///< of a damaged segment
     size_t rows = 0;
@@ -99,6 +100,8 @@ class Searcher {
                   Plan* plans) const;
   Status RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
                    Findings* findings) const;
+  /// All vectors of an undamaged source, verified.
+  [[nodiscard]] Result<MatrixView> VectorsOf(const Source& source) const;
   Status ScanSource(const Source& source, MatrixView queries, size_t k,
                     std::span<index::SearchOutcome> out) const;
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,

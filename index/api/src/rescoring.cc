@@ -14,8 +14,12 @@ constexpr size_t kLineFloats = 16;
 
 }  // namespace
 
-void RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
-                 std::span<const uint32_t> rows, TopK* top, SearchStats* stats) {
+Status RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
+                   std::span<const uint32_t> rows, const RowCheck* check, TopK* top,
+                   SearchStats* stats) {
+  if (check != nullptr) {
+    LEADLINE_RETURN_IF_ERROR(check->Check(rows));
+  }
   for (const uint32_t row : rows) {
     const float* values = vectors.data + size_t{row} * vectors.dim;
     for (size_t i = 0; i < std::min(vectors.dim, kLinesAhead * kLineFloats); i += kLineFloats) {
@@ -34,6 +38,7 @@ void RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const
   }
   stats->distances += rows.size();
   stats->rescored += rows.size();
+  return {};
 }
 
 }  // namespace leadline::index

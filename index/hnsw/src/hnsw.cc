@@ -92,10 +92,7 @@ class HnswIndex final : public SegmentIndex {
     const CodeDistances distances(*codes_, scratch.query, scratch.sums, 0);
     LEADLINE_ASSIGN_OR_RETURN(const bool finished, WalkBy(distances, params, ef, allowed_count,
                                                           &scratch, &outcome->stats));
-    if (finished) {
-      Rescore(query, params, &scratch, outcome);
-    }
-    return {};
+    return finished ? Rescore(query, params, &scratch, outcome) : OkStatus();
   }
 
   /// Leaves the nearest nodes in scratch->accepted under a filter, in scratch->pool otherwise.
@@ -154,8 +151,8 @@ class HnswIndex final : public SegmentIndex {
   }
 
   /// What a walk on codes found, its best compared in full precision.
-  void Rescore(const float* query, const SearchParams& params, SearchScratch* scratch,
-               SearchOutcome* outcome) const {
+  Status Rescore(const float* query, const SearchParams& params, SearchScratch* scratch,
+                 SearchOutcome* outcome) const {
     const bool filtered = params.allowed != nullptr;
     const size_t found = filtered ? scratch->accepted.size() : scratch->pool.size();
     const size_t count = std::min(found, std::max(params.k, RescoreCount(params)));
@@ -167,7 +164,8 @@ class HnswIndex final : public SegmentIndex {
     // A node that stands for several rows may be worth several places, so all are kept in order.
     const bool nodes_are_rows = graph_.duplicate_count == 0;
     TopK nearest(nodes_are_rows ? params.k : std::max<size_t>(count, 1));
-    RescoreRows(distance_, vectors_, query, rows, &nearest, &outcome->stats);
+    LEADLINE_RETURN_IF_ERROR(
+        RescoreRows(distance_, vectors_, query, rows, params.row_check, &nearest, &outcome->stats));
     outcome->neighbors = nearest.Take();
     if (!nodes_are_rows) {
       TopK top(params.k);
@@ -176,6 +174,7 @@ class HnswIndex final : public SegmentIndex {
       }
       outcome->neighbors = top.Take();
     }
+    return {};
   }
 
   /// Candidates compared in full precision where the caller does not say: recall at equal speed
