@@ -161,7 +161,6 @@ void Maintenance::BuildWhereDue() {
   for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
     // A refused delete changes nothing and is tried again; a sick store shows in Health.
     DeleteExpired(collection, control).IgnoreError();
-    VerifyUsedSegments(*collection->Load(), control).IgnoreError();
     const LaneWaits waits = [&](uint64_t lane) {
       return collection->backoff.Waiting(lane, core_->clock->MonotonicNanos());
     };
@@ -310,17 +309,6 @@ Status Maintenance::Optimize(const std::shared_ptr<CollectionState>& collection,
     LEADLINE_RETURN_IF_ERROR(control.Check());
     LEADLINE_RETURN_IF_ERROR(Build(kBuild, collection, build, progress, control, &built));
   } while (built);
-  return {};
-}
-
-Status Maintenance::VerifyUsedSegments(const ReadState& state, const CallControl& control) {
-  for (const auto& group : *state.groups) {
-    for (const auto& segment : group->segments) {
-      if (segment != nullptr && segment->LoadedContents() != nullptr) {
-        LEADLINE_RETURN_IF_ERROR(segment->VerifiedContents(control).status());
-      }
-    }
-  }
   return {};
 }
 

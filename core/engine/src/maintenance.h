@@ -58,8 +58,6 @@ class Maintenance {
   bool WaitForWork(bool* pending);
   /// One background build; true when something was published.
   bool RunOne(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick);
-  /// Reads the vectors of the segments that searches use, so that these need not ask row by row.
-  static Status VerifyUsedSegments(const ReadState& state, const CallControl& control);
   /// Reads every segment once, so that a damaged one is known.
   static Status VerifySegments(const ReadState& state, const CallControl& control);
   /// Deletes expired records of the collection through the commit path.

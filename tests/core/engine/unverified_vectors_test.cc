@@ -132,6 +132,27 @@ TEST_F(UnverifiedVectorsTest, MaintenanceVerifiesWhatSearchesUseAndMendsIt) {
   ExpectFindsItself(700);
 }
 
+TEST_F(UnverifiedVectorsTest, AReaderVerifiesInTheBackgroundToo) {
+  ForwardingFileSystem files(FileSystem::Posix());
+  options_.file_system = &files;
+  options_.background_maintenance = true;
+  options_.read_only = true;
+  options_.create_if_missing = false;
+  ASSERT_OK_AND_ASSIGN(database_, Database::Open(path(), options_));
+  ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+  std::atomic<size_t> reads{0};
+  files.set_before([&](FileCall call, const std::string& path) {
+    reads += call == FileCall::kReadBytes && path == file_ ? 1 : 0;
+    return OkStatus();
+  });
+  EXPECT_TRUE(Eventually([&] {
+    reads = 0;
+    ExpectFindsItself(11);
+    return reads == 0;
+  }));
+  TearDown();
+}
+
 TEST_F(UnverifiedVectorsTest, AValueThatIsNotANumberIsDamageThoughItsHashIsRight) {
   StoreForge forge(path());
   forge.Reseal(0, [](segment::SegmentInfo* /*info*/, Sections* sections) {
