@@ -28,7 +28,7 @@ void DeclareIndex(Arguments& arguments, IndexArguments* target) {
                    "what has the codes");
   arguments.Choice(
       &target->codes, "--codes", CodesWords(),
-      "what the index searches on; ivf has all of them, hnsw all but pq4, flat f32; auto is f32");
+      "what the index searches on; ivf has all of them, hnsw all but pq4, flat f32 and sq8; auto is f32");
   arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
                    1, kMaxEfConstruction);

@@ -79,7 +79,7 @@ class Searcher {
     size_t rows = 0;
     VisibleRows visible;
     Strategy strategy = Strategy::kSkip;  ///< of the present Run
-    std::vector<uint32_t> list;           ///< visible rows, once a scan of the matches was chosen
+    std::vector<uint32_t> list;           ///< of the tail: visible rows, for a scan of the matches
 
     [[nodiscard]] bool damaged() const { return group != nullptr; }
   };
@@ -106,6 +106,8 @@ class Searcher {
   Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,
                            Findings* findings) const;
   Status StoreScan(const Source& source, MatrixView queries, size_t k, Findings* findings) const;
+  /// What a scan of the source compares rows by.
+  [[nodiscard]] static CodeType ScanCodesOf(const Source& source);
   [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);
   /// Queries that one task takes, of `queries` in all.
   [[nodiscard]] size_t BlockQueries(size_t queries, const SearchSettings& settings) const;
