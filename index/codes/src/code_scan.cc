@@ -15,8 +15,10 @@
 namespace leadline::index {
 namespace {
 
-/// Rows between two looks at thresholds and control.
-constexpr size_t kTileRows = 64;
+/// Rows summed together: what all levels' kernels divide into whole passes of registers.
+constexpr size_t kTileRows = 96;
+/// Rows with one threshold for each query.
+constexpr size_t kBlockRows = 2 * kTileRows;
 
 /// The positions to scan, in order: all of them, or a list.
 struct Positions {
@@ -122,12 +124,10 @@ class SingleScan {
       }
     }
     query_.Distances(ids, count, sums_.data(), distances_.data());
-    const float scale =
-        LargestScale(rows_.codes.terms(), rows_.codes.terms_stride(), ids, count);
+    const float scale = LargestScale(rows_.codes.terms(), rows_.codes.terms_stride(), ids, count);
     float threshold = ThresholdAt(state->reach, scale);
     for (size_t i = 0; i < count; ++i) {
-      if (distances_[i] <= threshold &&
-          state->Offer(rows_, ids[i], distances_[i], source)) {
+      if (distances_[i] <= threshold && state->Offer(rows_, ids[i], distances_[i], source)) {
         threshold = ThresholdAt(state->reach, scale);
       }
     }
@@ -163,10 +163,9 @@ class SharedCodeScan {
       const size_t end = std::min(positions_.count, begin + chunk);
       for (size_t first = 0; first < queries.rows; first += kLanes) {
         const size_t lanes = std::min(kLanes, queries.rows - first);
-        SetLanes(first, lanes);
-        for (size_t at = begin; at < end; at += kTileRows) {
+        for (size_t at = begin; at < end; at += kBlockRows) {
           LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-          ScanTile(queries, at, std::min(kTileRows, end - at), first, lanes);
+          ScanBlock(queries, at, std::min(kBlockRows, end - at), first, lanes);
         }
       }
     }
@@ -179,8 +178,6 @@ class SharedCodeScan {
 
  private:
   static constexpr size_t kLanes = 64;
-  /// Below every estimate.
-  static constexpr DistanceBounds::Reach kNothing = {-3e38, 0, 0};
 
   struct alignas(64) Line {
     int8_t values[64];
@@ -193,7 +190,7 @@ class SharedCodeScan {
   /// Half of a second-level cache; the other half is for queries and sums.
   [[nodiscard]] size_t ChunkRows() const {
     constexpr size_t kChunkBytes = size_t{512} << 10;
-    return std::max<size_t>(1, kChunkBytes / rows_.codes.stride() / kTileRows) * kTileRows;
+    return std::max<size_t>(1, kChunkBytes / rows_.codes.stride() / kBlockRows) * kBlockRows;
   }
 
   void Prepare(MatrixView queries) {
@@ -203,9 +200,10 @@ class SharedCodeScan {
     const size_t lanes = (queries.rows + kLanes - 1) / kLanes * kLanes;
     multipliers_.assign(lanes, 0.0F);
     offsets_.assign(lanes, 0);
+    constants_.assign(lanes, 0.0);
+    linears_.assign(lanes, 0.0);
     adds_.assign(kLanes, 0.0F);
     thresholds_.assign(kLanes, 0.0F);
-    reaches_.assign(kLanes, kNothing);
     states_.reserve(queries.rows);
     for (size_t q = 0; q < queries.rows; ++q) {
       query.Prepare(rows_.codes, queries.row(q).data());
@@ -214,6 +212,7 @@ class SharedCodeScan {
       multipliers_[q] = query.map().multiplier;
       offsets_[q] = query.map().offset;
       states_.emplace_back(rows_.codes, query, queries.row(q), params_.k);
+      SetReach(q);
     }
     packed_.resize(simd::PackedBytes(packs, length_) / sizeof(Line));
     kernels_.pack_queries(integers.data(), length_, nullptr, queries.rows, length_,
@@ -222,25 +221,30 @@ class SharedCodeScan {
 
   Status FindScales() {
     const RowCodes& codes = rows_.codes;
-    for (size_t at = 0; at < positions_.count; at += kTileRows) {
-      if (at % CallControl::kCheckInterval == 0) {
-        LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-      }
+    for (size_t at = 0; at < positions_.count; at += kBlockRows) {
+      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
       const uint32_t* ids = positions_.listed ? positions_.list.data() + at : nullptr;
       const size_t skipped = positions_.listed ? 0 : at;
       scales_.push_back(LargestScale(codes.terms() + skipped * codes.terms_stride(),
                                      codes.terms_stride(), ids,
-                                     std::min(kTileRows, positions_.count - at)));
+                                     std::min(kBlockRows, positions_.count - at)));
     }
     return {};
   }
 
-  /// Lanes that are left keep nothing.
-  void SetLanes(size_t first, size_t lanes) {
-    for (size_t l = 0; l < lanes; ++l) {
-      reaches_[l] = states_[first + l].reach;
+  /// `lanes` queries from `first` on against `count` positions from `at` on. Lanes that are left
+  /// keep nothing.
+  void ScanBlock(MatrixView queries, size_t at, size_t count, size_t first, size_t lanes) {
+    scale_ = scales_[at / kBlockRows];
+    for (size_t l = 0; l < kLanes; ++l) {
+      thresholds_[l] =
+          ThresholdAt({constants_[first + l], linears_[first + l], quadratic_}, scale_);
     }
-    std::fill(reaches_.begin() + static_cast<std::ptrdiff_t>(lanes), reaches_.end(), kNothing);
+    std::fill(thresholds_.begin() + static_cast<std::ptrdiff_t>(lanes), thresholds_.end(),
+              -std::numeric_limits<float>::infinity());
+    for (size_t tile = at; tile < at + count; tile += kTileRows) {
+      ScanTile(queries, tile, std::min(kTileRows, at + count - tile), first, lanes);
+    }
   }
 
   void ScanTile(MatrixView queries, size_t at, size_t count, size_t first, size_t lanes) {
@@ -252,10 +256,6 @@ class SharedCodeScan {
     const size_t line = simd::PackedBytes(first / simd::kPackLanes, length_) / sizeof(Line);
     kernels_.packed_sums(codes.codes() + skipped * codes.stride(), codes.stride(), ids, count,
                          length_, packed_[line].values, packs, sums_.data(), kLanes);
-    const double scale = scales_[at / kTileRows];
-    for (size_t l = 0; l < kLanes; ++l) {
-      thresholds_[l] = ThresholdAt(reaches_[l], scale);
-    }
     const simd::SumTile tile{sums_.data(), kLanes, count, packs, terms, codes.terms_stride(), ids};
     const size_t hits = kernels_.tile_hits(
         tile, {multipliers_.data() + first, offsets_.data() + first, adds_.data()},
@@ -263,11 +263,20 @@ class SharedCodeScan {
     for (size_t i = 0; i < hits; ++i) {
       const simd::TileHit& hit = hits_[i];
       QueryState& state = states_[first + hit.lane];
-      if (state.Offer(rows_, positions_[at + hit.row], hit.distance,
+      if (hit.distance <= thresholds_[hit.lane] &&
+          state.Offer(rows_, positions_[at + hit.row], hit.distance,
                       SourceOf(queries, first + hit.lane))) {
-        reaches_[hit.lane] = state.reach;
+        SetReach(first + hit.lane);
+        thresholds_[hit.lane] = ThresholdAt(state.reach, scale_);
       }
     }
+  }
+
+  void SetReach(size_t q) {
+    const DistanceBounds::Reach& reach = states_[q].reach;
+    constants_[q] = reach.constant;
+    linears_[q] = reach.linear;
+    quadratic_ = reach.quadratic;
   }
 
   const CodedRows& rows_;
@@ -280,10 +289,13 @@ class SharedCodeScan {
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
   std::vector<QueryState> states_;
-  std::vector<float> scales_;  ///< the largest in each tile
-  // Of the lanes side by side.
+  std::vector<double> constants_;  ///< of each query's reach, side by side
+  std::vector<double> linears_;
+  double quadratic_ = 0;
+  std::vector<float> scales_;  ///< the largest in each block
+  // Of the lanes side by side, in one block.
+  double scale_ = 0;
   std::vector<float> adds_;
-  std::vector<DistanceBounds::Reach> reaches_;
   std::vector<float> thresholds_;
   std::vector<int32_t> sums_;
   std::vector<simd::TileHit> hits_;

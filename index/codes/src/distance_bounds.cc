@@ -65,7 +65,7 @@ DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, 
 
 DistanceBounds::Reach DistanceBounds::ReachOf(float distance) const {
   if (distance == std::numeric_limits<float>::infinity()) {
-    return {std::numeric_limits<double>::infinity(), 0, 0};
+    return {std::numeric_limits<double>::infinity(), 0, QuadraticOfReach()};
   }
   if (metric_ == Metric::kInnerProduct) {
     return {distance + offset_ + fixed_margin_, margin_steps_, 0};
@@ -79,8 +79,13 @@ DistanceBounds::Reach DistanceBounds::ReachOf(float distance) const {
   const double radius = std::sqrt(std::max(squared, 0.0)) + query_error_ + least_error_;
   const double rounding = kEstimateRounding;
   return {Square(radius) - (1 - rounding) * Square(coded_norm_) + kUnderflow,
-          2 * error_steps_ * radius + 2 * rounding * norm_steps_ * coded_norm_,
-          Square(error_steps_) + rounding * Square(norm_steps_)};
+          2 * error_steps_ * radius + 2 * rounding * norm_steps_ * coded_norm_, QuadraticOfReach()};
+}
+
+double DistanceBounds::QuadraticOfReach() const {
+  return metric_ == Metric::kInnerProduct
+             ? 0
+             : Square(error_steps_) + kEstimateRounding * Square(norm_steps_);
 }
 
 DistanceBounds::Interval DistanceBounds::Of(float estimate, float scale) const {

@@ -31,7 +31,8 @@ class DistanceBounds {
   DistanceBounds(const RowCodes& codes, const RowQuery& prepared, VectorView query);
 
   /// A polynomial in the scale of a row: rows whose T is at most some distance have estimates of at
-  /// most its value. Both factors are finite but for `constant`, which may be infinite.
+  /// most its value. `constant` may be infinite; `quadratic` is the same for all distances and
+  /// queries.
   struct Reach {
     double constant = 0;
     double linear = 0;
@@ -50,20 +51,21 @@ class DistanceBounds {
   [[nodiscard]] Interval Of(float estimate, float scale) const;
 
  private:
+  [[nodiscard]] double QuadraticOfReach() const;
   [[nodiscard]] Interval OfDot(double estimate, double scale) const;
   [[nodiscard]] Interval OfDistance(double estimate, double scale) const;
 
   Metric metric_;
   double error_steps_;
   double norm_steps_;
-  double least_error_;        ///< kLeastError * sqrt(n)
-  double rounding_;           ///< g
-  double query_norm_ = 0;     ///< |q|
-  double coded_norm_ = 0;     ///< |q^|
-  double query_error_ = 0;    ///< |q' - q^|
-  double offset_ = 0;         ///< kInnerProduct: q.m
-  double fixed_margin_ = 0;   ///< kInnerProduct: the part that no scale enters
-  double margin_steps_ = 0;   ///< kInnerProduct: what a scale is multiplied by
+  double least_error_;       ///< kLeastError * sqrt(n)
+  double rounding_;          ///< g
+  double query_norm_ = 0;    ///< |q|
+  double coded_norm_ = 0;    ///< |q^|
+  double query_error_ = 0;   ///< |q' - q^|
+  double offset_ = 0;        ///< kInnerProduct: q.m
+  double fixed_margin_ = 0;  ///< kInnerProduct: the part that no scale enters
+  double margin_steps_ = 0;  ///< kInnerProduct: what a scale is multiplied by
 };
 
 /// The least float at or above the polynomial at `scale`; what exceeds all floats becomes the

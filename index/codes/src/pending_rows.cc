@@ -30,12 +30,22 @@ void PendingRows::Shrink(const Source& source) {
 /// k rows lie within the k-th smallest upper end, so no row beyond it is among the k nearest, and
 /// none of those k is dropped.
 void PendingRows::KeepUpper(float upper) {
-  if (uppers_.size() == k_) {
-    std::pop_heap(uppers_.begin(), uppers_.end());
-    uppers_.pop_back();
+  if (uppers_.size() < k_) {
+    uppers_.push_back(upper);
+    std::push_heap(uppers_.begin(), uppers_.end());
+  } else if (upper < uppers_.front()) {
+    // The largest makes room: what is larger than `upper` moves up from below.
+    size_t hole = 0;
+    for (size_t child = 1; child < k_; child = 2 * hole + 1) {
+      child += child + 1 < k_ && uppers_[child + 1] > uppers_[child] ? 1U : 0U;
+      if (uppers_[child] <= upper) {
+        break;
+      }
+      uppers_[hole] = uppers_[child];
+      hole = child;
+    }
+    uppers_[hole] = upper;
   }
-  uppers_.push_back(upper);
-  std::push_heap(uppers_.begin(), uppers_.end());
   if (uppers_.size() == k_) {
     bound_ = std::min(bound_, uppers_.front());
   }
@@ -54,8 +64,7 @@ void PendingRows::Rescore(const Source& source) {
   for (size_t i = 0; i < pending_.size() && pending_[i].lower <= top_.threshold();) {
     rows.clear();
     // Equal distances may still win by row number.
-    for (; rows.size() < together && i < pending_.size() &&
-           pending_[i].lower <= top_.threshold();
+    for (; rows.size() < together && i < pending_.size() && pending_[i].lower <= top_.threshold();
          ++i) {
       rows.push_back(pending_[i].row);
     }

@@ -153,7 +153,8 @@ std::vector<uint32_t> ListAllowed(const uint64_t* allowed, size_t rows) {
       bits &= (uint64_t{1} << (rows - first)) - 1;
     }
     for (; bits != 0; bits &= bits - 1) {
-      listed.push_back(static_cast<uint32_t>(first) + static_cast<uint32_t>(std::countr_zero(bits)));
+      listed.push_back(static_cast<uint32_t>(first) +
+                       static_cast<uint32_t>(std::countr_zero(bits)));
     }
   }
   return listed;

@@ -74,8 +74,8 @@ class FlatFactory final : public IndexFactory {
     std::optional<RowCodes> codes;
     for (const SectionView& section : sections) {
       if (section.type == kRowCodesSection) {
-        LEADLINE_ASSIGN_OR_RETURN(
-            codes, RowCodes::Open(section.bytes, vectors.rows, vectors.dim, metric));
+        LEADLINE_ASSIGN_OR_RETURN(codes,
+                                  RowCodes::Open(section.bytes, vectors.rows, vectors.dim, metric));
       }
     }
     if (codes.has_value() && codes->type() != CodeType::kSq8) {

@@ -80,9 +80,8 @@ class HnswIndex final : public SegmentIndex {
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));
-    return scan_codes() == CodeType::kSq8
-               ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
-               : ScanSegment(vectors_, queries, metric_, params, out);
+    return scan_codes() == CodeType::kSq8 ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
+                                          : ScanSegment(vectors_, queries, metric_, params, out);
   }
 
   [[nodiscard]] CodeType scan_codes() const override {

@@ -32,8 +32,8 @@ class Coded {
  public:
   Coded(const Matrix& base, Metric metric, const std::vector<uint32_t>& order = {})
       : base_(base), metric_(metric), order_(order) {
-    Result<std::string> bytes = EncodeRowCodes(base.view(), metric, CodeType::kSq8, nullptr,
-                                               CallControl(), order);
+    Result<std::string> bytes =
+        EncodeRowCodes(base.view(), metric, CodeType::kSq8, nullptr, CallControl(), order);
     EXPECT_OK(bytes);
     mapped_.Add(kRowCodesSection, bytes.value());
     Result<RowCodes> codes =
@@ -163,10 +163,10 @@ void AddPeaks(Matrix* rows, Rng* rng) {
   }
 }
 
-constexpr Shaper kShapers[] = {LeaveAsTheyAre, MakeDimensionsConstant, Repeat,
-                               Crowd,          MakeHuge,               SpreadNorms,
-                               MakeDenormal,   MakeTiny,               AddOutlier,
-                               MakeEqual,      AddPeaks};
+constexpr Shaper kShapers[] = {
+    LeaveAsTheyAre, MakeDimensionsConstant, Repeat,   Crowd,      MakeHuge,
+    SpreadNorms,    MakeDenormal,           MakeTiny, AddOutlier, MakeEqual,
+    AddPeaks};
 
 /// Strangers of the same shape, rows themselves, points between two rows, and zero.
 Matrix QueriesFor(const Matrix& base, size_t count, Shaper shape, Rng* rng) {
@@ -203,8 +203,8 @@ TEST(CodeScan, EqualsAScanOfTheVectorsBitForBit) {
     Rng rng(seed);
     const Shaper shape = kShapers[round % std::size(kShapers)];
     const Metric metric = kMetrics[rng.Uniform(std::size(kMetrics))];
-    const size_t dim = rng.Uniform(4) == 0 ? 1 + rng.Uniform(1100)
-                                           : kDims[rng.Uniform(std::size(kDims))];
+    const size_t dim =
+        rng.Uniform(4) == 0 ? 1 + rng.Uniform(1100) : kDims[rng.Uniform(std::size(kDims))];
     const size_t rows = 1 + rng.Uniform(dim > 400 ? 300 : 1500);
     Matrix base = GaussianMatrix(seed, rows, dim);
     shape(&base, &rng);

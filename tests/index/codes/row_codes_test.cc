@@ -173,17 +173,19 @@ TEST(RowCodes, DamagedHeadersAndNumbersAreRefused) {
   }
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
+
   struct Damage {
     size_t at;
     float value;
     const char* says;
   };
+
   // The bounds, the mean's first value, and the scale at the end of the first row of 32 bytes.
-  for (const Damage& damage :
-       {Damage{kBounds, nan, "bounds"}, Damage{kBounds, -0.5F, "bounds"},
-        Damage{kBounds, 3.0F, "bounds"}, Damage{kBounds + 4, nan, "bounds"},
-        Damage{kBounds + 4, -1.0F, "bounds"}, Damage{kBounds + 4, infinity, "bounds"},
-        Damage{64, nan, "finite"}, Damage{128 + 28, nan, "row=0"}, Damage{128 + 28, -1.0F, "row=0"}}) {
+  for (const Damage& damage : {Damage{kBounds, nan, "bounds"}, Damage{kBounds, -0.5F, "bounds"},
+                               Damage{kBounds, 3.0F, "bounds"}, Damage{kBounds + 4, nan, "bounds"},
+                               Damage{kBounds + 4, -1.0F, "bounds"},
+                               Damage{kBounds + 4, infinity, "bounds"}, Damage{64, nan, "finite"},
+                               Damage{128 + 28, nan, "row=0"}, Damage{128 + 28, -1.0F, "row=0"}}) {
     std::string damaged = whole;
     std::memcpy(damaged.data() + damage.at, &damage.value, sizeof damage.value);
     const MappedSections mapped({{kType, damaged}});

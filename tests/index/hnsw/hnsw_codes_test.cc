@@ -11,8 +11,8 @@
 #include "index_test_data.h"
 #include "leadline/core/hash.h"
 #include "leadline/index/flat.h"
-#include "leadline/index/scan.h"
 #include "leadline/index/hnsw.h"
+#include "leadline/index/scan.h"
 #include "status_matchers.h"
 
 namespace leadline::index {

@@ -115,8 +115,10 @@ class SegmentIndex {
   /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded.
   [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,
                                            std::span<SearchOutcome> out) const = 0;
+
   /// What SearchExact compares rows by first: kSq8 or kF32.
   [[nodiscard]] virtual CodeType scan_codes() const { return CodeType::kF32; }
+
   /// Bytes held on the heap, mapped sections not counted.
   [[nodiscard]] virtual size_t resident_bytes() const = 0;
 };
