@@ -14,7 +14,7 @@
 #include "leadline/core/payload_columns.h"
 #include "leadline/core/rng.h"
 #include "leadline/core/test_hooks.h"
-#include "leadline/index/flat.h"
+#include "leadline/index/scan.h"
 #include "leadline/index/top_k.h"
 #include "prepared_batch.h"
 #include "stored_record.h"

@@ -21,7 +21,7 @@ constexpr uint64_t kAutoFlatRows = 10'000;
 constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
 constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
 
-constexpr std::array kFlatCodes = {CodeType::kF32};
+constexpr std::array kFlatCodes = {CodeType::kF32, CodeType::kSq8};
 constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
 constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
                                   CodeType::kPq4};

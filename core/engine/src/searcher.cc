@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "keys.h"
-#include "leadline/index/flat.h"
+#include "leadline/index/scan.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
@@ -36,17 +36,6 @@ const char* StrategyName(IndexKind kind) {
     default:
       return "scan";
   }
-}
-
-std::vector<uint32_t> ListRows(const RowMask& mask) {
-  std::vector<uint32_t> rows;
-  rows.reserve(mask.count);
-  for (size_t w = 0; w < mask.words.size(); ++w) {
-    for (uint64_t rest = mask.words[w]; rest != 0; rest &= rest - 1) {
-      rows.push_back(static_cast<uint32_t>(w * 64) + static_cast<uint32_t>(std::countr_zero(rest)));
-    }
-  }
-  return rows;
 }
 
 /// What a search answers that finds a segment damaged or unreadable on its way: the next attempt
@@ -115,8 +104,9 @@ Status Searcher::Prepare() {
 void Searcher::ChooseAll(const SearchSettings& settings) {
   for (Source& source : sources_) {
     source.strategy = Choose(source, settings);
-    if (source.strategy == Strategy::kScanMatches && source.list.empty()) {
-      source.list = ListRows(*source.visible.mask);
+    if (source.strategy == Strategy::kScanMatches && source.chunk != nullptr &&
+        source.list.empty()) {
+      source.list = index::ListAllowed(source.visible.words(), source.rows);
     }
   }
 }
@@ -144,22 +134,21 @@ uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
   return source.chunk != nullptr ? source.chunk->ordinal(row) : source.contents->ordinals[row];
 }
 
-Result<MatrixView> Searcher::VectorsOf(const Source& source) const {
-  if (source.chunk != nullptr) {
-    return MatrixView{source.chunk->vectors(field_), source.rows, collection_.fields()[field_].dim};
-  }
-  LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
-                            source.segment->VerifiedContents(control_));
-  if (contents == nullptr) {
-    return FoundDamaged(*source.segment);
-  }
-  return contents->vectors;
-}
-
 Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
                             std::span<index::SearchOutcome> out) const {
+  if (source.segment != nullptr) {
+    index::SearchParams params;
+    params.k = k;
+    params.allowed = source.visible.words();
+    params.allowed_count = source.visible.count;
+    params.control = control_;
+    LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
+                              source.segment->VerifiedContents(control_));
+    return contents != nullptr ? contents->index->SearchExact(queries, params, out)
+                               : FoundDamaged(*source.segment);
+  }
   const VectorField& field = collection_.fields()[field_];
-  LEADLINE_ASSIGN_OR_RETURN(const MatrixView vectors, VectorsOf(source));
+  const MatrixView vectors{source.chunk->vectors(field_), source.rows, field.dim};
   std::vector<index::TopK> tops(queries.rows, index::TopK(k));
   std::vector<index::SearchStats> stats(queries.rows);
   if (source.strategy == Strategy::kScanMatches) {
@@ -275,11 +264,18 @@ Status Searcher::RunSource(const Source& source, MatrixView queries, const Searc
   return {};
 }
 
+CodeType Searcher::ScanCodesOf(const Source& source) {
+  return source.segment == nullptr || source.damaged() ? CodeType::kF32
+                                                       : source.contents->index->scan_codes();
+}
+
 PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {
   const std::array<const char*, 5> names = {"skipped", "scan", "scan matches", "", "store scan"};
   const index::SearchOutcome& outcome = findings.outcomes[q];
   // An index may find a scan cheaper, or find out on the way that it needs one.
-  const bool index_scanned = outcome.stats.scanned && outcome.stats.hops == 0;
+  const bool scanned_instead =
+      source.strategy == Strategy::kIndex && outcome.stats.scanned && !findings.fell_back[q];
+  const bool index_scanned = scanned_instead && outcome.stats.hops == 0;
   PlanStep step;
   step.source = source.chunk != nullptr
                     ? "tail"
@@ -290,14 +286,14 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
     step.codes = CodeTypeName(info.codes);
   } else {
     step.strategy = names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
-    step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(CodeType::kF32);
+    step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(ScanCodesOf(source));
   }
   step.rows = source.rows;
   step.matches = source.damaged() ? findings.store_rows : source.visible.count;
   step.distances = outcome.stats.distances + findings.store_rows;
   step.rescored = outcome.stats.rescored;
   step.candidates = outcome.neighbors.size() + findings.from_store[q].size();
-  step.fallback = findings.fell_back[q] || (outcome.stats.scanned && !index_scanned);
+  step.fallback = findings.fell_back[q] || (scanned_instead && !index_scanned);
   return step;
 }
 
@@ -330,7 +326,7 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
 }
 
 size_t Searcher::BlockQueries(size_t queries, const SearchSettings& settings) const {
-  if (!settings.share_scan) {
+  if (!settings.share_scan && !settings.exact) {
     return kBlockQueries;
   }
   const size_t threads = core_->options.search_threads;

@@ -80,7 +80,7 @@ class Searcher {
     size_t rows = 0;
     VisibleRows visible;
     Strategy strategy = Strategy::kSkip;  ///< of the present Run
-    std::vector<uint32_t> list;           ///< visible rows, once a scan of the matches was chosen
+    std::vector<uint32_t> list;           ///< of the tail: visible rows, for a scan of the matches
 
     [[nodiscard]] bool damaged() const { return group != nullptr; }
   };
@@ -100,8 +100,6 @@ class Searcher {
                   Plan* plans) const;
   Status RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
                    Findings* findings) const;
-  /// All vectors of an undamaged source, verified.
-  [[nodiscard]] Result<MatrixView> VectorsOf(const Source& source) const;
   Status ScanSource(const Source& source, MatrixView queries, size_t k,
                     std::span<index::SearchOutcome> out) const;
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
@@ -109,6 +107,8 @@ class Searcher {
   Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,
                            Findings* findings) const;
   Status StoreScan(const Source& source, MatrixView queries, size_t k, Findings* findings) const;
+  /// What a scan of the source compares rows by.
+  [[nodiscard]] static CodeType ScanCodesOf(const Source& source);
   [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);
   /// Queries that one task takes, of `queries` in all.
   [[nodiscard]] size_t BlockQueries(size_t queries, const SearchSettings& settings) const;

@@ -250,7 +250,11 @@ Status ListSearch::Rescore() {
   for (size_t i = 0; i < last.size(); ++i) {
     rows.push_back(parts_.lists.row_ids[last.positions()[i]]);
   }
-  return RescoreRows(distance_, parts_.vectors, query_, rows, params_.row_check, &top_, &stats_);
+  if (params_.row_check != nullptr) {
+    LEADLINE_RETURN_IF_ERROR(params_.row_check->Check(rows));
+  }
+  RescoreRows(distance_, parts_.vectors, query_, rows, &top_, &stats_);
+  return {};
 }
 
 }  // namespace leadline::index

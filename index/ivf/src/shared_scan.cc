@@ -179,8 +179,10 @@ Status SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
     }
     TopK top(params_.k);
     SearchStats stats;
-    LEADLINE_RETURN_IF_ERROR(RescoreRows(distance, parts_.vectors, queries.row(q).data(), rows,
-                                         params_.row_check, &top, &stats));
+    if (params_.row_check != nullptr) {
+      LEADLINE_RETURN_IF_ERROR(params_.row_check->Check(rows));
+    }
+    RescoreRows(distance, parts_.vectors, queries.row(q).data(), rows, &top, &stats);
     out[q] = {top.Take(), stats};
   }
   return {};

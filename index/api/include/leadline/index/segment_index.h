@@ -121,6 +121,17 @@ class SegmentIndex {
   /// Errors: kCancelled, kDeadlineExceeded; those of params.row_check.
   [[nodiscard]] virtual Status Search(MatrixView queries, const SearchParams& params,
                                       std::span<SearchOutcome> out) const = 0;
+  /// The exact params.k >= 1 nearest allowed rows of each query, whatever the kind: rows, distances
+  /// and ties are those of comparing every allowed row in full precision. Of `params` counts k
+  /// (beyond kMaxTopK too), allowed, allowed_count and control. stats.scanned is set.
+  /// Cost: every allowed row is compared, by its 8-bit code where scan_codes() is kSq8.
+  /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded.
+  [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,
+                                           std::span<SearchOutcome> out) const = 0;
+
+  /// What SearchExact compares rows by first: kSq8 or kF32.
+  [[nodiscard]] virtual CodeType scan_codes() const { return CodeType::kF32; }
+
   /// Bytes held on the heap, mapped sections not counted.
   [[nodiscard]] virtual size_t resident_bytes() const = 0;
 };

@@ -12,10 +12,8 @@ namespace leadline::index {
 /// Offers the listed rows, found by their codes, to `top` with their distances in full precision:
 /// the bits every exact scan gives. Reads the rows ahead of time, since they lie anywhere in the
 /// mapped file; adds to stats->distances and stats->rescored.
-/// REQUIRES: every row < vectors.rows. Errors: those of `check` (null: rows may be read).
-/// Cost: one distance a row; no allocation.
-Status RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
-                   std::span<const uint32_t> rows, const RowCheck* check, TopK* top,
-                   SearchStats* stats);
+/// REQUIRES: every row < vectors.rows. Cost: one distance a row; no allocation.
+void RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
+                 std::span<const uint32_t> rows, TopK* top, SearchStats* stats);
 
 }  // namespace leadline::index

@@ -14,12 +14,8 @@ constexpr size_t kLineFloats = 16;
 
 }  // namespace
 
-Status RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
-                   std::span<const uint32_t> rows, const RowCheck* check, TopK* top,
-                   SearchStats* stats) {
-  if (check != nullptr) {
-    LEADLINE_RETURN_IF_ERROR(check->Check(rows));
-  }
+void RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
+                 std::span<const uint32_t> rows, TopK* top, SearchStats* stats) {
   for (const uint32_t row : rows) {
     const float* values = vectors.data + size_t{row} * vectors.dim;
     for (size_t i = 0; i < std::min(vectors.dim, kLinesAhead * kLineFloats); i += kLineFloats) {
@@ -38,7 +34,6 @@ Status RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, con
   }
   stats->distances += rows.size();
   stats->rescored += rows.size();
-  return {};
 }
 
 }  // namespace leadline::index
