@@ -25,7 +25,7 @@ struct CodedRows {
 
 /// Fills out[i] with the params.k nearest allowed rows of each of `queries` [n x dim], ties by
 /// ascending row: rows and distances are those of a scan of the vectors (leadline/index/flat.h).
-/// Of `params` counts k (of any size from 1), allowed, allowed_count and control. Codes count as
+/// Of `params` counts k (of any size from 1), allowed, allowed_count, farthest and control. Codes count as
 /// distances, rows compared again also as rescored; stats.scanned is set.
 /// REQUIRES: queries of the codes' dimension, out.size() == queries.rows, finite values within
 /// kMaxComponent, unit length for kCosine.
