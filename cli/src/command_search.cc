@@ -111,6 +111,19 @@ Json PlanJson(const Plan& plan) {
                      {"rescored", step.rescored},
                      {"candidates", step.candidates},
                      {"fallback", step.fallback}});
+    Json& written = steps.back();
+    if (step.ef_search != 0) {
+      written["ef_search"] = step.ef_search;
+    }
+    if (step.nprobe != 0) {
+      written["nprobe"] = step.nprobe;
+    }
+    if (step.promised_recall) {
+      written["promised_recall"] = *step.promised_recall;
+    }
+    if (step.target_missed) {
+      written["target_missed"] = true;
+    }
   }
   return {{"sequence", plan.sequence},
           {"simd", plan.simd},
@@ -144,14 +157,27 @@ void PrintJson(const std::string& id, const SearchResponse& response, bool with_
   WriteJsonLine(console, line);
 }
 
+std::string EffortText(const PlanStep& step) {
+  return step.ef_search != 0 ? "ef_search " + std::to_string(step.ef_search)
+         : step.nprobe != 0  ? "nprobe " + std::to_string(step.nprobe)
+                             : "-";
+}
+
+std::string PromiseText(const PlanStep& step) {
+  const std::string promised =
+      step.promised_recall ? FormatFixed(*step.promised_recall, 3) : std::string("-");
+  return step.target_missed ? promised + " (below target)" : promised;
+}
+
 void PrintPlan(const Plan& plan, Console& console) {
   TablePrinter table({"source", "strategy", "codes", "rows", "matches", "distances", "rescored",
-                      "candidates", "fallback"});
+                      "candidates", "effort", "promised", "fallback"});
   for (const PlanStep& step : plan.steps) {
     table.Row({step.source, step.strategy, step.codes.empty() ? "-" : step.codes,
                std::to_string(step.rows), std::to_string(step.matches),
                std::to_string(step.distances), std::to_string(step.rescored),
-               std::to_string(step.candidates), step.fallback ? "yes" : "no"});
+               std::to_string(step.candidates), EffortText(step), PromiseText(step),
+               step.fallback ? "yes" : "no"});
   }
   console.Line("plan at sequence " + std::to_string(plan.sequence) + ", " + plan.simd + ":");
   table.Print(console);

@@ -8,6 +8,20 @@
 namespace leadline::cli {
 namespace {
 
+Json CurveJson(const IndexStats& index) {
+  const char* const effort = index.kind == IndexKind::kIvf ? "nprobe" : "ef_search";
+  Json curve = Json::array();
+  for (const RecallPoint& point : index.curve) {
+    curve.push_back({{effort, point.effort},
+                     {"candidates", point.candidates},
+                     {"rescore", point.rescore},
+                     {"recall", point.recall},
+                     {"promised", point.promised},
+                     {"distances", point.distances}});
+  }
+  return curve;
+}
+
 Json CollectionStatsJson(const Collection& collection, const CollectionStats& stats) {
   Json object = CollectionJson(collection.name(), collection.options());
   object["rows"] = stats.rows;
@@ -29,6 +43,10 @@ Json CollectionStatsJson(const Collection& collection, const CollectionStats& st
                                  {"vector_bytes", index.vector_bytes},
                                  {"code_bytes", index.code_bytes},
                                  {"link_bytes", index.link_bytes}});
+    if (!index.curve.empty()) {
+      object["indexes"].back()["lists"] = index.lists;
+      object["indexes"].back()["curve"] = CurveJson(index);
+    }
   }
   object["degraded"] = stats.degraded;
   return object;
@@ -88,12 +106,15 @@ CommandBody DeclareStats(Arguments& arguments) {
 }  // namespace
 
 Command StatsCommand() {
-  return {"stats", "Show sizes, counts and health of a database or of one collection",
-          "Health is what opening and searching met so far: an index file is verified when it is "
-          "first read.\n`check` reads every file.\n\n\"indexes\" of a collection has one entry for "
-          "each vector, kind of index and codes that some segment has:\nsegments, rows, and bytes "
-          "of vectors in full precision, of codes, and of links or lists, all in mapped\nfiles.",
-          DeclareStats};
+  return {
+      "stats", "Show sizes, counts and health of a database or of one collection",
+      "Health is what opening and searching met so far: an index file is verified when it is "
+      "first read.\n`check` reads every file.\n\n\"indexes\" of a collection has one entry for "
+      "each vector, kind of index and codes that some segment has:\nsegments, rows, and bytes "
+      "of vectors in full precision, of codes, and of links or lists, all in mapped\nfiles; of the "
+      "largest such segment the number of lists, and the recall curve that --target-recall goes "
+      "by.",
+      DeclareStats};
 }
 
 }  // namespace leadline::cli

@@ -10,15 +10,26 @@ void DeclareSearch(Arguments& arguments, SearchArguments* target) {
   arguments.Text(&target->vector_field, "--vector-field", "NAME",
                  "vector to search; the collection's first unless given");
   arguments.Flag(&target->exact, "--exact", "compare with every matching record");
-  arguments.Number(&target->ef_search, "--ef-search", "candidates of hnsw", 1, kMaxEfSearch);
+  arguments.Number(&target->ef_search, "--ef-search", "candidates of hnsw; 0 picks a default", 0,
+                   kMaxEfSearch);
   arguments.Number(&target->nprobe, "--nprobe", "lists of ivf; 0 picks a default", 0, kMaxNprobe);
   arguments.Number(&target->rescore, "--rescore", kRescoreHelp, 0, kMaxEfSearch);
+  arguments.Text(&target->target_recall, "--target-recall", "R", kTargetRecallHelp);
 }
 
 void DeclareMode(Arguments& arguments, SearchArguments* target) {
   arguments.Choice(&target->mode, "--mode", {"dense"},
                    "what is compared; bm25 and hybrid are not in this version", {"bm25", "hybrid"});
   arguments.Text(&target->rerank, "--rerank", "NAME", "not in this version");
+}
+
+Result<std::optional<double>> ParseTargetRecall(const std::optional<std::string>& text) {
+  if (!text) {
+    return std::optional<double>();
+  }
+  LEADLINE_ASSIGN_OR_RETURN(
+      const double target, ParseReal("--target-recall", *text, kMinTargetRecall, kMaxTargetRecall));
+  return std::optional<double>(target);
 }
 
 Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments) {
@@ -33,6 +44,7 @@ Result<SearchOptions> MakeSearchOptions(const SearchArguments& arguments) {
   options.ef_search = arguments.ef_search;
   options.nprobe = arguments.nprobe;
   options.rescore = arguments.rescore;
+  LEADLINE_ASSIGN_OR_RETURN(options.target_recall, ParseTargetRecall(arguments.target_recall));
   return options;
 }
 

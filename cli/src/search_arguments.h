@@ -18,14 +18,22 @@ struct SearchArguments {
   std::optional<std::string> filter;
   std::string vector_field;
   bool exact = false;
-  uint64_t ef_search = 64;
+  uint64_t ef_search = 0;
   uint64_t nprobe = 0;
   uint64_t rescore = 0;
+  std::optional<std::string> target_recall;
 };
 
 inline constexpr const char* kRescoreHelp =
     "candidates of an index with codes that are compared again in full precision; 0 picks a "
     "default";
+
+inline constexpr const char* kTargetRecallHelp =
+    "share of the true neighbours to find: each index looks as hard as it takes, by what it "
+    "measured when it was built; [0.5, 0.999]";
+
+/// --target-recall as a number; nothing where it was not given.
+Result<std::optional<double>> ParseTargetRecall(const std::optional<std::string>& text);
 
 /// Declares -k, --filter, --vector-field and the index settings.
 void DeclareSearch(Arguments& arguments, SearchArguments* target);

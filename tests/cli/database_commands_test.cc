@@ -76,6 +76,43 @@ TEST_F(DatabaseCommands, SearchReturnsTheContractsLine) {
   EXPECT_EQ(line["plan"]["steps"][0]["rescored"], 0);
 }
 
+TEST_F(DatabaseCommands, TargetRecallIsGivenAndShown) {
+  ASSERT_EQ(Leadline({"create", db_, "lists", "--dim", "4", "--metric", "l2", "--index", "ivf"})
+                .exit_code,
+            0);
+  std::string rows;
+  for (size_t i = 0; i < 3000; ++i) {
+    rows += "{\"id\":\"r" + std::to_string(i) + "\",\"vector\":[" + std::to_string(i * 7 % 1009) +
+            "," + std::to_string(i * 11 % 1013) + "," + std::to_string(i * 13 % 1019) + ",0]}\n";
+  }
+  WriteFile(dir_.file("lists.jsonl"), rows);
+  ASSERT_EQ(Leadline({"ingest", db_, "lists", dir_.file("lists.jsonl")}).exit_code, 0);
+  ASSERT_EQ(Leadline({"optimize", db_, "lists"}).exit_code, 0);
+  const auto step = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"search",          db_,         "lists", "--vector",
+                                      "[500,500,500,0]", "--explain", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Leadline(words).OneJson()["plan"]["steps"][0];
+  };
+  const Json low = step({"--target-recall", "0.5"});
+  const Json high = step({"--target-recall", "0.98"});
+  EXPECT_EQ(low["strategy"], "ivf") << low;
+  EXPECT_LT(low["nprobe"], high["nprobe"]);
+  EXPECT_GE(high["promised_recall"].get<double>(), 0.98 - 1e-6);
+  EXPECT_FALSE(high.contains("target_missed"));
+  EXPECT_EQ(step({"--target-recall", "0.98", "--nprobe", "3"})["nprobe"], 3);
+  for (const char* wrong : {"1", "0.49", "nan", "x", ""}) {
+    const ProgramOutput refused =
+        Leadline({"search", db_, "lists", "--vector", "[0,0,0,0]", "--target-recall", wrong});
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.err, HasSubstr("--target-recall"));
+  }
+  const Json stats = Leadline({"stats", db_, "lists", "--json"}).OneJson()["indexes"][0];
+  EXPECT_GT(stats["lists"], 1);
+  EXPECT_GT(stats["curve"].size(), 3U);
+  EXPECT_GT(stats["curve"].back()["recall"].get<double>(), 0.98);
+}
+
 TEST_F(DatabaseCommands, EachCodeIsChosenAndShown) {
   for (const std::string codes : {"auto", "f32", "bf16", "sq8", "sq4", "pq4"}) {
     const std::string built = codes == "auto" ? "f32" : codes;

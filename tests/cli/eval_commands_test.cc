@@ -490,7 +490,7 @@ TEST_F(EvalOnVectors, BenchRefusesWhatDoesNotFitBeforeItBuilds) {
            {{"--queries", base, "--truth", dir_.file("few.ivecs")},
             "field=--truth value=399 limit=400"},
            {{"--queries", base, "--truth", dir_.file("narrow.ivecs")}, "field=-k value=10 limit=9"},
-           {{"--queries", base, "--truth", "exact", "--sweep", "nprobe=1"},
+           {{"--queries", base, "--truth", "exact", "--index", "hnsw", "--sweep", "nprobe=1"},
             "field=--sweep value=nprobe=1"}}) {
     // A scratch directory that is not there would be refused next: it was not reached.
     std::vector<std::string> words = {"bench",    "ann", "--base", base,

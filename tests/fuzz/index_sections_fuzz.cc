@@ -1,11 +1,12 @@
-// Serialised hnsw and ivf sections from hostile bytes: whatever Open accepts must be safe to search
-// and give rows of the segment. Half of the inputs are edits to a sound section.
+// Serialised hnsw and ivf sections and search curves from hostile bytes: whatever Open accepts must
+// be safe to search and give rows of the segment. Half of the inputs are edits to a sound section.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "leadline/core/rng.h"
 #include "leadline/index/hnsw.h"
 #include "leadline/index/ivf.h"
+#include "leadline/index/search_curve.h"
+#include "leadline/index/search_tuning.h"
 #include "leadline/index/segment_index.h"
 
 namespace leadline::index {
@@ -71,7 +74,37 @@ void Search(const SegmentIndex& index, const uint64_t* allowed, size_t ef) {
   }
 }
 
+const std::string& SoundCurve() {
+  static const std::string kCurve =
+      EncodeCurve({IndexKind::kIvf,
+                   CodeType::kPq4,
+                   4,
+                   48,
+                   {{1, 40, 15, 0.5F, 0.25F, 20}, {2, 40, 15, 0.75F, 0.5F, 30}}});
+  return kCurve;
+}
+
+void ExerciseCurve(bool edited, std::string_view rest) {
+  const auto curve =
+      DecodeCurve(edited ? leadline::testing::Edited(SoundCurve(), rest) : std::string(rest),
+                  IndexKind::kIvf, CodeType::kPq4);
+  if (!curve.ok()) {
+    return;
+  }
+  for (const std::optional<double> target : {std::optional<double>(), std::optional<double>(0.6)}) {
+    const TunedSearch tuned = TuneSearch(*curve, {.k = 30, .target_recall = target});
+    if (tuned.effort > kMaxEfSearch || tuned.candidates > kMaxEfSearch ||
+        tuned.rescore > kMaxEfSearch || !(tuned.promised.value_or(0) <= 1)) {
+      std::abort();
+    }
+  }
+}
+
 void Exercise(uint8_t control, std::string_view rest) {
+  if ((control & 4U) != 0) {
+    ExerciseCurve((control & 2U) != 0, rest);
+    return;
+  }
   const IndexFactory& factory = (control & 1U) != 0 ? HnswIndexFactory() : IvfIndexFactory();
   const std::string bytes = (control & 2U) != 0
                                 ? leadline::testing::Edited(SoundSection(factory).bytes, rest)

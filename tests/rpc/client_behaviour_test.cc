@@ -65,7 +65,10 @@ std::string Shown(const SearchResponse& response) {
             std::to_string(response.plan->sequence);
     for (const PlanStep& step : response.plan->steps) {
       text += "\n" + step.source + " " + step.strategy + " " + step.codes + " " +
-              std::to_string(step.matches) + " " + std::to_string(step.rescored);
+              std::to_string(step.matches) + " " + std::to_string(step.rescored) + " " +
+              std::to_string(step.ef_search) + " " + std::to_string(step.nprobe) + " " +
+              (step.promised_recall ? std::to_string(*step.promised_recall) : "none") +
+              (step.target_missed ? " missed" : "");
     }
   }
   return text;
@@ -77,7 +80,13 @@ std::string Shown(const std::vector<IndexStats>& indexes) {
     text += "\n" + index.vector_field + " " + std::string(IndexKindName(index.kind)) + " " +
             std::string(CodeTypeName(index.codes)) + " " + std::to_string(index.segments) + " " +
             std::to_string(index.rows) + " " + std::to_string(index.vector_bytes) + " " +
-            std::to_string(index.code_bytes) + " " + std::to_string(index.link_bytes);
+            std::to_string(index.code_bytes) + " " + std::to_string(index.link_bytes) + " " +
+            std::to_string(index.lists);
+    for (const RecallPoint& point : index.curve) {
+      text += "\n " + std::to_string(point.effort) + " " + std::to_string(point.candidates) + " " +
+              std::to_string(point.rescore) + " " + std::to_string(point.recall) + " " +
+              std::to_string(point.promised) + " " + std::to_string(point.distances);
+    }
   }
   return text;
 }
@@ -348,17 +357,63 @@ TEST_P(ClientBehaviour, SearchesFindTheSame) {
   });
 }
 
+TEST_P(ClientBehaviour, TargetRecallReachesTheIndex) {
+  CollectionOptions lists;
+  lists.vectors.resize(1);
+  lists.vectors[0].dim = 4;
+  lists.vectors[0].metric = Metric::kL2;
+  lists.vectors[0].index = IndexKind::kIvf;
+  lists.vectors[0].codes = CodeType::kPq4;
+  for (Database* database : {local_.get(), remote_.get()}) {
+    ASSERT_OK_AND_ASSIGN(const auto collection, database->CreateCollection("c", lists));
+    std::vector<Record> records(400);
+    for (size_t i = 0; i < records.size(); ++i) {
+      records[i].id = "r" + std::to_string(i);
+      for (const size_t step : {7U, 11U, 13U, 17U}) {
+        records[i].vector.push_back(static_cast<float>(i * step % 101));
+      }
+    }
+    ASSERT_OK(collection->Upsert(std::move(records)));
+    ASSERT_OK(collection->Optimize());
+  }
+  SearchOptions options;
+  options.explain = true;
+  options.full_scan_threshold = 0;
+  uint64_t nprobe = 0;
+  for (const double target : {0.5, 0.9, 0.999}) {
+    options.target_recall = target;
+    const auto search = [&](Collection& collection) {
+      return collection.Search(std::vector<float>{50, 40, 30, 20}, options);
+    };
+    ExpectSameOf(search);
+    const auto found = search(**remote_->OpenCollection("c"));
+    ASSERT_OK(found);
+    const PlanStep& step = found->plan->steps.at(0);
+    EXPECT_GE(step.nprobe, nprobe);
+    EXPECT_EQ(step.target_missed, *step.promised_recall < target - 1e-9);
+    nprobe = step.nprobe;
+  }
+  EXPECT_GT(nprobe, 1U);
+  ExpectSameOf([](Collection& collection) -> Result<std::vector<IndexStats>> {
+    LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection.Stats());
+    EXPECT_FALSE(stats.indexes.at(0).curve.empty());
+    return stats.indexes;
+  });
+}
+
 TEST_P(ClientBehaviour, BadSearchesAreRefusedAlike) {
   Create();
   Fill(20);
-  std::vector<SearchOptions> faults(7);
+  std::vector<SearchOptions> faults(9);
   faults[0].limit = 0;
   faults[1].limit = kMaxTopK + 1;
-  faults[2].ef_search = 0;
+  faults[2].target_recall = 1.0;
   faults[3].ef_search = kMaxEfSearch + 1;
   faults[4].nprobe = kMaxNprobe + 1;
   faults[5].vector_field = "unknown";
   faults[6].timeout_ms = -1;
+  faults[7].target_recall = -0.95;
+  faults[8].target_recall = 0.4;
   for (size_t i = 0; i < faults.size(); ++i) {
     SCOPED_TRACE(i);
     ExpectSameOf([&](Collection& collection) {

@@ -76,6 +76,18 @@ void AddSegment(const SealedSegment& segment, const VectorField& field, IndexSta
   stats->link_bytes += bytes.links;
 }
 
+void AddCurve(const index::SearchCurve& curve, IndexStats* stats) {
+  stats->lists = curve.lists;
+  for (const index::CurvePoint& point : curve.points) {
+    stats->curve.push_back({.effort = point.effort,
+                            .candidates = point.candidates,
+                            .rescore = point.rescore,
+                            .recall = point.recall,
+                            .promised = point.promised,
+                            .distances = point.distances});
+  }
+}
+
 }  // namespace
 
 Result<std::shared_ptr<CollectionState>> CollectionImpl::StateIn(DatabaseCore* core) const {
@@ -365,6 +377,7 @@ Result<CollectionStats> CollectionImpl::Stats() {
     stats.resident_bytes += chunk->resident_bytes();
   }
   std::map<AlikeKey, IndexStats> indexes;
+  std::map<AlikeKey, const SealedSegment*> largest;
   for (const auto& group : *view.state->groups) {
     for (size_t f = 0; f < group->segments.size(); ++f) {
       const auto& segment = group->segments[f];
@@ -373,6 +386,10 @@ Result<CollectionStats> CollectionImpl::Stats() {
       }
       const segment::SegmentInfo& info = segment->entry().info;
       AddSegment(*segment, view.collection->fields()[f], &indexes[{f, info.kind, info.codes}]);
+      const SealedSegment*& of_these = largest[{f, info.kind, info.codes}];
+      if (of_these == nullptr || of_these->rows() < segment->rows()) {
+        of_these = segment.get();
+      }
       ++stats.segments;
       stats.segment_rows += segment->rows();
       stats.dead_rows += segment->dead_count();
@@ -386,6 +403,7 @@ Result<CollectionStats> CollectionImpl::Stats() {
     }
   }
   for (auto& [key, alike] : indexes) {
+    AddCurve(largest.at(key)->ReadCurve(), &alike);
     stats.indexes.push_back(std::move(alike));
   }
   stats.last_build_error = view.collection->backoff.LastError();

@@ -14,7 +14,9 @@
 #include "leadline/core/payload_columns.h"
 #include "leadline/core/rng.h"
 #include "leadline/core/test_hooks.h"
+#include "leadline/index/held_out_rows.h"
 #include "leadline/index/scan.h"
+#include "leadline/index/search_curve.h"
 #include "leadline/index/top_k.h"
 #include "prepared_batch.h"
 #include "stored_record.h"
@@ -175,7 +177,8 @@ class Builder {
     return result;
   }
 
-  /// Leaves in `info` the seed and recall of the graph it returns and the widest beam it tried.
+  /// The sections of the index and of what it measured of itself. Leaves in `info` the seed and
+  /// recall of the graph it returns and the widest beam it tried.
   Result<std::vector<index::Section>> BuildIndex(const std::vector<float>& vectors,
                                                  segment::SegmentInfo* info) {
     const MatrixView matrix{vectors.data(), static_cast<size_t>(info->rows), info->dim};
@@ -186,6 +189,13 @@ class Builder {
     options.nlist = info->nlist;
     options.executor = request_.executor;
     options.control = request_.control;
+    index::HeldOutRows held_out;
+    if (info->kind != IndexKind::kFlat) {
+      LEADLINE_ASSIGN_OR_RETURN(
+          held_out, index::DrawHeldOutRows(matrix, info->metric, kBuildSeed, request_.executor,
+                                           request_.control));
+      options.held_out = &held_out;
+    }
     std::vector<index::Section> best;
     info->self_recall = -1;
     for (const BuildAttempt& attempt : PlanAttempts(info->ef_construction, request_.wider)) {
@@ -205,7 +215,27 @@ class Builder {
         break;
       }
     }
+    LEADLINE_RETURN_IF_ERROR(AddCurve(matrix, *info, held_out, &best));
     return best;
+  }
+
+  Status AddCurve(MatrixView matrix, const segment::SegmentInfo& info,
+                  const index::HeldOutRows& held_out, std::vector<index::Section>* sections) {
+    if (held_out.rows.empty()) {
+      return {};
+    }
+    Report("measuring the index", 0);
+    const AlignedSections aligned(*sections);
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::unique_ptr<index::SegmentIndex> opened,
+        FindIndexFactory(info.kind)->Open(aligned.views(), matrix, info.metric));
+    LEADLINE_ASSIGN_OR_RETURN(const index::SearchCurve curve,
+                              index::MeasureCurve(*opened, info.codes, matrix, held_out,
+                                                  request_.executor, request_.control));
+    if (!curve.points.empty()) {
+      sections->push_back({index::kSearchCurveSection, index::EncodeCurve(curve)});
+    }
+    return {};
   }
 
   /// Share of sampled rows whose search finds a row at least as near as themselves.

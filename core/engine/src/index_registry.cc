@@ -22,7 +22,7 @@ constexpr uint64_t kSealedIndexRows = 8192;
 /// Below this a row of codes and its numbers takes no fewer cache lines than the vector.
 constexpr uint32_t kLeastCodedDim = 32;
 
-/// What an automatic kind may become, best first, for few rows and for many.
+/// What an automatic kind may become where codes are given, best first, for few rows and for many.
 constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
 constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
 
@@ -52,6 +52,17 @@ std::span<const CodeType> CodesOf(IndexKind kind) {
 /// Scans by 8-bit codes are as exact as those of the vectors, and read a quarter of the bytes.
 CodeType FlatCodes(const VectorField& field) {
   return field.dim < kLeastCodedDim ? CodeType::kF32 : CodeType::kSq8;
+}
+
+/// The quickest codes of an index of `kind` for `field`.
+CodeType BestCodes(const VectorField& field, IndexKind kind, bool few_rows) {
+  if (kind == IndexKind::kFlat) {
+    return FlatCodes(field);
+  }
+  if (few_rows) {
+    return CodeType::kF32;
+  }
+  return kind == IndexKind::kIvf ? CodeType::kPq4 : CodeType::kSq8;
 }
 
 bool HasCodes(IndexKind kind, CodeType codes) {
@@ -84,18 +95,18 @@ bool IsIndexedWhenSealed(const VectorField& field, uint64_t rows) {
 }
 
 IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
+  const bool few = rows < kAutoFlatRows;
   IndexChoice choice{field.index, field.codes};
-  if (choice.codes == CodeType::kAuto) {
-    choice.codes = CodeType::kF32;
-  }
-  if (choice.kind == IndexKind::kAuto) {
-    const auto& kinds = rows < kAutoFlatRows ? kKindsForFewRows : kKindsForManyRows;
+  if (choice.kind == IndexKind::kAuto && choice.codes == CodeType::kAuto) {
+    choice.kind = few ? IndexKind::kFlat : IndexKind::kIvf;
+  } else if (choice.kind == IndexKind::kAuto) {
+    const auto& kinds = few ? kKindsForFewRows : kKindsForManyRows;
     const auto* const found = std::find_if(
         kinds.begin(), kinds.end(), [&](IndexKind kind) { return HasCodes(kind, choice.codes); });
     choice.kind = found == kinds.end() ? kinds.front() : *found;
   }
-  if (choice.kind == IndexKind::kFlat && field.codes == CodeType::kAuto) {
-    choice.codes = FlatCodes(field);
+  if (choice.codes == CodeType::kAuto) {
+    choice.codes = BestCodes(field, choice.kind, few);
   }
   return choice;
 }

@@ -204,6 +204,18 @@ Status SealedSegment::damage() const {
   return file_holder_->problem;
 }
 
+index::SearchCurve SealedSegment::ReadCurve() const {
+  MutexLock lock(&file_holder_->mutex);
+  const segment::SegmentFile* const file = file_holder_->file.get();
+  if (file == nullptr || file->section(index::kSearchCurveSection).empty() ||
+      !file->VerifySections({index::kSearchCurveSection}).ok()) {
+    return {};
+  }
+  Result<index::SearchCurve> curve = index::DecodeCurve(file->section(index::kSearchCurveSection),
+                                                        entry_.info.kind, entry_.info.codes);
+  return curve.ok() ? *std::move(curve) : index::SearchCurve();
+}
+
 SectionBytes SealedSegment::section_bytes() const {
   return {file_holder_->vector_bytes.load(std::memory_order_relaxed),
           file_holder_->code_bytes.load(std::memory_order_relaxed),

@@ -13,6 +13,7 @@
 #include "dead_rows.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/mutex.h"
+#include "leadline/index/search_curve.h"
 #include "leadline/storage/segment_file.h"
 #include "segment_contents.h"
 
@@ -80,6 +81,9 @@ class SealedSegment {
   /// Every byte of the file, as it was verified, also when its name is gone. Valid as long as this.
   /// REQUIRES: Contents() != nullptr.
   [[nodiscard]] std::string_view FileBytes() const;
+  /// What the index measured of itself, without loading it; no points where it did not, or cannot
+  /// be read.
+  [[nodiscard]] index::SearchCurve ReadCurve() const;
   /// Bytes of the file by what they are for; all 0 while it could not be opened.
   [[nodiscard]] SectionBytes section_bytes() const;
   /// Row of `ordinal`, or rows() when absent. REQUIRES: LoadedContents() != nullptr.

@@ -60,6 +60,8 @@ void AddRound(Plan round, Plan* total) {
     total->steps[i].distances += step.distances;
     total->steps[i].rescored += step.rescored;
     total->steps[i].candidates += step.candidates;
+    total->steps[i].ef_search = std::max(total->steps[i].ef_search, step.ef_search);
+    total->steps[i].nprobe = std::max(total->steps[i].nprobe, step.nprobe);
     total->steps[i].fallback = total->steps[i].fallback || step.fallback;
   }
 }
@@ -68,9 +70,14 @@ void AddRound(Plan round, Plan* total) {
 
 Status SearchCall::Validate(const CollectionOptions& collection, const SearchOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("limit", options.limit, 1, kMaxTopK));
-  LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", options.ef_search, 1, kMaxEfSearch));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", options.ef_search, 0, kMaxEfSearch));
   LEADLINE_RETURN_IF_ERROR(CheckRange("nprobe", options.nprobe, 0, kMaxNprobe));
   LEADLINE_RETURN_IF_ERROR(CheckRange("rescore", options.rescore, 0, kMaxEfSearch));
+  if (options.target_recall.has_value() &&
+      !(*options.target_recall >= kMinTargetRecall && *options.target_recall <= kMaxTargetRecall)) {
+    return InvalidFieldError("value out of range", "target_recall",
+                             std::to_string(*options.target_recall), "0.5 to 0.999");
+  }
   if (options.min_score.has_value() && !(*options.min_score == *options.min_score)) {
     return InvalidFieldError("value is not a number", "min_score", "nan", "a finite number");
   }
@@ -101,6 +108,7 @@ SearchSettings SearchCall::Settings() const {
   settings.ef_search = options_.ef_search;
   settings.nprobe = options_.nprobe;
   settings.rescore = options_.rescore;
+  settings.target_recall = options_.target_recall;
   settings.full_scan_threshold = options_.full_scan_threshold;
   settings.exact = options_.exact;
   settings.explain = options_.explain;
@@ -164,7 +172,9 @@ Result<SearchResponse> SearchCall::RunGrouped(Searcher* searcher, VectorView que
   while (true) {
     // Past the caps of an index only a scan can go.
     settings.exact = options_.exact || settings.k > kMaxTopK;
-    settings.ef_search = std::min(std::max(options_.ef_search, settings.k), kMaxEfSearch);
+    if (options_.ef_search != 0) {
+      settings.ef_search = std::min(std::max(options_.ef_search, settings.k), kMaxEfSearch);
+    }
     LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
                               searcher->Run({query.data(), 1, query.size()}, settings));
     if (options_.explain) {

@@ -26,6 +26,8 @@ constexpr size_t kSharingBlockQueries = 256;
 /// graph walk through failing rows would compare more vectors than that.
 constexpr double kScanShare = 0.02;
 constexpr uint64_t kScanRows = 2048;
+/// Beam of graphs that were built before indexes measured themselves.
+constexpr size_t kUsualBeam = 64;
 
 const char* StrategyName(IndexKind kind) {
   switch (kind) {
@@ -173,13 +175,33 @@ Status Searcher::ScanVectors(const Source& source, MatrixView queries, size_t k,
   return {};
 }
 
+index::TunedSearch Searcher::Tune(const Source& source, const SearchSettings& settings) {
+  const bool lists = source.segment->entry().info.kind == IndexKind::kIvf;
+  index::SearchWish wish;
+  wish.k = settings.k;
+  wish.target_recall = settings.target_recall;
+  wish.effort = lists ? settings.nprobe : settings.ef_search;
+  wish.rescore = settings.rescore;
+  wish.allowed_share = static_cast<double>(source.visible.count) / static_cast<double>(source.rows);
+  index::TunedSearch tuned = index::TuneSearch(source.contents->curve, wish);
+  if (!lists) {
+    tuned.effort = std::max(tuned.effort == 0 ? kUsualBeam : tuned.effort, settings.k);
+  }
+  return tuned;
+}
+
 Status Searcher::RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
                           Findings* findings) const {
+  const bool lists = source.segment->entry().info.kind == IndexKind::kIvf;
+  findings->tuned = Tune(source, settings);
+  const index::TunedSearch& tuned = findings->tuned;
   index::SearchParams params;
   params.k = settings.k;
-  params.ef_search = settings.ef_search;
-  params.nprobe = settings.nprobe;
-  params.rescore = settings.rescore;
+  params.ef_search = lists ? 0 : tuned.effort;
+  params.nprobe = lists ? tuned.effort : 0;
+  params.nprobe_is_default = settings.nprobe == 0;
+  params.candidates = tuned.candidates;
+  params.rescore = tuned.rescore;
   params.share_scan = settings.share_scan;
   params.never_scan_instead = settings.full_scan_threshold == uint64_t{0};
   params.allowed = source.visible.words();
@@ -293,8 +315,12 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
                     : "segment " + std::to_string(source.segment->entry().info.segment_id);
   if (source.strategy == Strategy::kIndex && !index_scanned) {
     const segment::SegmentInfo& info = source.segment->entry().info;
+    const index::TunedSearch& tuned = findings.tuned;
     step.strategy = StrategyName(info.kind);
     step.codes = CodeTypeName(info.codes);
+    (info.kind == IndexKind::kIvf ? step.nprobe : step.ef_search) = tuned.effort;
+    step.promised_recall = tuned.promised;
+    step.target_missed = tuned.target_missed;
   } else {
     step.strategy = names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
     step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(ScanCodesOf(source));

@@ -9,6 +9,7 @@
 
 #include "database_core.h"
 #include "leadline/core/search.h"
+#include "leadline/index/search_tuning.h"
 #include "leadline/index/segment_index.h"
 #include "row_source.h"
 
@@ -29,9 +30,10 @@ struct Candidate {
 
 struct SearchSettings {
   size_t k = 10;
-  size_t ef_search = 64;
+  size_t ef_search = 0;
   size_t nprobe = 0;
   size_t rescore = 0;
+  std::optional<double> target_recall;
   std::optional<uint64_t> full_scan_threshold;
   bool exact = false;
   bool explain = false;
@@ -91,6 +93,7 @@ class Searcher {
     std::vector<index::SearchOutcome> outcomes;
     std::vector<bool> fell_back;
     std::vector<std::vector<Candidate>> from_store;
+    index::TunedSearch tuned;
     uint64_t store_rows = 0;  ///< rows a scan of the store compared
   };
 
@@ -106,6 +109,8 @@ class Searcher {
                     std::span<index::SearchOutcome> out) const;
   Status ScanVectors(const Source& source, MatrixView queries, size_t k,
                      std::span<index::SearchOutcome> out) const;
+  /// How hard to look in an index.
+  static index::TunedSearch Tune(const Source& source, const SearchSettings& settings);
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
                   Findings* findings) const;
   Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,

@@ -109,6 +109,24 @@ Status MapColumns(const segment::SegmentFile& file, const segment::SegmentInfo& 
   return {};
 }
 
+/// What the index measured of itself; files of earlier builds have nothing.
+Status LoadCurve(const segment::SegmentFile& file, const segment::SegmentInfo& info,
+                 SegmentContents* contents) {
+  const std::string_view bytes = file.section(index::kSearchCurveSection);
+  if (bytes.empty()) {
+    return {};
+  }
+  Result<index::SearchCurve> curve = index::DecodeCurve(bytes, info.kind, info.codes);
+  if (curve.ok() && curve->lists != contents->index->shape().lists) {
+    curve = DataLossError("search curve is damaged: lists=" + std::to_string(curve->lists));
+  }
+  if (!curve.ok()) {
+    return std::move(curve).status().WithContext("path=" + file.path());
+  }
+  contents->curve = *std::move(curve);
+  return {};
+}
+
 /// Verifies all sections; without the vectors where they can wait.
 Status VerifyBytes(const segment::SegmentFile& file, const FieldSegment& entry,
                    SegmentContents* contents) {
@@ -160,6 +178,7 @@ Result<std::unique_ptr<SegmentContents>> LoadSegmentContents(const segment::Segm
   const index::IndexFactory* factory = FindIndexFactory(entry.info.kind);
   LEADLINE_ASSIGN_OR_RETURN(contents->index,
                             factory->Open(sections, contents->vectors, entry.info.metric));
+  LEADLINE_RETURN_IF_ERROR(LoadCurve(file, entry.info, contents.get()));
   return contents;
 }
 

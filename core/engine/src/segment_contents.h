@@ -7,6 +7,7 @@
 
 #include "catalog.h"
 #include "leadline/core/payload_columns.h"
+#include "leadline/index/search_curve.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/storage/segment_file.h"
 #include "unverified_vectors.h"
@@ -30,6 +31,7 @@ struct SegmentContents {
   std::unique_ptr<UnverifiedVectors> unverified;
   int64_t min_expiry = std::numeric_limits<int64_t>::max();  ///< earliest of the rows that expire
   std::unique_ptr<index::SegmentIndex> index;
+  index::SearchCurve curve;  ///< no points where the file has none
   std::unique_ptr<PayloadColumns> columns;
 
   [[nodiscard]] std::string_view id(size_t row) const {

@@ -40,22 +40,24 @@ std::vector<std::pair<std::string, std::string>> PinList(const RunPins& pins) {
   for (const VectorField& field : pins.options.vectors) {
     list.emplace_back("vector", FieldText(field));
   }
-  list.insert(list.end(), {{"text_fields", Joined(pins.options.text_fields)},
-                           {"embedder", pins.options.embedder},
-                           {"embedder_version", pins.embedder_version},
-                           {"language", pins.options.language},
-                           {"mode", pins.mode},
-                           {"vector_field", pins.vector_field},
-                           {"k", std::to_string(pins.k)},
-                           {"exact", YesNo(pins.exact)},
-                           {"ef_search", std::to_string(pins.ef_search)},
-                           {"nprobe", std::to_string(pins.nprobe)},
-                           {"rescore", std::to_string(pins.rescore)},
-                           {"filter", pins.filter},
-                           {"document_key", pins.document_key},
-                           {"queries", std::to_string(pins.queries)},
-                           {"query_hash", std::to_string(pins.query_hash)},
-                           {"seed", std::to_string(pins.seed)}});
+  list.insert(list.end(),
+              {{"text_fields", Joined(pins.options.text_fields)},
+               {"embedder", pins.options.embedder},
+               {"embedder_version", pins.embedder_version},
+               {"language", pins.options.language},
+               {"mode", pins.mode},
+               {"vector_field", pins.vector_field},
+               {"k", std::to_string(pins.k)},
+               {"exact", YesNo(pins.exact)},
+               {"ef_search", std::to_string(pins.ef_search)},
+               {"nprobe", std::to_string(pins.nprobe)},
+               {"rescore", std::to_string(pins.rescore)},
+               {"target_recall", pins.target_recall ? std::to_string(*pins.target_recall) : ""},
+               {"filter", pins.filter},
+               {"document_key", pins.document_key},
+               {"queries", std::to_string(pins.queries)},
+               {"query_hash", std::to_string(pins.query_hash)},
+               {"seed", std::to_string(pins.seed)}});
   return list;
 }
 

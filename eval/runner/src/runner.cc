@@ -217,6 +217,7 @@ RunPins MakePins(const Collection& collection, const QueryRunner& runner,
   pins.ef_search = options.search.ef_search;
   pins.nprobe = options.search.nprobe;
   pins.rescore = options.search.rescore;
+  pins.target_recall = options.search.target_recall;
   pins.filter = options.search.filter ? options.search.filter->ToString() : "";
   pins.document_key = options.document_key;
   pins.queries = queries.size();

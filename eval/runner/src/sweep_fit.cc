@@ -1,6 +1,7 @@
 #include "leadline/eval/sweep_fit.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "leadline/eval/ann_report.h"
@@ -10,14 +11,14 @@ namespace {
 
 using Parameter = AnnSetting::Parameter;
 
-/// What an index of this kind reads; nothing where every row is compared.
+/// What an index of this kind reads; nothing where every row is compared, or the kind is not known.
 std::optional<Parameter> ParameterOf(IndexKind kind) {
   switch (kind) {
+    case IndexKind::kAuto:
     case IndexKind::kFlat:
       return std::nullopt;
     case IndexKind::kIvf:
       return Parameter::kNprobe;
-    case IndexKind::kAuto:
     case IndexKind::kHnsw:
       break;
   }
@@ -39,7 +40,16 @@ bool WalksAnIndex(const Plan& plan) {
   });
 }
 
-/// The kind that the sealed segments have: what `auto` came to.
+/// Rows that are searched by `strategy`.
+uint64_t RowsBy(const Plan& plan, std::string_view strategy) {
+  uint64_t rows = 0;
+  for (const PlanStep& step : plan.steps) {
+    rows += step.strategy == strategy ? step.rows : 0;
+  }
+  return rows;
+}
+
+/// The kind that most rows of sealed segments have: what `auto` came to.
 Result<IndexKind> BuiltKind(Collection& collection, const VectorField& field,
                             SearchOptions search) {
   if (field.index != IndexKind::kAuto) {
@@ -48,7 +58,10 @@ Result<IndexKind> BuiltKind(Collection& collection, const VectorField& field,
   search.filter.reset();
   search.full_scan_threshold = 0;  // an index that is there is used
   LEADLINE_ASSIGN_OR_RETURN(const Plan plan, PlanOf(collection, field, std::move(search)));
-  return WalksAnIndex(plan) ? IndexKind::kHnsw : IndexKind::kFlat;
+  if (!WalksAnIndex(plan)) {
+    return IndexKind::kFlat;
+  }
+  return RowsBy(plan, "hnsw") >= RowsBy(plan, "ivf") ? IndexKind::kHnsw : IndexKind::kIvf;
 }
 
 /// Why a search that ran by `plan` walked no index.

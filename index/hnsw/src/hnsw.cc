@@ -77,6 +77,10 @@ class HnswIndex final : public SegmentIndex {
     return {};
   }
 
+  [[nodiscard]] IndexShape shape() const override {
+    return {0, codes_.has_value() ? codes_->bytes_per_row() : vectors_.dim * sizeof(float)};
+  }
+
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));

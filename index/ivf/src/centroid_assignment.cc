@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "centroid_table.h"
-#include "first_error.h"
 #include "leadline/core/no_throw.h"
+#include "leadline/index/first_error.h"
 
 namespace leadline::index {
 namespace {

@@ -4,8 +4,8 @@
 #include <array>
 #include <limits>
 
-#include "first_error.h"
 #include "leadline/core/no_throw.h"
+#include "leadline/index/first_error.h"
 
 namespace leadline::index {
 namespace {

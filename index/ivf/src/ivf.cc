@@ -48,6 +48,14 @@ class IvfIndex final : public SegmentIndex {
     return {};
   }
 
+  [[nodiscard]] IndexShape shape() const override {
+    const size_t scan_bytes = parts_.products.has_value()
+                                  ? parts_.products->shape.block_bytes() / simd::kBlockRows
+                              : parts_.codes.has_value() ? parts_.codes->bytes_per_row()
+                                                         : parts_.vectors.dim * sizeof(float);
+    return {parts_.lists.centroids.rows, scan_bytes};
+  }
+
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, parts_.vectors.dim));
@@ -87,7 +95,7 @@ class IvfIndex final : public SegmentIndex {
                                         out.subspan(begin, count)));
       for (size_t q = 0; q < count; ++q) {
         const SharedScan::Visits& visits = scan.visits()[q];
-        if (params.nprobe == 0 && MatchesLieElsewhere(params, visits.visited, visits.met)) {
+        if (MayGiveUp(params) && MatchesLieElsewhere(params, visits.visited, visits.met)) {
           out[begin + q].neighbors.clear();
         }
       }
@@ -98,10 +106,14 @@ class IvfIndex final : public SegmentIndex {
   Status SearchOne(const float* query, const SearchParams& params, SearchOutcome* out) const {
     ListSearch search(parts_, params, query, &ListSearch::Scratch::OfThread());
     LEADLINE_RETURN_IF_ERROR(search.Run(ListsToVisit(params), out));
-    if (params.nprobe == 0 && MatchesLieElsewhere(params, search.visited(), search.met())) {
+    if (MayGiveUp(params) && MatchesLieElsewhere(params, search.visited(), search.met())) {
       out->neighbors.clear();
     }
     return {};
+  }
+
+  static bool MayGiveUp(const SearchParams& params) {
+    return params.nprobe == 0 || params.nprobe_is_default;
   }
 
   /// True where the visited lists hold far fewer of the matching rows than their share, beyond

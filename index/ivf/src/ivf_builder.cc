@@ -1,7 +1,6 @@
 #include "ivf_builder.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <span>
 #include <utility>
@@ -13,10 +12,10 @@
 #include "leadline/core/executor.h"
 #include "leadline/core/no_throw.h"
 #include "leadline/core/range_check.h"
-#include "leadline/core/rng.h"
 #include "leadline/index/call_checks.h"
+#include "leadline/index/first_error.h"
+#include "leadline/index/held_out_rows.h"
 #include "leadline/index/row_codes.h"
-#include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/normalize.h"
 #include "product_lists.h"
@@ -24,11 +23,6 @@
 namespace leadline::index {
 namespace {
 
-constexpr size_t kCompareRows = 256;
-constexpr size_t kTuningQueries = 256;
-/// Queries that pass over the rows together.
-constexpr size_t kTuningBlock = 32;
-constexpr size_t kTuningDepth = 10;
 /// Aims at .95 for queries that are not rows: docs/decisions/0005-default-nprobe.md.
 constexpr double kTuningRecall = 0.98;
 
@@ -44,80 +38,47 @@ std::vector<float> Directions(MatrixView vectors) {
   return unit;
 }
 
-/// The kTuningDepth + 1 rows nearest to each of the rows `queries`.
-Result<std::vector<TopK>> NearestRows(MatrixView vectors, std::span<const uint32_t> queries,
-                                      const simd::MetricDistance& distance,
-                                      const CallControl& control) {
-  std::vector<TopK> tops(queries.size(), TopK(kTuningDepth + 1));
-  std::array<float, kCompareRows> distances{};
-  for (size_t begin = 0; begin < vectors.rows; begin += kCompareRows) {
-    const size_t count = std::min(kCompareRows, vectors.rows - begin);
-    for (size_t q = 0; q < queries.size(); ++q) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-      distance.Rows(vectors.row(queries[q]).data(), vectors.row(begin).data(), count,
-                    distances.data());
-      for (size_t i = 0; i < count; ++i) {
-        tops[q].Offer(distances[i], static_cast<uint32_t>(begin + i));
-      }
-    }
-  }
-  return tops;
-}
-
-/// Appends to `needed`, for each neighbour of each of the rows `queries`, the nprobe that finds it:
-/// the rank of its list among the query's.
-Status RankLists(MatrixView vectors, MatrixView centroids, std::span<const uint32_t> assignment,
-                 std::span<const uint32_t> queries, const simd::MetricDistance& distance,
+/// For each neighbour of each held-out row, the nprobe that finds it: the rank of its list.
+Status RankLists(MatrixView vectors, MatrixView centroids, const HeldOutRows& held_out, size_t q,
+                 std::span<const uint32_t> assignment, const simd::MetricDistance& distance,
                  const CallControl& control, std::vector<size_t>* needed) {
-  LEADLINE_ASSIGN_OR_RETURN(std::vector<TopK> tops,
-                            NearestRows(vectors, queries, distance, control));
+  LEADLINE_RETURN_IF_ERROR(control.Check());
   std::vector<float> to_centroids(centroids.rows);
-  for (size_t q = 0; q < queries.size(); ++q) {
-    LEADLINE_RETURN_IF_ERROR(control.Check());
-    distance.Rows(vectors.row(queries[q]).data(), centroids.data, centroids.rows,
-                  to_centroids.data());
-    for (const Neighbor& neighbor : tops[q].Take()) {
-      if (neighbor.row == queries[q]) {
-        continue;
-      }
-      const float own = to_centroids[assignment[neighbor.row]];
-      const auto nearer = std::count_if(to_centroids.begin(), to_centroids.end(),
-                                        [own](float other) { return other < own; });
-      needed->push_back(static_cast<size_t>(nearer) + 1);
-    }
+  distance.Rows(vectors.row(held_out.rows[q]).data(), centroids.data, centroids.rows,
+                to_centroids.data());
+  for (const Neighbor& neighbor : held_out.nearest[q]) {
+    const float own = to_centroids[assignment[neighbor.row]];
+    const auto nearer = std::count_if(to_centroids.begin(), to_centroids.end(),
+                                      [own](float other) { return other < own; });
+    needed->push_back(static_cast<size_t>(nearer) + 1);
   }
   return {};
 }
 
-/// Smallest nprobe that finds kTuningRecall of the nearest neighbours of sampled rows.
+/// Smallest nprobe that finds kTuningRecall of the nearest neighbours of held-out rows.
 Result<uint32_t> TuneNprobe(MatrixView vectors, MatrixView centroids,
                             const simd::MetricDistance& distance,
                             const std::vector<uint32_t>& assignment, const BuildOptions& options) {
-  Rng rng(options.seed);
-  std::vector<uint32_t> queries(std::min(kTuningQueries, vectors.rows));
-  for (uint32_t& query : queries) {
-    query = static_cast<uint32_t>(rng.Uniform(vectors.rows));
+  HeldOutRows drawn;
+  if (options.held_out == nullptr) {
+    LEADLINE_ASSIGN_OR_RETURN(drawn, DrawHeldOutRows(vectors, options.metric, options.seed,
+                                                     options.executor, options.control));
   }
-  const size_t blocks = (queries.size() + kTuningBlock - 1) / kTuningBlock;
-  std::vector<std::vector<size_t>> needed_by_block(blocks);
-  std::vector<Status> statuses(blocks);
-  ParallelFor(options.executor, blocks, [&](size_t b) {
-    const size_t begin = b * kTuningBlock;
-    const size_t count = std::min(kTuningBlock, queries.size() - begin);
-    statuses[b] = NoThrow([&] {
-      return RankLists(vectors, centroids, assignment, {queries.data() + begin, count}, distance,
-                       options.control, &needed_by_block[b]);
+  const HeldOutRows& held_out = options.held_out == nullptr ? drawn : *options.held_out;
+  std::vector<std::vector<size_t>> needed_by_row(held_out.rows.size());
+  std::vector<Status> statuses(held_out.rows.size());
+  ParallelFor(options.executor, held_out.rows.size(), [&](size_t q) {
+    statuses[q] = NoThrow([&] {
+      return RankLists(vectors, centroids, held_out, q, assignment, distance, options.control,
+                       &needed_by_row[q]);
     });
   });
-  Status failed;
-  std::vector<size_t> needed;
-  for (size_t b = 0; b < blocks; ++b) {
-    if (!statuses[b].ok() && failed.ok()) {
-      failed = std::move(statuses[b]);
-    }
-    needed.insert(needed.end(), needed_by_block[b].begin(), needed_by_block[b].end());
-  }
+  Status failed = FirstError(statuses);
   LEADLINE_RETURN_IF_ERROR(failed);
+  std::vector<size_t> needed;
+  for (const std::vector<size_t>& some : needed_by_row) {
+    needed.insert(needed.end(), some.begin(), some.end());
+  }
   if (needed.empty()) {
     return 1U;
   }
@@ -158,9 +119,11 @@ Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Sec
 
 }  // namespace
 
-size_t ResolveNlist(size_t wanted, size_t rows) {
+size_t ResolveNlist(size_t wanted, size_t rows, CodeType codes) {
   if (wanted == 0) {
-    wanted = static_cast<size_t>(4 * std::sqrt(static_cast<double>(rows)));
+    // Where rows cost next to nothing, fewer centroids are compared.
+    const double per_root = codes == CodeType::kPq4 ? 1.75 : 4;
+    wanted = static_cast<size_t>(per_root * std::sqrt(static_cast<double>(rows)));
   }
   return std::clamp<size_t>(wanted, 1, std::min<size_t>(std::max<size_t>(rows, 1), kMaxNlist));
 }
@@ -170,7 +133,7 @@ Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& op
       vectors, options, {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPq4}));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
   LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kMaxNlist));
-  const size_t nlist = ResolveNlist(options.nlist, vectors.rows);
+  const size_t nlist = ResolveNlist(options.nlist, vectors.rows, options.codes);
   std::vector<float> centroids(nlist * vectors.dim, 0.0F);
   std::vector<uint32_t> assignment;
   uint32_t nprobe = 1;

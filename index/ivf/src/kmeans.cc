@@ -8,9 +8,9 @@
 
 #include "byte_rows.h"
 #include "centroid_table.h"
-#include "first_error.h"
 #include "leadline/core/no_throw.h"
 #include "leadline/core/rng.h"
+#include "leadline/index/first_error.h"
 #include "leadline/simd/normalize.h"
 
 namespace leadline::index {

@@ -83,6 +83,9 @@ Result<eval::RunOptions> RunOptionsOf(const ServiceParts& parts,
   options.search.ef_search =
       request.has_ef_search() ? request.ef_search() : options.search.ef_search;
   options.search.nprobe = request.nprobe();
+  if (request.has_target_recall()) {
+    options.search.target_recall = request.target_recall();
+  }
   options.document_key = request.document_key();
   options.warmup = request.has_warmup() ? request.warmup() : options.warmup;
   options.seed = request.has_seed() ? request.seed() : options.seed;

@@ -72,6 +72,28 @@ Status AddDefaultField(const v1::CreateCollectionRequest& in, CollectionOptions*
   return {};
 }
 
+void WritePoint(const RecallPoint& point, v1::RecallPoint* out) {
+  out->set_effort(point.effort);
+  out->set_candidates(point.candidates);
+  out->set_rescore(point.rescore);
+  out->set_recall(point.recall);
+  out->set_promised(point.promised);
+  out->set_distances(point.distances);
+}
+
+std::vector<RecallPoint> ReadCurve(const v1::IndexStats& in) {
+  std::vector<RecallPoint> curve;
+  for (const v1::RecallPoint& point : in.curve()) {
+    curve.push_back({.effort = point.effort(),
+                     .candidates = point.candidates(),
+                     .rescore = point.rescore(),
+                     .recall = point.recall(),
+                     .promised = point.promised(),
+                     .distances = point.distances()});
+  }
+  return curve;
+}
+
 }  // namespace
 
 Result<CollectionOptions> ReadCreateRequest(const v1::CreateCollectionRequest& in) {
@@ -193,6 +215,10 @@ void WriteStats(const CollectionStats& stats, v1::CollectionStatsResponse* out) 
     written->set_vector_bytes(index.vector_bytes);
     written->set_code_bytes(index.code_bytes);
     written->set_link_bytes(index.link_bytes);
+    written->set_lists(index.lists);
+    for (const RecallPoint& point : index.curve) {
+      WritePoint(point, written->add_curve());
+    }
   }
 }
 
@@ -217,7 +243,9 @@ CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
                              .rows = index.rows(),
                              .vector_bytes = index.vector_bytes(),
                              .code_bytes = index.code_bytes(),
-                             .link_bytes = index.link_bytes()});
+                             .link_bytes = index.link_bytes(),
+                             .lists = index.lists(),
+                             .curve = ReadCurve(index)});
   }
   return stats;
 }

@@ -25,6 +25,12 @@ void WritePlan(const Plan& plan, v1::Plan* out) {
     written->set_fallback(step.fallback);
     written->set_rescored(step.rescored);
     written->set_codes(step.codes);
+    written->set_ef_search(step.ef_search);
+    written->set_nprobe(step.nprobe);
+    if (step.promised_recall) {
+      written->set_promised_recall(*step.promised_recall);
+    }
+    written->set_target_missed(step.target_missed);
   }
 }
 
@@ -39,6 +45,12 @@ Plan ReadPlan(const v1::Plan& in) {
                           .distances = step.distances(),
                           .rescored = step.rescored(),
                           .candidates = step.candidates(),
+                          .ef_search = step.ef_search(),
+                          .nprobe = step.nprobe(),
+                          .promised_recall = step.has_promised_recall()
+                                                 ? std::optional(step.promised_recall())
+                                                 : std::nullopt,
+                          .target_missed = step.target_missed(),
                           .fallback = step.fallback()});
   }
   return plan;
@@ -68,6 +80,9 @@ Result<SearchOptions> ReadSearchOptions(const v1::SearchOptions& in) {
   options.fields.assign(in.fields().begin(), in.fields().end());
   options.with_vectors = in.with_vectors();
   options.explain = in.explain();
+  if (in.has_target_recall()) {
+    options.target_recall = in.target_recall();
+  }
   return options;
 }
 
@@ -78,7 +93,9 @@ void WriteSearchOptions(const SearchOptions& options, v1::SearchOptions* out) {
     out->set_filter(options.filter->ToString());
   }
   out->set_exact(options.exact);
-  out->set_ef_search(Narrow(options.ef_search));
+  if (options.ef_search != 0) {
+    out->set_ef_search(Narrow(options.ef_search));
+  }
   out->set_nprobe(Narrow(options.nprobe));
   out->set_rescore(Narrow(options.rescore));
   if (options.full_scan_threshold) {
@@ -94,6 +111,9 @@ void WriteSearchOptions(const SearchOptions& options, v1::SearchOptions* out) {
   }
   out->set_with_vectors(options.with_vectors);
   out->set_explain(options.explain);
+  if (options.target_recall) {
+    out->set_target_recall(*options.target_recall);
+  }
 }
 
 void WriteSearchResponse(SearchResponse response, v1::SearchResponse* out) {

@@ -455,12 +455,20 @@ TEST(CodesOfKinds, AutomaticKindsBecomeOnesThatHaveTheCodes) {
       const VectorField field = FieldWith(IndexKind::kAuto, codes);
       ASSERT_OK(CheckCodes(field));
       const engine::IndexChoice choice = engine::ChooseIndex(field, rows);
-      EXPECT_EQ(choice.codes, codes);
+      EXPECT_TRUE(choice.codes == codes || codes == CodeType::kAuto);
       EXPECT_OK(CheckCodes(FieldWith(choice.kind, codes))) << CodeTypeName(codes) << " " << rows;
     }
-    const IndexKind usual = rows < 10'000 ? IndexKind::kFlat : IndexKind::kHnsw;
+    const bool few = rows < 10'000;
     const VectorField automatic = FieldWith(IndexKind::kAuto, CodeType::kAuto);
-    EXPECT_EQ(engine::ChooseIndex(automatic, rows), (engine::IndexChoice{usual, CodeType::kF32}));
+    EXPECT_EQ(engine::ChooseIndex(automatic, rows),
+              (few ? engine::IndexChoice{IndexKind::kFlat, CodeType::kF32}
+                   : engine::IndexChoice{IndexKind::kIvf, CodeType::kPq4}));
+    for (const auto& [kind, codes] :
+         {std::pair(IndexKind::kFlat, CodeType::kF32), std::pair(IndexKind::kHnsw, CodeType::kSq8),
+          std::pair(IndexKind::kIvf, CodeType::kPq4)}) {
+      EXPECT_EQ(engine::ChooseIndex(FieldWith(kind, CodeType::kAuto), rows),
+                (engine::IndexChoice{kind, few ? CodeType::kF32 : codes}));
+    }
     const VectorField products = FieldWith(IndexKind::kAuto, CodeType::kPq4);
     EXPECT_EQ(engine::ChooseIndex(products, rows).kind, IndexKind::kIvf);
   }

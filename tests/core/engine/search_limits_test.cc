@@ -110,7 +110,7 @@ TEST_P(SearchLimitsTest, TakesEachOptionUpToItsCapAndRefusesTheNext) {
   options = options_with_index_;
   options.ef_search = kMaxEfSearch;
   EXPECT_OK(Search(query_, options));
-  for (const size_t bad : {size_t{0}, kMaxEfSearch + 1, std::numeric_limits<size_t>::max()}) {
+  for (const size_t bad : {kMaxEfSearch + 1, std::numeric_limits<size_t>::max()}) {
     options.ef_search = bad;
     refuses("ef_search", options);
   }
@@ -136,6 +136,17 @@ TEST_P(SearchLimitsTest, TakesEachOptionUpToItsCapAndRefusesTheNext) {
   EXPECT_OK(Search(query_, options));
   options.rescore = kMaxEfSearch + 1;
   refuses("rescore", options);
+  options = options_with_index_;
+  for (const double target : {kMinTargetRecall, 0.95, kMaxTargetRecall}) {
+    options.target_recall = target;
+    EXPECT_OK(Search(query_, options));
+  }
+  for (const double bad :
+       {0.0, 0.499, 0.9991, 1.0, -0.9, std::numeric_limits<double>::quiet_NaN(),
+        std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
+    options.target_recall = bad;
+    refuses("target_recall", options);
+  }
   options = options_with_index_;
   options.min_score = std::numeric_limits<float>::quiet_NaN();
   refuses("min_score", options);

@@ -76,6 +76,95 @@ TEST_F(SearchPlanTest, GraphThatScansIsCalledAScan) {
   EXPECT_FALSE(scanned.fallback);
 }
 
+TEST_F(SearchPlanTest, AutomaticIndexesFindWhatIsAskedFor) {
+  constexpr size_t kRows = 10'000;
+  constexpr size_t kQueries = 100;
+  std::vector<std::vector<float>> centres(40, std::vector<float>(kDim));
+  for (std::vector<float>& centre : centres) {
+    for (float& value : centre) {
+      value = static_cast<float>(4 * rng_.Gaussian());
+    }
+  }
+  const auto draw = [&](size_t i) {
+    Record record = RandomRecord(i);
+    const std::vector<float>& centre = centres[rng_.Uniform(centres.size())];
+    for (size_t d = 0; d < kDim; ++d) {
+      record.vector[d] += centre[d];
+    }
+    return record;
+  };
+  Create(kDim, Metric::kL2, IndexKind::kAuto);
+  Fill(0, kRows, draw);
+  ASSERT_OK(collection_->Optimize());
+  ASSERT_OK_AND_ASSIGN(const CollectionStats stats, collection_->Stats());
+  ASSERT_EQ(stats.indexes.size(), 1U);
+  EXPECT_EQ(stats.indexes[0].kind, IndexKind::kIvf);
+  EXPECT_EQ(stats.indexes[0].codes, CodeType::kPq4);
+  EXPECT_EQ(stats.indexes[0].lists, 175U);
+  SearchOptions exact;
+  exact.exact = true;
+  SearchOptions targeted;
+  targeted.target_recall = 0.95;
+  targeted.explain = true;
+  size_t found = 0;
+  uint64_t distances = 0;
+  for (size_t q = 0; q < kQueries; ++q) {
+    const std::vector<float> query = draw(0).vector;
+    ASSERT_OK_AND_ASSIGN(const SearchResponse truth, collection_->Search(query, exact));
+    ASSERT_OK_AND_ASSIGN(const SearchResponse hits, collection_->Search(query, targeted));
+    ASSERT_TRUE(hits.plan.has_value());
+    distances += hits.plan->distances;
+    for (const Hit& hit : hits.hits) {
+      found += hit.score <= truth.hits.back().score ? 1 : 0;
+    }
+  }
+  // Two standard errors of a thousand hits that come by the query.
+  EXPECT_GE(found, 1000 * 0.95 - 25);
+  EXPECT_LE(distances, kQueries * kRows / 4);
+}
+
+TEST_F(SearchPlanTest, SaysWhatTheCurveChose) {
+  for (const IndexKind kind : {IndexKind::kIvf, IndexKind::kHnsw}) {
+    if (collection_ != nullptr) {
+      collection_.reset();
+      ASSERT_OK(database_->DropCollection("c"));
+    }
+    Build(kind, 3000);
+    const auto effort = [kind](const PlanStep& step) {
+      EXPECT_EQ(kind == IndexKind::kIvf ? step.ef_search : step.nprobe, 0U);
+      return kind == IndexKind::kIvf ? step.nprobe : step.ef_search;
+    };
+    SearchOptions options;
+    options.full_scan_threshold = 0;
+    const PlanStep usual = OnlyStep(options);
+    EXPECT_GT(effort(usual), 0U);
+    EXPECT_TRUE(usual.promised_recall.has_value());
+    PlanStep before;
+    for (const double target : {0.5, 0.9, 0.99}) {
+      options.target_recall = target;
+      const PlanStep step = OnlyStep(options);
+      EXPECT_GE(effort(step), effort(before));
+      EXPECT_GE(step.distances, before.distances);
+      EXPECT_FALSE(step.target_missed);
+      EXPECT_GE(*step.promised_recall, target - 1e-6);
+      before = step;
+    }
+    (kind == IndexKind::kIvf ? options.nprobe : options.ef_search) = 11;
+    const PlanStep given = OnlyStep(options);
+    EXPECT_EQ(effort(given), 11U) << "what is given wins";
+    options.exact = true;
+    const PlanStep exact = OnlyStep(options);
+    EXPECT_EQ(effort(exact), 0U);
+    EXPECT_FALSE(exact.promised_recall.has_value());
+    EXPECT_FALSE(exact.target_missed);
+    ASSERT_OK_AND_ASSIGN(const CollectionStats stats, collection_->Stats());
+    const IndexStats& index = stats.indexes.at(0);
+    EXPECT_EQ(index.lists > 0, kind == IndexKind::kIvf);
+    ASSERT_GT(index.curve.size(), 2U);
+    EXPECT_LT(index.curve.front().recall, index.curve.back().recall);
+  }
+}
+
 TEST_F(SearchPlanTest, ListsThatLackMatchesFallBackToAScan) {
   constexpr size_t kRows = 3000;
   Build(IndexKind::kIvf, kRows);

@@ -21,6 +21,7 @@ constexpr uint32_t kExpiries = 6;
 constexpr uint32_t kGraph = 32;
 constexpr uint32_t kProducts = 41;
 constexpr uint32_t kRowCodes = 48;
+constexpr uint32_t kCurve = 49;
 constexpr size_t kGraphHeader = 128;
 
 class SegmentRulesTest : public EngineTest {
@@ -229,6 +230,49 @@ TEST_F(SegmentRulesTest, V8ExpiriesAreTimes) {
     SetItem<int64_t>(&(*sections)[kExpiries], 3, -1);
   });
   ExpectRefused("V8 expiry");
+}
+
+TEST_F(SegmentRulesTest, SegmentsFromBeforeCurvesAreSearchedAsBefore) {
+  for (const IndexKind kind : {IndexKind::kIvf, IndexKind::kHnsw}) {
+    Prepare(kind);
+    Reseal([](segment::SegmentInfo* /*info*/, Sections* sections) {
+      ASSERT_EQ(sections->erase(kCurve), 1U);
+    });
+    Open();
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection("c"));
+    SearchOptions options;
+    options.explain = true;
+    options.full_scan_threshold = 0;
+    options.target_recall = 0.9;
+    ASSERT_OK_AND_ASSIGN(const SearchResponse found,
+                         collection_->Search(std::vector<float>{1, 2, 3, 4}, options));
+    const PlanStep& step = found.plan->steps.at(0);
+    EXPECT_EQ(found.hits.size(), 10U);
+    EXPECT_EQ(step.ef_search, kind == IndexKind::kHnsw ? 64U : 0U);
+    EXPECT_EQ(step.nprobe, 0U);
+    EXPECT_FALSE(step.promised_recall.has_value());
+    EXPECT_TRUE(step.target_missed);
+    EXPECT_TRUE(collection_->Stats()->indexes.at(0).curve.empty());
+    EXPECT_FALSE(collection_->Stats()->degraded);
+    Close();
+    std::filesystem::remove_all(path());
+  }
+}
+
+TEST_F(SegmentRulesTest, V8CurveIsSound) {
+  Prepare(IndexKind::kIvf);
+  Reseal([](segment::SegmentInfo* /*info*/, Sections* sections) {
+    SetItem<uint32_t>(&(*sections)[kCurve], 16, 0);  // effort of the first point
+  });
+  ExpectRefused("search curve is damaged: point=0");
+}
+
+TEST_F(SegmentRulesTest, V8CurveIsThatOfTheLists) {
+  Prepare(IndexKind::kIvf);
+  Reseal([](segment::SegmentInfo* /*info*/, Sections* sections) {
+    SetItem<uint32_t>(&(*sections)[kCurve], 3, 65'536);
+  });
+  ExpectRefused("search curve is damaged: lists=65536");
 }
 
 TEST_F(SegmentRulesTest, V8CodesOfTheHeaderWithoutTheirSection) {

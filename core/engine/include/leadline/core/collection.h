@@ -45,6 +45,16 @@ struct DeleteOptions {
   std::function<void(const WriteResult& so_far)> progress = {};
 };
 
+/// A setting of a search and what an index found with it for rows of its own, when it was built.
+struct RecallPoint {
+  uint64_t effort = 0;      ///< `nprobe` of ivf, `ef_search` of hnsw
+  uint64_t candidates = 0;  ///< pq4: rows compared once more by 8-bit codes; else 0
+  uint64_t rescore = 0;     ///< rows compared in full precision; 0 with f32 codes
+  double recall = 0;        ///< of the ten nearest rows
+  double promised = 0;      ///< what queries that are no rows may expect
+  double distances = 0;     ///< comparisons a query, on average
+};
+
 /// Segments of one vector field that are indexed alike. Sizes are those of files, which are mapped:
 /// a search keeps in memory what it touches, codes and links first. Segments that cannot be opened
 /// count with size 0.
@@ -57,6 +67,10 @@ struct IndexStats {
   uint64_t vector_bytes = 0;  ///< in full precision: read by scans, and to rescore candidates
   uint64_t code_bytes = 0;    ///< 0 with f32 codes
   uint64_t link_bytes = 0;    ///< links of hnsw, lists of ivf
+  uint64_t lists = 0;         ///< ivf: of the largest of these segments
+  /// What the largest of them measured of itself: what target_recall goes by. Empty for flat, and
+  /// where no segment measured itself.
+  std::vector<RecallPoint> curve;
 };
 
 struct CollectionStats {

@@ -20,9 +20,16 @@ struct SearchOptions {
   size_t limit = 10;         ///< k, [1, kMaxTopK]
   std::string vector_field;  ///< empty means the collection's first field
   std::optional<Filter> filter;
-  bool exact = false;     ///< compares with every matching row
-  size_t ef_search = 64;  ///< hnsw: [1, kMaxEfSearch], raised to `limit`
-  size_t nprobe = 0;      ///< ivf: [0, kMaxNprobe]; 0 picks a default
+  bool exact = false;  ///< compares with every matching row
+  /// Share of the true neighbours that an index should find on average, [kMinTargetRecall,
+  /// kMaxTargetRecall]: each segment looks as hard as it takes, by what it measured of itself when
+  /// it was built. That holds for queries like the rows, up to 10 neighbours and without a filter;
+  /// beyond that effort grows by rule, and nothing is promised (docs/indexes.md). `explain` says
+  /// where a segment cannot promise it. `ef_search`, `nprobe` and `rescore` win where given.
+  std::optional<double> target_recall;
+  /// hnsw: [0, kMaxEfSearch], raised to `limit`; 0 takes the segment's default.
+  size_t ef_search = 0;
+  size_t nprobe = 0;  ///< ivf: [0, kMaxNprobe]; 0 takes the segment's default
   /// Rows that the codes of an index find nearest are compared once more in full precision, and the
   /// hits are the best of these: so many of them for each segment, [0, kMaxEfSearch], raised to
   /// `limit`. 0 picks a default for the codes. No effect where an index has f32 codes.
@@ -65,7 +72,12 @@ struct PlanStep {
   uint64_t distances = 0;   ///< comparisons, by codes or in full precision
   uint64_t rescored = 0;    ///< of these in full precision after codes
   uint64_t candidates = 0;  ///< neighbours this source offered
-  bool fallback = false;    ///< the index offered too few, or gave up, and an exact scan followed
+  uint64_t ef_search = 0;   ///< of hnsw, as chosen; else 0
+  uint64_t nprobe = 0;      ///< of ivf, as chosen; else 0, or where the index chose itself
+  /// Recall that the index promises with these, where it measured itself.
+  std::optional<double> promised_recall;
+  bool target_missed = false;  ///< the index cannot promise target_recall, and did what it can
+  bool fallback = false;  ///< the index offered too few, or gave up, and an exact scan followed
 };
 
 struct Plan {

@@ -57,6 +57,7 @@ struct RunPins {
   size_t ef_search = 0;
   size_t nprobe = 0;
   size_t rescore = 0;
+  std::optional<double> target_recall;
   std::string filter;  ///< canonical text, or empty
   std::string document_key;
   size_t queries = 0;

@@ -36,6 +36,8 @@ struct SectionView {
   std::string_view bytes;
 };
 
+struct HeldOutRows;
+
 struct BuildOptions {
   Metric metric = Metric::kL2;
   CodeType codes = CodeType::kF32;
@@ -44,7 +46,10 @@ struct BuildOptions {
   /// hnsw: choose the links of every row anew on the finished graph, which costs about as much as
   /// building it and is what makes it fast to search; unset: where rows have codes.
   std::optional<bool> refine;
-  uint32_t nlist = 0;  ///< ivf: number of lists; 0 picks from the row count
+  uint32_t nlist = 0;  ///< ivf: number of lists; 0 picks from the row count and the codes
+  /// ivf: rows of the matrix to choose the default nprobe by (leadline/index/held_out_rows.h); null
+  /// draws some.
+  const HeldOutRows* held_out = nullptr;
   uint64_t seed = 1;
   Executor* executor = nullptr;  ///< null builds on the calling thread
   CallControl control;           ///< a cancelled build returns kCancelled and leaves nothing
@@ -64,7 +69,9 @@ struct SearchParams {
   size_t k = 10;          ///< [1, kMaxTopK]
   size_t ef_search = 64;  ///< hnsw; values below k are raised to k
   size_t nprobe = 0;      ///< ivf; 0 means the kind's default for its nlist
-  size_t rescore = 0;     ///< candidates rescored in full precision; 0 means the kind's default
+  /// ivf: nobody insists on this `nprobe`, so a search may give up as with 0.
+  bool nprobe_is_default = false;
+  size_t rescore = 0;  ///< candidates rescored in full precision; 0 means the kind's default
   /// ivf with pq4 codes: candidates handed on by them to the 8-bit codes; 0 means a default.
   size_t candidates = 0;
   /// Queries of the call share one pass over the codes, where the kind has one: quicker for many
@@ -110,6 +117,12 @@ struct SearchOutcome {
   SearchStats stats;
 };
 
+/// What the cost of a search depends on.
+struct IndexShape {
+  size_t lists = 0;       ///< ivf: number of lists
+  size_t scan_bytes = 0;  ///< bytes of what a row is compared by first
+};
+
 /// An opened index over one segment. Immutable, thread-safe.
 class SegmentIndex {
  public:
@@ -134,6 +147,9 @@ class SegmentIndex {
 
   /// What SearchExact compares rows by first: kSq8 or kF32.
   [[nodiscard]] virtual CodeType scan_codes() const { return CodeType::kF32; }
+
+  /// Zeros for kinds that have nothing to tune.
+  [[nodiscard]] virtual IndexShape shape() const { return {}; }
 
   /// Bytes held on the heap, mapped sections not counted.
   [[nodiscard]] virtual size_t resident_bytes() const = 0;

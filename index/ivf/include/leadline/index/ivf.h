@@ -7,15 +7,15 @@
 
 namespace leadline::index {
 
-/// Build: k-means by FAISS on a sample (spherical for inner product and cosine), then every row
-/// goes to its nearest centroid. `nlist` 0 means about 4 sqrt(rows). The default `nprobe` is
-/// measured: the smallest that finds 98% of the ten nearest neighbours of 256 sampled rows, which
-/// is 95% or more for queries that are not rows (docs/decisions/0005-default-nprobe.md). Where a
-/// filter's matches lie away from the query, so that the default lists hold far fewer of them than
-/// their share, a search gives up and offers nothing: a scan of the matches has to follow. It needs
-/// SearchParams::allowed_count for that, and never does it with `nprobe` given.
-/// Lists hold row numbers, not copies of the vectors: a second copy would cost a third of the disk
-/// budget, and a gathered row is contiguous anyway.
+/// Build: k-means on a sample (spherical for inner product and cosine), then every row
+/// goes to its nearest centroid. `nlist` 0 means about 4 sqrt(rows), 1.75 sqrt(rows) with pq4. The
+/// default `nprobe` is measured: the smallest that finds 98% of the ten nearest neighbours of 256
+/// sampled rows, which is 95% or more for queries that are not rows
+/// (docs/decisions/0005-default-nprobe.md). Where a filter's matches lie away from the query, so
+/// that the default lists hold far fewer of them than their share, a search gives up and offers
+/// nothing: a scan of the matches has to follow. It needs SearchParams::allowed_count for that, and
+/// never does it where a caller gave `nprobe`. Lists hold row numbers, not copies of the vectors: a
+/// second copy would cost a third of the disk budget, and a gathered row is contiguous anyway.
 /// Cost: build rows * (nlist + 256) distances; search (nlist + rows * nprobe / nlist) distances.
 /// Source: Jegou, Douze & Schmid 2011 (IVF without the product quantiser).
 const IndexFactory& IvfIndexFactory();
