@@ -121,6 +121,10 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
   if (has_index && !settings.exact && source.visible.count > few) {
     return Strategy::kIndex;
   }
+  return ScanOf(source);
+}
+
+Searcher::Strategy Searcher::ScanOf(const Source& source) {
   // A short list beats a sparse mask: the scan then touches the matching rows only.
   const bool sparse = source.visible.mask != nullptr && source.visible.count * 4 < source.rows;
   return sparse ? Strategy::kScanMatches : Strategy::kScan;
@@ -275,7 +279,7 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
     step.strategy = StrategyName(info.kind);
     step.codes = CodeTypeName(info.codes);
   } else {
-    step.strategy = names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
+    step.strategy = names[static_cast<size_t>(index_scanned ? ScanOf(source) : source.strategy)];
     step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(ScanCodesOf(source));
   }
   step.rows = source.rows;

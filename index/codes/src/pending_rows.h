@@ -24,7 +24,7 @@ class PendingRows {
   struct Source {
     const simd::MetricDistance& distance;
     MatrixView vectors;
-    const float* query;
+    const float* query = nullptr;
   };
 
   /// Rows whose distance exceeds it are out.

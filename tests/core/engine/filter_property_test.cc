@@ -210,9 +210,10 @@ TEST_P(FilterPropertyTest, FindsTheMatchesWhereverTheyLie) {
           break;
         case IndexKind::kIvf:
           EXPECT_GE(recall, 0.04) << "one list of hundreds, of which chance finds .002";
-          EXPECT_EQ(cell.through_index, cell.searches);
+          // Fewer are looked at one by one: a list holds more rows than that.
+          EXPECT_EQ(cell.through_index, matches >= 200 ? cell.searches : 0U);
           // The probed list lies near the query, the matches do not.
-          if (place == Place::kFarthest && share <= 0.1) {
+          if (place == Place::kFarthest && share <= 0.1 && matches >= 200) {
             EXPECT_EQ(cell.fallbacks, cell.searches);
           }
           break;
