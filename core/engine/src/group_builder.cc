@@ -18,6 +18,7 @@
 #include "leadline/index/top_k.h"
 #include "prepared_batch.h"
 #include "stored_record.h"
+#include "unverified_vectors.h"
 
 namespace leadline::engine {
 namespace {
@@ -54,6 +55,14 @@ struct FieldRows {
 template <typename T>
 std::string_view Bytes(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+std::vector<uint32_t> HashRows(const FieldRows& rows, size_t dim) {
+  std::vector<uint32_t> hashes(rows.ordinals.size());
+  for (size_t row = 0; row < hashes.size(); ++row) {
+    hashes[row] = VectorHash({rows.vectors.data() + row * dim, dim});
+  }
+  return hashes;
 }
 
 /// Sections on 64-byte boundaries, as a mapped file would give them.
@@ -268,6 +277,9 @@ class Builder {
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdOffsets, Bytes(rows->id_offsets)));
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdBytes, rows->id_bytes));
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectors, Bytes(rows->vectors)));
+    if (info.codes != CodeType::kF32) {
+      LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectorHashes, Bytes(HashRows(*rows, info.dim))));
+    }
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kSequences, Bytes(rows->sequences)));
     if (rows->any_expiry) {
       LEADLINE_RETURN_IF_ERROR(add(SectionType::kExpiries, Bytes(rows->expiries)));

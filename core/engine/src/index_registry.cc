@@ -79,6 +79,10 @@ IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
   return choice;
 }
 
+bool AsksBeforeReadingVectors(IndexKind kind, CodeType codes) {
+  return kind == IndexKind::kIvf && codes != CodeType::kF32;
+}
+
 SectionUse UseOfSection(uint32_t type) {
   switch (type) {
     case static_cast<uint32_t>(segment::SectionType::kVectors):

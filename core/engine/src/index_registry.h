@@ -28,6 +28,10 @@ inline constexpr IndexChoice kUnindexed{IndexKind::kFlat, CodeType::kF32};
 /// Where CheckCodes(field) fails the factory refuses it.
 IndexChoice ChooseIndex(const VectorField& field, uint64_t rows);
 
+/// True where an index reads no vector but those it compares in full precision after their codes,
+/// and asks SearchParams::row_check first.
+bool AsksBeforeReadingVectors(IndexKind kind, CodeType codes);
+
 /// What a section of a segment file is for, as far as its size is reported.
 enum class SectionUse { kOther, kVectors, kCodes, kLinks };
 

@@ -38,6 +38,12 @@ const char* StrategyName(IndexKind kind) {
   }
 }
 
+/// What a search answers that finds a segment damaged or unreadable on its way: the next attempt
+/// takes the rows from the store.
+Status FoundDamaged(const SealedSegment& segment) {
+  return AbortedError("a segment turned out to be damaged: path=" + segment.path());
+}
+
 void KeepBest(size_t k, std::vector<Candidate>* found) {
   if (found->size() > k) {
     const auto middle = found->begin() + static_cast<std::ptrdiff_t>(k);
@@ -61,20 +67,18 @@ Searcher::Searcher(DatabaseCore* core, const CollectionState& collection,
 Status Searcher::Prepare() {
   for (const auto& group : *state_->groups) {
     const SealedSegment* segment = group->segments[field_].get();
-    if (segment != nullptr && segment->Contents() == nullptr && visibility_.snapshot == nullptr) {
-      // Its rows come from the store, all others from the state: that needs one moment for both.
-      return AbortedError("a damaged segment is answered at a snapshot only");
-    }
-  }
-  for (const auto& group : *state_->groups) {
-    const SealedSegment* segment = group->segments[field_].get();
     if (segment == nullptr) {
       continue;
     }
     Source source;
     source.segment = segment;
+    source.contents = segment->Contents();
     source.rows = segment->rows();
-    if (segment->Contents() == nullptr) {
+    if (source.contents == nullptr) {
+      if (visibility_.snapshot == nullptr) {
+        // Its rows come from the store, all others from the state: that needs one moment for both.
+        return AbortedError("a damaged segment is answered at a snapshot only");
+      }
       degraded_ = true;
       source.group = group.get();
       source.visible.count = source.rows;
@@ -117,7 +121,7 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
   const uint64_t few = settings.full_scan_threshold.value_or(
       std::max({kScanRows, static_cast<uint64_t>(settings.k),
                 static_cast<uint64_t>(kScanShare * static_cast<double>(source.rows))}));
-  const bool has_index = source.segment != nullptr && !source.segment->Contents()->index->exact();
+  const bool has_index = source.contents != nullptr && !source.contents->index->exact();
   if (has_index && !settings.exact && source.visible.count > few) {
     return Strategy::kIndex;
   }
@@ -131,8 +135,7 @@ Searcher::Strategy Searcher::ScanOf(const Source& source) {
 }
 
 uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
-  return source.chunk != nullptr ? source.chunk->ordinal(row)
-                                 : source.segment->Contents()->ordinals[row];
+  return source.chunk != nullptr ? source.chunk->ordinal(row) : source.contents->ordinals[row];
 }
 
 Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
@@ -143,7 +146,10 @@ Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
     params.allowed = source.visible.words();
     params.allowed_count = source.visible.count;
     params.control = control_;
-    return source.segment->Contents()->index->SearchExact(queries, params, out);
+    LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
+                              source.segment->VerifiedContents(control_));
+    return contents != nullptr ? contents->index->SearchExact(queries, params, out)
+                               : FoundDamaged(*source.segment);
   }
   const VectorField& field = collection_.fields()[field_];
   const MatrixView vectors{source.chunk->vectors(field_), source.rows, field.dim};
@@ -173,9 +179,14 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.never_scan_instead = settings.full_scan_threshold == uint64_t{0};
   params.allowed = source.visible.words();
   params.allowed_count = source.visible.count;
+  params.row_check = source.contents->unverified.get();
   params.control = control_;
-  LEADLINE_RETURN_IF_ERROR(
-      source.segment->Contents()->index->Search(queries, params, findings->outcomes));
+  Status searched = source.contents->index->Search(queries, params, findings->outcomes);
+  if (params.row_check != nullptr && !searched.ok() && control_.Check().ok()) {
+    source.segment->NoteVectorError(std::move(searched));
+    return FoundDamaged(*source.segment);
+  }
+  LEADLINE_RETURN_IF_ERROR(searched);
   return ScanWhatIsMissing(source, queries, settings.k, findings);
 }
 
@@ -258,9 +269,8 @@ Status Searcher::RunSource(const Source& source, MatrixView queries, const Searc
 }
 
 CodeType Searcher::ScanCodesOf(const Source& source) {
-  return source.segment == nullptr || source.damaged()
-             ? CodeType::kF32
-             : source.segment->Contents()->index->scan_codes();
+  return source.segment == nullptr || source.damaged() ? CodeType::kF32
+                                                       : source.contents->index->scan_codes();
 }
 
 PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {
@@ -363,8 +373,7 @@ std::string Searcher::IdOf(const Candidate& candidate) const {
   if (source.chunk != nullptr) {
     return source.chunk->id(candidate.row);
   }
-  return source.damaged() ? std::string()
-                          : std::string(source.segment->Contents()->id(candidate.row));
+  return source.damaged() ? std::string() : std::string(source.contents->id(candidate.row));
 }
 
 const std::string* Searcher::PayloadOf(const Candidate& candidate) const {

@@ -73,7 +73,8 @@ class Searcher {
   enum class Strategy : uint8_t { kSkip, kScan, kScanMatches, kIndex, kStoreScan };
 
   struct Source {
-    const SealedSegment* segment = nullptr;  ///< null for the tail
+    const SealedSegment* segment = nullptr;     ///< null for the tail
+    const SegmentContents* contents = nullptr;  ///< of the segment; null where it is damaged
     const TailChunk* chunk = nullptr;
     const SealedGroup* group = nullptr;  ///< of a damaged segment
     size_t rows = 0;

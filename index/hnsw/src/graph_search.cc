@@ -216,9 +216,7 @@ Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
     }
   };
   offer(KeyOf(entry, entry));
-  const uint64_t sampled = stats_->distances + WalkBudget::kSample;
   const uint64_t limit = stats_->distances + budget.distances;
-  bool looked = budget.usual_share == 0;
   uint64_t next_check = stats_->distances + CallControl::kCheckInterval;
   while (!frontier.empty() && !(accepted.size() == ef && frontier.front() > accepted.front())) {
     std::pop_heap(frontier.begin(), frontier.end(), std::greater<>());
@@ -228,14 +226,8 @@ Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
     for (size_t i = 0; i < count; ++i) {
       offer(scratch.found[i]);
     }
-    if (stats_->distances > limit) {
+    if (stats_->distances > limit || budget.IsInVain(met, admitted)) {
       return false;
-    }
-    if (!looked && stats_->distances >= sampled) {
-      looked = true;
-      if (static_cast<double>(admitted) < static_cast<double>(met) * budget.usual_share / 4) {
-        return false;
-      }
     }
     if (stats_->distances >= next_check) {
       LEADLINE_RETURN_IF_ERROR(control.Check());

@@ -39,13 +39,18 @@ struct SearchScratch {
 
 /// How long a filtered walk goes on.
 struct WalkBudget {
-  /// Distances after which the share of admitted nodes says something.
+  /// Nodes after which the share of admitted nodes says something.
   static constexpr uint64_t kSample = 512;
 
   uint64_t distances = 0;
   /// Of all nodes, those that are admitted; of the first met a quarter of it is too few. 0 does not
   /// look.
   double usual_share = 0;
+
+  [[nodiscard]] bool IsInVain(uint64_t met, uint64_t admitted) const {
+    return met >= kSample && met < 2 * kSample &&
+           static_cast<double>(admitted) < static_cast<double>(met) * usual_share / 4;
+  }
 };
 
 /// Searches a graph for one query, whose distances to rows are those of `Distances` (FullDistances

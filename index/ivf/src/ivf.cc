@@ -41,7 +41,7 @@ class IvfIndex final : public SegmentIndex {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, parts_.vectors.dim));
     const ProbePlan plan = PlanFor(params);
     if (plan.nprobe * (parts_.vectors.rows / parts_.lists.centroids.rows) > plan.most_visited) {
-      return SearchExact(queries, params, out);
+      return ScanInstead(queries, params, out);
     }
     if (params.share_scan && scan_codes() == CodeType::kSq8) {
       return SearchTogether(queries, params, plan, out);
@@ -154,9 +154,19 @@ class IvfIndex final : public SegmentIndex {
       return {};
     }
     const SearchStats spent = out->stats;
-    LEADLINE_RETURN_IF_ERROR(SearchExact({query, 1, parts_.vectors.dim}, params, {out, 1}));
+    LEADLINE_RETURN_IF_ERROR(ScanInstead({query, 1, parts_.vectors.dim}, params, {out, 1}));
     AddTo(&out->stats, spent);
     return {};
+  }
+
+  /// SearchExact, or no answer where vectors may not all be read: the caller then scans.
+  Status ScanInstead(MatrixView queries, const SearchParams& params,
+                     std::span<SearchOutcome> out) const {
+    if (params.row_check != nullptr && scan_codes() != CodeType::kSq8) {
+      std::fill(out.begin(), out.end(), SearchOutcome());
+      return {};
+    }
+    return SearchExact(queries, params, out);
   }
 
   static void AddTo(SearchStats* stats, const SearchStats& spent) {

@@ -84,7 +84,8 @@ class ListSearch {
              Scratch* scratch);
 
   /// Fills `out` with the nearest allowed rows of the lists that `plan` says; with none, and what
-  /// that cost, where it gave up. Errors: kCancelled, kDeadlineExceeded.
+  /// that cost, where it gave up. Errors: kCancelled, kDeadlineExceeded; those of
+  /// SearchParams::row_check.
   Status Run(const ProbePlan& plan, SearchOutcome* out);
 
   [[nodiscard]] bool gave_up() const { return gave_up_; }
@@ -99,7 +100,7 @@ class ListSearch {
   void ScanProducts(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
   const uint64_t* MaskOf(size_t begin, size_t count, size_t* allowed);
   void Narrow();
-  void Rescore();
+  Status Rescore();
 
   const IvfParts& parts_;
   const SearchParams& params_;
