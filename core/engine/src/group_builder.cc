@@ -1,13 +1,13 @@
 #include "group_builder.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "aligned_sections.h"
 #include "index_registry.h"
 #include "keys.h"
 #include "leadline/core/no_throw.h"
@@ -64,29 +64,6 @@ std::vector<uint32_t> HashRows(const FieldRows& rows, size_t dim) {
   }
   return hashes;
 }
-
-/// Sections on 64-byte boundaries, as a mapped file would give them.
-class AlignedSections {
- public:
-  explicit AlignedSections(const std::vector<index::Section>& sections) {
-    for (const index::Section& section : sections) {
-      const size_t size = (section.bytes.size() + 63) / 64 * 64;
-      char* buffer = static_cast<char*>(std::aligned_alloc(64, std::max<size_t>(size, 64)));
-      if (buffer == nullptr) {
-        throw std::bad_alloc();
-      }
-      std::copy_n(section.bytes.data(), section.bytes.size(), buffer);
-      buffers_.emplace_back(buffer, &std::free);
-      views_.push_back({section.type, {buffer, section.bytes.size()}});
-    }
-  }
-
-  [[nodiscard]] const std::vector<index::SectionView>& views() const { return views_; }
-
- private:
-  std::vector<std::unique_ptr<char, decltype(&std::free)>> buffers_;
-  std::vector<index::SectionView> views_;
-};
 
 class Builder {
  public:
@@ -180,7 +157,9 @@ class Builder {
     if (info.rows == 0) {
       return result;
     }
-    const IndexChoice choice = request_.indexed ? ChooseIndex(field, info.rows) : kUnindexed;
+    const IndexChoice choice = request_.indexed || IsIndexedWhenSealed(field, info.rows)
+                                   ? ChooseIndex(field, info.rows)
+                                   : UnindexedChoice(field);
     info.kind = choice.kind;
     info.codes = choice.codes;
     info.min_sequence = *std::min_element(rows->sequences.begin(), rows->sequences.end());

@@ -21,8 +21,11 @@ struct IndexChoice {
   friend bool operator==(const IndexChoice& a, const IndexChoice& b) = default;
 };
 
-/// What a tail is sealed into: written quickly, and indexed by a later build.
-inline constexpr IndexChoice kUnindexed{IndexKind::kFlat, CodeType::kF32};
+/// What a tail is sealed into that a later build indexes: written quickly.
+IndexChoice UnindexedChoice(const VectorField& field);
+
+/// True for a tail that is sealed into its index at once, since that takes well below a second.
+bool IsIndexedWhenSealed(const VectorField& field, uint64_t rows);
 
 /// What a segment of `rows` rows gets when the collection asks for `field`.
 /// Where CheckCodes(field) fails the factory refuses it.

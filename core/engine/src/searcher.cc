@@ -95,6 +95,7 @@ Status Searcher::Prepare() {
     source.rows = state_->ChunkRows(i);
     LEADLINE_ASSIGN_OR_RETURN(source.visible,
                               TailRows(*source.chunk, source.rows, field_, visibility_, control_));
+    LEADLINE_ASSIGN_OR_RETURN(source.coded, source.chunk->CodedScan(field_, source.rows, control_));
     matches_ += source.visible.count;
     sources_.push_back(std::move(source));
   }
@@ -105,7 +106,7 @@ void Searcher::ChooseAll(const SearchSettings& settings) {
   for (Source& source : sources_) {
     source.strategy = Choose(source, settings);
     if (source.strategy == Strategy::kScanMatches && source.chunk != nullptr &&
-        source.list.empty()) {
+        source.coded == nullptr && source.list.empty()) {
       source.list = index::ListAllowed(source.visible.words(), source.rows);
     }
   }
@@ -139,18 +140,26 @@ uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
 }
 
 Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
-                            std::span<index::SearchOutcome> out) const {
+                            const float* farthest, std::span<index::SearchOutcome> out) const {
+  index::SearchParams params;
+  params.k = k;
+  params.allowed = source.visible.words();
+  params.allowed_count = source.visible.count;
+  params.farthest = farthest;
+  params.control = control_;
   if (source.segment != nullptr) {
-    index::SearchParams params;
-    params.k = k;
-    params.allowed = source.visible.words();
-    params.allowed_count = source.visible.count;
-    params.control = control_;
     LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
                               source.segment->VerifiedContents(control_));
     return contents != nullptr ? contents->index->SearchExact(queries, params, out)
                                : FoundDamaged(*source.segment);
   }
+  return source.coded != nullptr ? source.coded->SearchExact(queries, params, out)
+                                 : ScanVectors(source, queries, k, out);
+}
+
+/// Of a chunk of the tail.
+Status Searcher::ScanVectors(const Source& source, MatrixView queries, size_t k,
+                             std::span<index::SearchOutcome> out) const {
   const VectorField& field = collection_.fields()[field_];
   const MatrixView vectors{source.chunk->vectors(field_), source.rows, field.dim};
   std::vector<index::TopK> tops(queries.rows, index::TopK(k));
@@ -206,7 +215,7 @@ Status Searcher::ScanWhatIsMissing(const Source& source, MatrixView queries, siz
   }
   std::vector<index::SearchOutcome> scanned(short_of.size());
   LEADLINE_RETURN_IF_ERROR(
-      ScanSource(source, {again.data(), short_of.size(), queries.dim}, k, scanned));
+      ScanSource(source, {again.data(), short_of.size(), queries.dim}, k, nullptr, scanned));
   for (size_t i = 0; i < short_of.size(); ++i) {
     index::SearchOutcome& outcome = findings->outcomes[short_of[i]];
     scanned[i].stats.distances += outcome.stats.distances;
@@ -250,7 +259,7 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
 }
 
 Status Searcher::RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
-                           Findings* findings) const {
+                           const float* farthest, Findings* findings) const {
   findings->outcomes.resize(queries.rows);
   findings->fell_back.resize(queries.rows);
   findings->from_store.resize(queries.rows);
@@ -263,14 +272,16 @@ Status Searcher::RunSource(const Source& source, MatrixView queries, const Searc
       return StoreScan(source, queries, settings.k, findings);
     case Strategy::kScan:
     case Strategy::kScanMatches:
-      return ScanSource(source, queries, settings.k, findings->outcomes);
+      return ScanSource(source, queries, settings.k, farthest, findings->outcomes);
   }
   return {};
 }
 
 CodeType Searcher::ScanCodesOf(const Source& source) {
-  return source.segment == nullptr || source.damaged() ? CodeType::kF32
-                                                       : source.contents->index->scan_codes();
+  if (source.coded != nullptr) {
+    return source.coded->scan_codes();
+  }
+  return source.contents == nullptr ? CodeType::kF32 : source.contents->index->scan_codes();
 }
 
 PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {
@@ -303,10 +314,11 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
 
 Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
                           std::vector<Candidate>* found, Plan* plans) const {
+  std::vector<float> farthest(queries.rows, std::numeric_limits<float>::infinity());
   for (size_t s = 0; s < sources_.size(); ++s) {
     const Source& source = sources_[s];
     Findings findings;
-    LEADLINE_RETURN_IF_ERROR(RunSource(source, queries, settings, &findings));
+    LEADLINE_RETURN_IF_ERROR(RunSource(source, queries, settings, farthest.data(), &findings));
     for (size_t q = 0; q < queries.rows; ++q) {
       for (const index::Neighbor& neighbor : findings.outcomes[q].neighbors) {
         found[q].push_back({neighbor.distance, OrdinalOf(source, neighbor.row),
@@ -320,10 +332,13 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
         plans[q].steps.push_back(Describe(source, findings, q));
         plans[q].distances += plans[q].steps.back().distances;
       }
+      KeepBest(settings.k, &found[q]);
+      if (found[q].size() == settings.k) {
+        farthest[q] = std::max_element(found[q].begin(), found[q].end())->distance;
+      }
     }
   }
   for (size_t q = 0; q < queries.rows; ++q) {
-    KeepBest(settings.k, &found[q]);
     std::sort(found[q].begin(), found[q].end());
   }
   return {};

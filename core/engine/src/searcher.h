@@ -76,7 +76,8 @@ class Searcher {
     const SealedSegment* segment = nullptr;     ///< null for the tail
     const SegmentContents* contents = nullptr;  ///< of the segment; null where it is damaged
     const TailChunk* chunk = nullptr;
-    const SealedGroup* group = nullptr;  ///< of a damaged segment
+    std::shared_ptr<const index::SegmentIndex> coded;  ///< of the chunk; null where it has none
+    const SealedGroup* group = nullptr;                ///< of a damaged segment
     size_t rows = 0;
     VisibleRows visible;
     Strategy strategy = Strategy::kSkip;  ///< of the present Run
@@ -98,10 +99,13 @@ class Searcher {
   Strategy Choose(const Source& source, const SearchSettings& settings) const;
   Status RunBlock(MatrixView queries, const SearchSettings& settings, std::vector<Candidate>* found,
                   Plan* plans) const;
+  /// `farthest` [queries]: the distance of the k-th nearest row found in other sources.
   Status RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
-                   Findings* findings) const;
-  Status ScanSource(const Source& source, MatrixView queries, size_t k,
+                   const float* farthest, Findings* findings) const;
+  Status ScanSource(const Source& source, MatrixView queries, size_t k, const float* farthest,
                     std::span<index::SearchOutcome> out) const;
+  Status ScanVectors(const Source& source, MatrixView queries, size_t k,
+                     std::span<index::SearchOutcome> out) const;
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
                   Findings* findings) const;
   Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,

@@ -56,15 +56,24 @@ float LargestScale(const uint8_t* terms, size_t stride, const uint32_t* ids, siz
   return largest;
 }
 
+/// How far from query `q` a row may be.
+float FarthestOf(const SearchParams& params, size_t q) {
+  return params.farthest == nullptr ? std::numeric_limits<float>::infinity() : params.farthest[q];
+}
+
 /// One query: its bounds and the rows it may want.
 struct QueryState {
   DistanceBounds bounds;
   PendingRows pending;
-  float reached = std::numeric_limits<float>::infinity();
+  float reached;
   DistanceBounds::Reach reach;  ///< of `reached`
 
-  QueryState(const RowCodes& codes, const RowQuery& prepared, VectorView query, size_t k)
-      : bounds(codes, prepared, query), pending(k), reach(bounds.ReachOf(reached)) {}
+  QueryState(const RowCodes& codes, const RowQuery& prepared, VectorView query, size_t k,
+             float farthest)
+      : bounds(codes, prepared, query),
+        pending(k, farthest),
+        reached(farthest),
+        reach(bounds.ReachOf(farthest)) {}
 
   /// Returns whether the reach has become smaller.
   bool Offer(const CodedRows& rows, uint32_t position, float estimate,
@@ -96,11 +105,11 @@ class SingleScan {
     std::iota(ids_.begin(), ids_.end(), 0U);
   }
 
-  Status Run(VectorView query, SearchOutcome* out) {
+  Status Run(VectorView query, float farthest, SearchOutcome* out) {
     query_.Prepare(rows_.codes, query.data());
     const simd::MetricDistance distance(rows_.codes.metric(), query.size());
     const PendingRows::Source source{distance, rows_.vectors, query.data(), params_.row_check};
-    QueryState state(rows_.codes, query_, query, params_.k);
+    QueryState state(rows_.codes, query_, query, params_.k, farthest);
     for (size_t first = 0; first < positions_.count; first += kRows) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
       const size_t count = std::min(kRows, positions_.count - first);
@@ -212,7 +221,7 @@ class SharedCodeScan {
       integers.insert(integers.end(), query.integers().begin(), query.integers().end());
       multipliers_[q] = query.map().multiplier;
       offsets_[q] = query.map().offset;
-      states_.emplace_back(rows_.codes, query, queries.row(q), params_.k);
+      states_.emplace_back(rows_.codes, query, queries.row(q), params_.k, FarthestOf(params_, q));
       SetReach(q);
     }
     packed_.resize(simd::PackedBytes(packs, length_) / sizeof(Line));
@@ -313,13 +322,15 @@ Status ScanCodedRows(const CodedRows& rows, MatrixView queries, const SearchPara
   if (queries.rows < kFewQueries) {
     SingleScan scan(rows, positions, params);
     for (size_t q = 0; q < queries.rows; ++q) {
-      LEADLINE_RETURN_IF_ERROR(scan.Run(queries.row(q), &out[q]));
+      LEADLINE_RETURN_IF_ERROR(scan.Run(queries.row(q), FarthestOf(params, q), &out[q]));
     }
     return {};
   }
   for (size_t begin = 0; begin < queries.rows; begin += kTogether) {
     const size_t count = std::min(kTogether, queries.rows - begin);
-    SharedCodeScan scan(rows, positions, params);
+    SearchParams of_these = params;
+    of_these.farthest = params.farthest == nullptr ? nullptr : params.farthest + begin;
+    SharedCodeScan scan(rows, positions, of_these);
     LEADLINE_RETURN_IF_ERROR(
         scan.Run({queries.row(begin).data(), count, queries.dim}, out.subspan(begin, count)));
   }

@@ -17,7 +17,8 @@ constexpr size_t kTogether = 8;
 
 }  // namespace
 
-PendingRows::PendingRows(size_t k) : k_(k), full_(2 * k + kSlack), top_(k) {}
+PendingRows::PendingRows(size_t k, float farthest)
+    : k_(k), full_(2 * k + kSlack), bound_(farthest), top_(k) {}
 
 void PendingRows::Shrink(const Source& source) {
   DropBeyondBound();

@@ -18,8 +18,8 @@ namespace leadline::index {
 /// What it answers does not depend on the order of the offers. Thread-compatible.
 class PendingRows {
  public:
-  /// REQUIRES: k >= 1.
-  explicit PendingRows(size_t k);
+  /// Rows farther than `farthest` are out from the start. REQUIRES: k >= 1.
+  PendingRows(size_t k, float farthest);
 
   /// Where full precision comes from. Borrowed.
   struct Source {

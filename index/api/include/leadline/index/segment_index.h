@@ -76,6 +76,9 @@ struct SearchParams {
   const uint64_t* allowed = nullptr;
   /// Number of rows below the segment's that `allowed` admits, where the caller knows it.
   std::optional<uint64_t> allowed_count;
+  /// SearchExact: rows farther from query q than farthest[q] need not be returned, since that many
+  /// nearer ones are known elsewhere. Null: all may matter.
+  const float* farthest = nullptr;
   /// Asked before vectors are read; null where all of them may be. Only for an index that was
   /// opened over vectors that are not verified.
   const RowCheck* row_check = nullptr;
@@ -123,8 +126,8 @@ class SegmentIndex {
                                       std::span<SearchOutcome> out) const = 0;
   /// The exact params.k >= 1 nearest allowed rows of each query, whatever the kind: rows, distances
   /// and ties are those of comparing every allowed row in full precision. Of `params` counts k
-  /// (beyond kMaxTopK too), allowed, allowed_count and control, and row_check where scan_codes() is
-  /// kSq8; otherwise all vectors must be readable. stats.scanned is set.
+  /// (beyond kMaxTopK too), allowed, allowed_count, farthest and control, and row_check where
+  /// scan_codes() is kSq8; otherwise all vectors must be readable. stats.scanned is set.
   /// Cost: every allowed row is compared, by its 8-bit code where scan_codes() is kSq8.
   /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded; those of params.row_check.
   [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,
