@@ -128,6 +128,10 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
   if (has_index && !settings.exact && source.visible.count > few) {
     return Strategy::kIndex;
   }
+  return ScanOf(source);
+}
+
+Searcher::Strategy Searcher::ScanOf(const Source& source) {
   // A short list beats a sparse mask: the scan then touches the matching rows only.
   const bool sparse = source.visible.mask != nullptr && source.visible.count * 4 < source.rows;
   return sparse ? Strategy::kScanMatches : Strategy::kScan;
@@ -182,7 +186,6 @@ index::TunedSearch Searcher::Tune(const Source& source, const SearchSettings& se
   wish.target_recall = settings.target_recall;
   wish.effort = lists ? settings.nprobe : settings.ef_search;
   wish.rescore = settings.rescore;
-  wish.allowed_share = static_cast<double>(source.visible.count) / static_cast<double>(source.rows);
   index::TunedSearch tuned = index::TuneSearch(source.contents->curve, wish);
   if (!lists) {
     tuned.effort = std::max(tuned.effort == 0 ? kUsualBeam : tuned.effort, settings.k);
@@ -322,7 +325,7 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
     step.promised_recall = tuned.promised;
     step.target_missed = tuned.target_missed;
   } else {
-    step.strategy = names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
+    step.strategy = names[static_cast<size_t>(index_scanned ? ScanOf(source) : source.strategy)];
     step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(ScanCodesOf(source));
   }
   step.rows = source.rows;

@@ -116,6 +116,7 @@ class Searcher {
   Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,
                            Findings* findings) const;
   Status StoreScan(const Source& source, MatrixView queries, size_t k, Findings* findings) const;
+  static Strategy ScanOf(const Source& source);
   /// What a scan of the source compares rows by.
   [[nodiscard]] static CodeType ScanCodesOf(const Source& source);
   [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);

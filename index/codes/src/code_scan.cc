@@ -89,11 +89,12 @@ struct QueryState {
   }
 };
 
-SearchOutcome Finished(QueryState* state, const PendingRows::Source& source, size_t compared) {
-  SearchOutcome outcome = state->pending.Finish(source);
-  outcome.stats.distances += compared;
-  outcome.stats.scanned = true;
-  return outcome;
+Status Finish(QueryState* state, const PendingRows::Source& source, size_t compared,
+              SearchOutcome* out) {
+  LEADLINE_RETURN_IF_ERROR(state->pending.Finish(source, out));
+  out->stats.distances += compared;
+  out->stats.scanned = true;
+  return {};
 }
 
 /// One query against every position.
@@ -107,15 +108,14 @@ class SingleScan {
   Status Run(VectorView query, float farthest, SearchOutcome* out) {
     query_.Prepare(rows_.codes, query.data());
     const simd::MetricDistance distance(rows_.codes.metric(), query.size());
-    const PendingRows::Source source{distance, rows_.vectors, query.data()};
+    const PendingRows::Source source{distance, rows_.vectors, query.data(), params_.row_check};
     QueryState state(rows_.codes, query_, query, params_.k, farthest);
     for (size_t first = 0; first < positions_.count; first += kRows) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
       const size_t count = std::min(kRows, positions_.count - first);
       Compare(first, count, source, &state);
     }
-    *out = Finished(&state, source, positions_.count);
-    return {};
+    return Finish(&state, source, positions_.count, out);
   }
 
  private:
@@ -180,7 +180,8 @@ class SharedCodeScan {
     }
     for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-      out[q] = Finished(&states_[q], SourceOf(queries, q), positions_.count);
+      LEADLINE_RETURN_IF_ERROR(
+          Finish(&states_[q], SourceOf(queries, q), positions_.count, &out[q]));
     }
     return {};
   }
@@ -193,7 +194,7 @@ class SharedCodeScan {
   };
 
   [[nodiscard]] PendingRows::Source SourceOf(MatrixView queries, size_t q) const {
-    return {distance_, rows_.vectors, queries.row(q).data()};
+    return {distance_, rows_.vectors, queries.row(q).data(), params_.row_check};
   }
 
   /// Half of a second-level cache; the other half is for queries and sums.

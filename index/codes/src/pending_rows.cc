@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "leadline/index/rescoring.h"
 
@@ -69,17 +70,30 @@ void PendingRows::Rescore(const Source& source) {
          ++i) {
       rows.push_back(pending_[i].row);
     }
-    RescoreRows(source.distance, source.vectors, source.query, rows, &top_, &stats_);
+    RescoreTogether(rows, source);
+    if (!failed_.ok()) {
+      break;
+    }
     together = kTogether;
   }
   pending_.clear();
   bound_ = std::min(bound_, top_.threshold());
 }
 
-SearchOutcome PendingRows::Finish(const Source& source) {
+void PendingRows::RescoreTogether(const std::vector<uint32_t>& rows, const Source& source) {
+  if (source.check != nullptr && failed_.ok()) {
+    failed_ = source.check->Check(rows);
+  }
+  if (failed_.ok()) {
+    RescoreRows(source.distance, source.vectors, source.query, rows, &top_, &stats_);
+  }
+}
+
+Status PendingRows::Finish(const Source& source, SearchOutcome* out) {
   DropBeyondBound();
   Rescore(source);
-  return {top_.Take(), stats_};
+  *out = {top_.Take(), stats_};
+  return std::move(failed_);
 }
 
 }  // namespace leadline::index

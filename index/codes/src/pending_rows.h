@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "distance_bounds.h"
+#include "leadline/core/status.h"
 #include "leadline/core/types.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/index/top_k.h"
@@ -24,7 +25,8 @@ class PendingRows {
   struct Source {
     const simd::MetricDistance& distance;
     MatrixView vectors;
-    const float* query;
+    const float* query = nullptr;
+    const RowCheck* check = nullptr;  ///< asked before rows are read, where there is one
   };
 
   /// Rows whose distance exceeds it are out.
@@ -45,8 +47,9 @@ class PendingRows {
   }
 
   /// Compares what is pending in full precision, nearest lower end first, until none can be better;
-  /// hands over the k nearest and what that cost. Leaves the object empty.
-  SearchOutcome Finish(const Source& source);
+  /// hands over the k nearest and what that cost. Leaves the object empty. Errors: those of
+  /// Source::check, of this call or of an offer.
+  Status Finish(const Source& source, SearchOutcome* out);
 
  private:
   struct Pending {
@@ -58,6 +61,7 @@ class PendingRows {
   void Shrink(const Source& source);
   void DropBeyondBound();
   void Rescore(const Source& source);
+  void RescoreTogether(const std::vector<uint32_t>& rows, const Source& source);
 
   size_t k_;
   size_t full_;  ///< so many pending rows are too many
@@ -66,6 +70,7 @@ class PendingRows {
   std::vector<Pending> pending_;
   TopK top_;
   SearchStats stats_;
+  Status failed_;
 };
 
 }  // namespace leadline::index

@@ -184,7 +184,7 @@ Result<bool> GraphSearch<Distances>::SearchBaseFor(uint32_t target, uint32_t ent
 
 template <class Distances>
 Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
-                                                    uint64_t max_distances,
+                                                    const WalkBudget& budget,
                                                     const AllowedNodes& admits,
                                                     const CallControl& control) {
   SearchScratch& scratch = *scratch_;
@@ -195,13 +195,18 @@ Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
   scratch.visited.Reset(graph_.rows);
   scratch.visited.Insert(entry);
   const BaseLayer layer{graph_};
+  uint64_t met = 0;
+  uint64_t admitted = 0;
   const auto offer = [&](Key key) {
     if (accepted.size() == ef && key > accepted.front()) {
       return;
     }
     frontier.push_back(key);
     std::push_heap(frontier.begin(), frontier.end(), std::greater<>());
+    PrefetchLinks(layer.LinksOf(NodeOf(key)), layer.width());
+    ++met;
     if (admits(NodeOf(key))) {
+      ++admitted;
       accepted.push_back(key);
       std::push_heap(accepted.begin(), accepted.end());
       if (accepted.size() > ef) {
@@ -211,7 +216,7 @@ Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
     }
   };
   offer(KeyOf(entry, entry));
-  const uint64_t limit = stats_->distances + max_distances;
+  const uint64_t limit = stats_->distances + budget.distances;
   uint64_t next_check = stats_->distances + CallControl::kCheckInterval;
   while (!frontier.empty() && !(accepted.size() == ef && frontier.front() > accepted.front())) {
     std::pop_heap(frontier.begin(), frontier.end(), std::greater<>());
@@ -221,7 +226,7 @@ Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
     for (size_t i = 0; i < count; ++i) {
       offer(scratch.found[i]);
     }
-    if (stats_->distances > limit) {
+    if (stats_->distances > limit || budget.IsInVain(met, admitted)) {
       return false;
     }
     if (stats_->distances >= next_check) {

@@ -37,6 +37,22 @@ struct SearchScratch {
   static SearchScratch& OfThread();
 };
 
+/// How long a filtered walk goes on.
+struct WalkBudget {
+  /// Nodes after which the share of admitted nodes says something.
+  static constexpr uint64_t kSample = 512;
+
+  uint64_t distances = 0;
+  /// Of all nodes, those that are admitted; of the first met a quarter of it is too few. 0 does not
+  /// look.
+  double usual_share = 0;
+
+  [[nodiscard]] bool IsInVain(uint64_t met, uint64_t admitted) const {
+    return met >= kSample && met < 2 * kSample &&
+           static_cast<double>(admitted) < static_cast<double>(met) * usual_share / 4;
+  }
+};
+
 /// Searches a graph for one query, whose distances to rows are those of `Distances` (FullDistances
 /// or CodeDistances). Borrows everything; cheap to make, used by one thread.
 template <class Distances>
@@ -63,9 +79,9 @@ class GraphSearch {
                              const CallControl& control);
 
   /// As SearchBase, but walks until the `ef` nearest nodes that `admits` takes cannot get better,
-  /// and leaves those in scratch->accepted, ascending. Returns false, having given up, when that
-  /// took more than `max_distances`.
-  Result<bool> SearchFiltered(uint32_t entry, size_t ef, uint64_t max_distances,
+  /// and leaves those in scratch->accepted, ascending. Returns false, having given up, beyond
+  /// `budget`.
+  Result<bool> SearchFiltered(uint32_t entry, size_t ef, const WalkBudget& budget,
                               const AllowedNodes& admits, const CallControl& control);
 
   /// The row where layer 0 is entered. REQUIRES: rows >= 1.

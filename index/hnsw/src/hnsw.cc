@@ -59,7 +59,7 @@ class HnswIndex final : public SegmentIndex {
                                        : CountAllowed(params.allowed, vectors_.rows);
     const size_t ef = std::max(params.ef_search, params.k);
     if (!params.never_scan_instead && ShouldScan(allowed_count, ef, params.allowed != nullptr)) {
-      return SearchExact(queries, params, out);
+      return ScanInstead(queries, params, out);
     }
     for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(params.control.Check());
@@ -68,7 +68,7 @@ class HnswIndex final : public SegmentIndex {
       const SearchStats spent = outcome.stats;
       if (outcome.neighbors.size() < std::min<uint64_t>(params.k, allowed_count)) {
         LEADLINE_RETURN_IF_ERROR(
-            SearchExact({queries.row(q).data(), 1, queries.dim}, params, {&outcome, 1}));
+            ScanInstead({queries.row(q).data(), 1, queries.dim}, params, {&outcome, 1}));
         outcome.stats.distances += spent.distances;
         outcome.stats.hops += spent.hops;
       }
@@ -95,6 +95,54 @@ class HnswIndex final : public SegmentIndex {
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
 
  private:
+  /// Compares all allowed rows: exactly, or by codes that cannot say what is exact as a walk would,
+  /// where the call lets the index choose.
+  Status ScanInstead(MatrixView queries, const SearchParams& params,
+                     std::span<SearchOutcome> out) const {
+    if (!codes_.has_value() || scan_codes() == CodeType::kSq8 || params.allowed == nullptr ||
+        params.never_scan_instead) {
+      return SearchExact(queries, params, out);
+    }
+    const std::vector<uint32_t> rows = ListAllowed(params.allowed, vectors_.rows);
+    for (size_t q = 0; q < queries.rows; ++q) {
+      LEADLINE_RETURN_IF_ERROR(ScanByCodes(queries.row(q).data(), rows, params, &out[q]));
+    }
+    return {};
+  }
+
+  Status ScanByCodes(const float* query, const std::vector<uint32_t>& rows,
+                     const SearchParams& params, SearchOutcome* out) const {
+    constexpr size_t kBlock = SearchScratch::kMostLinks;
+    SearchScratch& scratch = SearchScratch::OfThread();
+    scratch.query.Prepare(*codes_, query);
+    TopK near(std::max(params.k, RescoreCount(params)));
+    for (size_t begin = 0; begin < rows.size(); begin += kBlock) {
+      LEADLINE_RETURN_IF_ERROR(params.control.Check());
+      const size_t count = std::min(kBlock, rows.size() - begin);
+      for (size_t i = begin + count; i < std::min(rows.size(), begin + 2 * kBlock); ++i) {
+        codes_->Prefetch(rows[i]);
+      }
+      scratch.query.Distances(rows.data() + begin, count, scratch.sums, scratch.distances);
+      const float threshold = near.threshold();
+      for (size_t i = 0; i < count; ++i) {
+        if (scratch.distances[i] <= threshold) {
+          near.Offer(scratch.distances[i], rows[begin + i]);
+        }
+      }
+    }
+    std::vector<uint32_t>& best = scratch.candidates;
+    best.clear();
+    for (const Neighbor& neighbor : near.Take()) {
+      best.push_back(neighbor.row);
+    }
+    TopK top(params.k);
+    SearchStats stats;
+    stats.distances = rows.size();
+    RescoreRows(distance_, vectors_, query, best, &top, &stats);
+    *out = {top.Take(), stats};
+    return {};
+  }
+
   /// Searches the graph; leaves fewer neighbours than wanted where it had to give up.
   Status Walk(const float* query, const SearchParams& params, size_t ef, uint64_t allowed_count,
               SearchOutcome* outcome) const {
@@ -130,18 +178,42 @@ class HnswIndex final : public SegmentIndex {
       return true;
     }
     const AllowedNodes admits(graph_, params.allowed);
-    return search.SearchFiltered(entry, ef, allowed_count, admits, params.control);
+    return search.SearchFiltered(entry, ef, BudgetOf(params, allowed_count), admits,
+                                 params.control);
+  }
+
+  /// A row looked at in order in the time of how many others.
+  [[nodiscard]] uint64_t RowsPerNode() const {
+    const uint64_t dim = std::max<uint64_t>(vectors_.dim, 100);
+    return codes_.has_value() ? 16 + 6400 / dim : 4 + 3000 / dim;
+  }
+
+  /// When a filtered walk gives up: once it has cost as much as looking at each allowed row, or as
+  /// soon as it is plain that these lie away from the query.
+  [[nodiscard]] WalkBudget BudgetOf(const SearchParams& params, uint64_t allowed_count) const {
+    constexpr uint64_t kDistancesOfNode = 18;
+    WalkBudget budget;
+    budget.distances = allowed_count;
+    if (!params.never_scan_instead && codes_.has_value()) {
+      budget.distances =
+          std::max<uint64_t>(allowed_count * kDistancesOfNode / RowsPerNode(), WalkBudget::kSample);
+      budget.usual_share = static_cast<double>(allowed_count) / static_cast<double>(vectors_.rows);
+    }
+    return budget;
   }
 
   /// True where looking at each allowed row costs no more than walking: to meet ef allowed nodes a
   /// walk meets ef * rows / allowed nodes. A node costs the links it reads and some ten distances
-  /// to rows out of order: as much as 34 rows in order at 100 dimensions and 8 at 784, measured on
-  /// word vectors and images with a twentieth to a half of the rows allowed. The sorted pool of an
-  /// unfiltered walk also moves half its ef keys for each of ef nodes, which counts from some
-  /// thousand on (kKeysPerDistance keys are moved in the time of one distance).
+  /// to rows out of order: as much as 34 rows in order at 100 dimensions and 8 at 784, 80 and 24
+  /// rows by codes, measured on word vectors and images with a twentieth to a half of the rows
+  /// allowed. The sorted pool of an unfiltered walk also moves half its ef keys for each of ef
+  /// nodes, which counts from some thousand on (kKeysPerDistance keys are moved in the time of one
+  /// distance).
   [[nodiscard]] bool ShouldScan(uint64_t allowed_count, size_t ef, bool filtered) const {
     constexpr uint64_t kKeysPerDistance = 512;
-    const uint64_t rows_per_node = 4 + 3000 / std::max<uint64_t>(vectors_.dim, 100);
+    // Neither links nor codes of an unfiltered walk wait for a filter.
+    const uint64_t rows_per_node =
+        filtered ? RowsPerNode() : 4 + 3000 / std::max<uint64_t>(vectors_.dim, 100);
     const uint64_t pool = filtered ? 0 : ef * (ef / 2) / kKeysPerDistance;
     return allowed_count <=
            ef * rows_per_node * vectors_.rows / std::max<uint64_t>(allowed_count, 1) + pool;

@@ -51,13 +51,36 @@ ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const 
       sizes_(SizesFor(parts, params)),
       top_(params.k) {}
 
-Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
-  scratch_.lists.resize(nprobe);
-  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose({query_, 1, parts_.vectors.dim}, nprobe,
-                                                 params_.control, &scratch_.chooser,
-                                                 scratch_.lists.data(), nullptr));
-  LEADLINE_RETURN_IF_ERROR(OrderLists());
-  stats_.distances = parts_.lists.centroids.rows;
+Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
+  Prepare();
+  scratch_.visited.assign(parts_.lists.centroids.rows, false);
+  LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe));
+  const double missing = plan.MissingAfter(visited_, met_);
+  gave_up_ = missing >= ProbePlan::kElsewhere && plan.may_give_up;
+  // Where few of the nearest lists' rows match, the nearest matches lie at the rim of what the
+  // filter leaves out, and so at much the same distance: more of them must be met.
+  const double enough = static_cast<double>(plan.enough) * std::min(missing, ProbePlan::kElsewhere);
+  for (size_t lists = plan.nprobe;
+       !gave_up_ && static_cast<double>(met_) < enough && lists < scratch_.visited.size();) {
+    lists = std::min(scratch_.visited.size(), lists + (lists + 1) / 2);
+    LEADLINE_RETURN_IF_ERROR(VisitNearest(lists));
+    gave_up_ = plan.may_give_up && visited_ > plan.most_visited;
+  }
+  if (gave_up_) {
+    *out = {{}, stats_};
+    return {};
+  }
+  if (parts_.products.has_value()) {
+    Narrow();
+  }
+  if (parts_.codes.has_value()) {
+    LEADLINE_RETURN_IF_ERROR(Rescore());
+  }
+  *out = {top_.Take(), stats_};
+  return {};
+}
+
+void ListSearch::Prepare() {
   scratch_.sums.resize(kChunkRows);
   if (parts_.codes.has_value()) {
     scratch_.query.Prepare(*parts_.codes, query_);
@@ -68,16 +91,22 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
     scratch_.table.Prepare(products.shape, products.codewords, query_,
                            parts_.metric == Metric::kL2 ? -2.0F : -1.0F);
   }
+}
+
+/// Those of the `count` nearest lists that were not visited yet.
+Status ListSearch::VisitNearest(size_t count) {
+  std::vector<uint32_t>& lists = scratch_.lists;
+  lists.resize(count);
+  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose({query_, 1, parts_.vectors.dim}, count,
+                                                 params_.control, &scratch_.chooser, lists.data(),
+                                                 nullptr));
+  stats_.distances += parts_.lists.centroids.rows;
+  std::erase_if(lists, [this](uint32_t list) { return scratch_.visited[list]; });
+  LEADLINE_RETURN_IF_ERROR(OrderLists());
   for (const Neighbor& list : scratch_.nearest) {
+    scratch_.visited[list.row] = true;
     LEADLINE_RETURN_IF_ERROR(VisitList(list));
   }
-  if (parts_.products.has_value()) {
-    Narrow();
-  }
-  if (parts_.codes.has_value()) {
-    LEADLINE_RETURN_IF_ERROR(Rescore());
-  }
-  *out = {top_.Take(), stats_};
   return {};
 }
 

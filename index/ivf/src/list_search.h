@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -35,6 +37,27 @@ struct StageSizes {
 /// The sizes for a call: SearchParams::rescore and candidates, or defaults for the codes there are.
 StageSizes SizesFor(const IvfParts& parts, const SearchParams& params);
 
+/// How many lists a query visits.
+struct ProbePlan {
+  /// So many times fewer matches than usual mean that those there are lie away from the query.
+  static constexpr double kElsewhere = 8;
+
+  size_t nprobe = 1;  ///< at least
+  /// More, the nearest first, until so many allowed rows were met: 0 where all rows are allowed.
+  uint64_t enough = 0;
+  double share = 1;  ///< of all rows, those allowed
+  /// Comparing every allowed row may be cheaper or surer: where matches lie elsewhere, and beyond
+  /// so many rows visited.
+  bool may_give_up = false;
+  uint64_t most_visited = std::numeric_limits<uint64_t>::max();
+
+  /// How many times fewer allowed rows were met than their share among those visited; at least 1.
+  [[nodiscard]] double MissingAfter(uint64_t visited, uint64_t met) const {
+    const double expected = share * static_cast<double>(visited);
+    return enough == 0 ? 1 : std::max(1.0, expected / std::max(1.0, static_cast<double>(met)));
+  }
+};
+
 /// One search of one query through the lists. Thread-compatible; made for a single query.
 class ListSearch {
  public:
@@ -51,6 +74,7 @@ class ListSearch {
     std::vector<uint32_t> rows;
     std::vector<uint64_t> mask;
     std::vector<uint32_t> lists;
+    std::vector<bool> visited;  ///< lists
     std::vector<Neighbor> nearest;
 
     static Scratch& OfThread();
@@ -59,16 +83,16 @@ class ListSearch {
   ListSearch(const IvfParts& parts, const SearchParams& params, const float* query,
              Scratch* scratch);
 
-  /// Fills `out` with the nearest allowed rows of the `nprobe` nearest lists.
-  /// Errors: kCancelled, kDeadlineExceeded; those of SearchParams::row_check.
-  Status Run(size_t nprobe, SearchOutcome* out);
+  /// Fills `out` with the nearest allowed rows of the lists that `plan` says; with none, and what
+  /// that cost, where it gave up. Errors: kCancelled, kDeadlineExceeded; those of
+  /// SearchParams::row_check.
+  Status Run(const ProbePlan& plan, SearchOutcome* out);
 
-  /// Allowed rows in the lists visited, and all rows in them.
-  [[nodiscard]] uint64_t met() const { return met_; }
-
-  [[nodiscard]] uint64_t visited() const { return visited_; }
+  [[nodiscard]] bool gave_up() const { return gave_up_; }
 
  private:
+  void Prepare();
+  Status VisitNearest(size_t count);
   Status OrderLists();
   Status VisitList(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
@@ -88,6 +112,7 @@ class ListSearch {
   TopK top_;
   SearchStats stats_;
   float list_base_ = 0;  ///< of the list being scanned by products
+  bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;
 };

@@ -69,9 +69,8 @@ TunedSearch TuneSearch(const SearchCurve& curve, const SearchWish& wish) {
   }
   const double tens =
       std::max(static_cast<double>(wish.k) / static_cast<double>(kHeldOutNeighbors), 1.0);
-  const double effort_factor = curve.kind == IndexKind::kIvf
-                                   ? std::sqrt(std::sqrt(tens / wish.allowed_share))
-                                   : std::sqrt(tens);
+  const double effort_factor =
+      curve.kind == IndexKind::kIvf ? std::sqrt(std::sqrt(tens)) : std::sqrt(tens);
   if (wish.effort != 0) {
     const auto alone = static_cast<size_t>(static_cast<double>(wish.effort) / effort_factor);
     const CurvePoint& point = PointBelow(curve, alone);

@@ -41,6 +41,7 @@ class FilterPropertyTest : public testing::QuietEngineTest,
   void SetUp() override {
     VectorField field = Field("vector", kDim, Metric::kL2, GetParam());
     field.ef_construction = 100;
+    field.codes = CodeType::kF32;  // the counts below are of full precision
     CollectionOptions options;
     options.vectors.push_back(field);
     Create(options);
@@ -209,11 +210,12 @@ TEST_P(FilterPropertyTest, FindsTheMatchesWhereverTheyLie) {
                     matches * matches > kRowsPerNode * kEf * kRows ? cell.searches : 0U);
           break;
         case IndexKind::kIvf:
-          // One list of hundreds, of which chance finds .002 and luck nothing.
+          // Few lists of hundreds, of which chance finds .002 and luck nothing.
           EXPECT_GE(recall, place == Place::kRandom ? 0 : 0.04);
-          EXPECT_EQ(cell.through_index, cell.searches);
+          // Fewer are looked at one by one: a list holds more rows than that.
+          EXPECT_EQ(cell.through_index, matches >= 200 ? cell.searches : 0U);
           // The probed list lies near the query, the matches do not.
-          if (place == Place::kFarthest && share <= 0.1) {
+          if (place == Place::kFarthest && share <= 0.1 && matches >= 200) {
             EXPECT_EQ(cell.fallbacks, cell.searches);
           }
           break;

@@ -429,6 +429,123 @@ TEST_P(SearchCodesTest, ShippedWordsAreFound) {
   EXPECT_GE(batch_recall, floor);
 }
 
+/// Direction in which the rows differ most, by power iteration.
+std::vector<double> PrincipalAxis(const index::testing::Matrix& rows) {
+  std::vector<double> mean(rows.dim, 0.0);
+  for (size_t i = 0; i < rows.values.size(); ++i) {
+    mean[i % rows.dim] += rows.values[i] / static_cast<double>(rows.rows());
+  }
+  std::vector<double> axis(rows.dim, 1.0);
+  for (int round = 0; round < 10; ++round) {
+    std::vector<double> next(rows.dim, 0.0);
+    for (size_t r = 0; r < rows.rows(); r += 4) {
+      double along = 0;
+      for (size_t d = 0; d < rows.dim; ++d) {
+        along += (rows.row(r)[d] - mean[d]) * axis[d];
+      }
+      for (size_t d = 0; d < rows.dim; ++d) {
+        next[d] += along * (rows.row(r)[d] - mean[d]);
+      }
+    }
+    double norm = 0;
+    for (const double value : next) {
+      norm += value * value;
+    }
+    for (size_t d = 0; d < rows.dim; ++d) {
+      axis[d] = next[d] / std::sqrt(norm);
+    }
+  }
+  return axis;
+}
+
+double Along(const std::vector<double>& axis, const float* row) {
+  double sum = 0;
+  for (size_t d = 0; d < axis.size(); ++d) {
+    sum += axis[d] * row[d];
+  }
+  return sum;
+}
+
+// Random filters, and filters whose matches lie away from the query: both come with k rows, high
+// recall and a bounded number of comparisons, with the defaults of a search.
+TEST_P(SearchCodesTest, FiltersOfAllSelectivitiesKeepRecallAndCost) {
+  CreateWith(100, Metric::kCosine);
+  index::testing::RealVectors words = index::testing::ShippedWords();
+  ASSERT_EQ(words.queries.rows(), 200U);
+  words.PrepareFor(Metric::kCosine);
+  const size_t rows = words.base.rows();
+  const std::vector<double> axis = PrincipalAxis(words.base);
+  std::vector<std::pair<double, size_t>> order;
+  std::vector<size_t> random(rows);
+  for (size_t i = 0; i < rows; ++i) {
+    order.emplace_back(Along(axis, words.base.row(i)), i);
+    random[i] = i;
+  }
+  std::sort(order.begin(), order.end());
+  const double median = order[rows / 2].first;
+  std::vector<size_t> place(rows);
+  for (size_t i = 0; i < rows; ++i) {
+    place[order[i].second] = i;
+    std::swap(random[i], random[rng_.Uniform(i + 1)]);
+  }
+  Fill(0, rows, [&](size_t i) {
+    Record record;
+    record.id = std::to_string(i);
+    record.vector.assign(words.base.row(i), words.base.row(i) + 100);
+    record.payload =
+        "{\"u\":" + std::to_string(random[i]) + ",\"axis\":" + std::to_string(place[i]) + "}";
+    return record;
+  });
+  ASSERT_OK(collection_->Optimize());
+  for (const bool opposed : {false, true}) {
+    for (const size_t matches : {rows / 2, rows / 10, rows / 100, rows / 1000}) {
+      size_t found = 0;
+      size_t wanted = 0;
+      uint64_t compared = 0;
+      for (size_t q = 0; q < 60; ++q) {
+        const VectorView query = words.queries.view().row(q);
+        const bool low = !opposed || Along(axis, query.data()) >= median;
+        const size_t least = low ? 0 : rows - matches;
+        std::vector<uint64_t> allowed((rows + 63) / 64, 0);
+        for (size_t i = 0; i < rows; ++i) {
+          const size_t value = opposed ? place[i] : random[i];
+          if (value >= least && value < least + matches) {
+            allowed[i >> 6] |= uint64_t{1} << (i & 63);
+          }
+        }
+        SearchOptions options;
+        options.explain = true;
+        options.ef_search = 96;
+        const std::string name = opposed ? "axis" : "u";
+        options.filter = Filter::Parse(name + " >= " + std::to_string(least) + " AND " + name +
+                                       " < " + std::to_string(least + matches))
+                             .value();
+        ASSERT_OK_AND_ASSIGN(const SearchResponse answer, collection_->Search(query, options));
+        ASSERT_EQ(answer.hits.size(), 10U);
+        compared += answer.plan->steps.at(0).distances;
+        for (const index::Neighbor& neighbor : index::testing::BruteForce(
+                 words.base.view(), query.data(), Metric::kCosine, 10, allowed.data())) {
+          ++wanted;
+          found += std::any_of(answer.hits.begin(), answer.hits.end(), [&](const Hit& hit) {
+            return hit.id == std::to_string(neighbor.row);
+          });
+        }
+      }
+      const double recall = static_cast<double>(found) / static_cast<double>(wanted);
+      const double mean = static_cast<double>(compared) / 60;
+      std::printf("[filter ] %s %zu matches: recall %.4f, %.0f comparisons\n",
+                  opposed ? "opposed" : "random", matches, recall, mean);
+      EXPECT_GE(recall, 0.95);
+      // All matches and as much again where a walk or lists gave up; centroids; rows compared
+      // again.
+      EXPECT_LE(mean, 2.0 * static_cast<double>(matches) + 600);
+      if (matches <= rows / 10) {
+        EXPECT_LE(mean, 1.1 * static_cast<double>(matches) + 600);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Indexes, SearchCodesTest, ::testing::ValuesIn(Combinations()),
                          [](const auto& tested) {
                            return std::string(IndexKindName(std::get<0>(tested.param))) + "_" +

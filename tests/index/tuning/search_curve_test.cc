@@ -315,9 +315,6 @@ TEST(TuneSearch, LooksHarderForMoreNeighbours) {
   EXPECT_EQ(lists.effort, 16U);
   EXPECT_EQ(lists.candidates, 1280U);
   EXPECT_EQ(lists.rescore, 240U);
-  EXPECT_EQ(
-      TuneSearch(ByHand(IndexKind::kIvf), {.target_recall = 0.9, .allowed_share = 1.0 / 16}).effort,
-      16U);
   const TunedSearch graph = TuneSearch(ByHand(IndexKind::kHnsw), {.k = 160, .target_recall = 0.9});
   EXPECT_EQ(graph.effort, 32U);
   const TunedSearch one = TuneSearch(ByHand(IndexKind::kIvf), {.k = 1, .target_recall = 0.9});

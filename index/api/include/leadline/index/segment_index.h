@@ -139,9 +139,10 @@ class SegmentIndex {
                                       std::span<SearchOutcome> out) const = 0;
   /// The exact params.k >= 1 nearest allowed rows of each query, whatever the kind: rows, distances
   /// and ties are those of comparing every allowed row in full precision. Of `params` counts k
-  /// (beyond kMaxTopK too), allowed, allowed_count, farthest and control. stats.scanned is set.
+  /// (beyond kMaxTopK too), allowed, allowed_count, farthest and control, and row_check where
+  /// scan_codes() is kSq8; otherwise all vectors must be readable. stats.scanned is set.
   /// Cost: every allowed row is compared, by its 8-bit code where scan_codes() is kSq8.
-  /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded.
+  /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded; those of params.row_check.
   [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,
                                            std::span<SearchOutcome> out) const = 0;
 

@@ -24,15 +24,17 @@ struct CodedRows {
 };
 
 /// Fills out[i] with the params.k nearest allowed rows of each of `queries` [n x dim], ties by
-/// ascending row: rows and distances are those of a scan of the vectors (leadline/index/flat.h).
-/// Of `params` counts k (of any size from 1), allowed, allowed_count, farthest and control. Codes count as
-/// distances, rows compared again also as rescored; stats.scanned is set.
+/// ascending row: rows and distances are those of a scan of the vectors (leadline/index/scan.h).
+/// Of `params` counts k (of any size from 1), allowed, allowed_count, farthest, row_check and
+/// control. Codes count as distances, rows compared again also as rescored; stats.scanned is set.
+///
 /// REQUIRES: queries of the codes' dimension, out.size() == queries.rows, finite values within
-/// kMaxComponent, unit length for kCosine.
-/// Cost: one sum of bytes a row and query; many queries share the reading of the codes. Memory: 4
-/// bytes for each allowed row where `allowed` is set, 50 KB a query at worst.
-/// Errors: kCancelled, kDeadlineExceeded. Equal answers for any batch split and SIMD level, up to
-/// what the level's kernels give as distances.
+///          kMaxComponent, unit length for kCosine.
+/// Cost:    one sum of bytes a row and query; many queries share the reading of the codes. Memory:
+///          4 bytes for each allowed row where `allowed` is set, 50 KB a query at worst.
+/// Errors:  kCancelled, kDeadlineExceeded; those of row_check.
+/// Equal answers for any batch split and SIMD level, up to what the level's kernels give as
+/// distances.
 Status ScanCodedRows(const CodedRows& rows, MatrixView queries, const SearchParams& params,
                      std::span<SearchOutcome> out);
 

@@ -14,7 +14,6 @@ struct SearchWish {
   std::optional<double> target_recall = std::nullopt;
   size_t effort = 0;  ///< nprobe or ef_search, whichever the kind has
   size_t rescore = 0;
-  double allowed_share = 1;  ///< of the rows those that a filter leaves, (0, 1]
 };
 
 /// What a search does then.
@@ -32,8 +31,7 @@ inline constexpr float kDefaultRowRecall = 0.98F;
 /// The cheapest setting whose promise reaches the target, between points in proportion; without a
 /// target the one that finds kDefaultRowRecall. What the caller gives is taken as it is, and the
 /// rest fits it. For more than 10 neighbours effort grows with the fourth root of k / 10 for lists
-/// and its square root for graphs, candidates and rescoring with k / 10. Lists take k allowed rows
-/// for k / allowed_share of all: so far away the last of them lies. Measured, not promised.
+/// and its square root for graphs, candidates and rescoring with k / 10. Measured, not promised.
 TunedSearch TuneSearch(const SearchCurve& curve, const SearchWish& wish);
 
 }  // namespace leadline::index
