@@ -159,6 +159,9 @@ SearchOptions OptionsOf(const Json& command) {
   const Json& params = command.at("params");
   options.ef_search = params.value("ef_search", options.ef_search);
   options.nprobe = params.value("nprobe", options.nprobe);
+  if (params.contains("target_recall")) {
+    options.target_recall = params["target_recall"].get<double>();
+  }
   options.rescore = params.value("rescore", options.rescore);
   options.exact = params.value("exact", options.exact);
   if (params.contains("full_scan_threshold")) {

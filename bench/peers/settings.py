@@ -11,11 +11,13 @@ EF = [10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 100, 125, 150, 180, 21
       650, 780, 1000, 1300, 1700, 2200]
 NPROBE = [1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64, 86, 115, 150, 200, 270, 360, 480, 640]
 K_FACTOR = [2, 4, 10, 20, 40]
+TARGETS = [.75, .82, .87, .9, .92, .94, .955, .965, .975, .983, .99, .993, .996, .998, .999]
 # Those that the engine has: VectorField's index, codes, m, ef_construction, nlist; 0 or absent: default.
 LEADLINE = [
-    {"index": "hnsw", "m": 16, "ef_construction": 200},
-    {"index": "hnsw", "m": 32, "ef_construction": 200},
-    {"index": "ivf"},
+    {"index": "auto", "codes": "auto"},
+    {"index": "ivf", "codes": "sq8"},
+    {"index": "hnsw", "codes": "sq4", "m": 16, "ef_construction": 200},
+    {"index": "hnsw", "codes": "sq8", "m": 16, "ef_construction": 200},
 ]
 
 
@@ -35,13 +37,13 @@ def chain(name, values, **fixed):
 
 
 def leadline(config):
-    if config.get("index", "auto") == "hnsw":
-        return Setting("leadline", config, [chain("ef_search", EF)])
+    # What a segment measured of itself turns a target into parameters; a sweep of them is the check.
+    targets = chain("target_recall", TARGETS)
+    if config["index"] == "hnsw":
+        return Setting("leadline", config, [targets, chain("ef_search", EF)])
     if config["index"] == "ivf":
-        return Setting("leadline", config, [chain("nprobe", NPROBE)])
-    # What the index is shows only once it is built, so the engine gets both.
-    return Setting("leadline", config, [
-        [{"ef_search": ef, "nprobe": nprobe} for ef, nprobe in zip(EF, NPROBE)]])
+        return Setting("leadline", config, [targets, chain("nprobe", NPROBE)])
+    return Setting("leadline", config, [targets])
 
 
 def nlists(rows):

@@ -7,7 +7,7 @@ from tables import table
 def settings_of(data_set, extra):
     cells, dim = nlists(data_set.rows)[-1], data_set.dim
     part = dim // (2 if dim <= 128 else 4)
-    return [leadline(config) for config in [{"index": "auto"}, *LEADLINE, *extra]] + [
+    return [leadline(config) for config in [*LEADLINE, *extra]] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, []),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, []),
         Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"}, []),

@@ -15,7 +15,7 @@ def settings_of(data_set, extra):
     part = dim // (2 if dim <= 128 else 4)
     hnsw = {"hnsw": 16, "storage": "flat", "ef_construction": 200}
     cells = f"IVF{nlists(data_set.rows)[0]},PQ{part}x4fsr,RFlat"
-    return [(leadline(config), {"ef_search": 64}) for config in [*LEADLINE, *extra]] + [
+    return [(leadline(config), {"target_recall": 0.95}) for config in [*LEADLINE, *extra]] + [
         (Setting("hnswlib", {"m": 16, "ef_construction": 200}, []), {"ef": 64}),
         (Setting("faiss", hnsw, []), {"ef": 64}),
         (Setting("faiss", {**hnsw, "mmap": True}, []), {"ef": 64}),
@@ -52,11 +52,16 @@ def measure(args, data_set):
 
 def markdown(result):
     done = [run for run in result["runs"] if "error" not in run]
-    reference = next((run["open_s"] for run in done if run["system"] == "hnswlib"), None)
-    return (f"### Opening\n\nMedians of {result['rounds']} new processes, page cache warm.\n\n" + table(
-        ("system", "configuration", "open ms", "over hnswlib", "first query ms",
+    def until_answer(run):
+        return run["open_s"] + run["first_query_s"]
+
+    reference = next((until_answer(run) for run in done if run["system"] == "hnswlib"), None)
+    return (f"### Opening\n\nMedians of {result['rounds']} new processes, page cache warm. The ratio is of "
+            "the time until the first query is answered, opening included.\n\n" + table(
+        ("system", "configuration", "open ms", "first query ms", "over hnswlib",
          f"next {PROBES - 1} queries, QPS", "the same again", "resident MB"),
         [(run["system"], run["name"], f"{1e3 * run['open_s']:.1f}",
-          f"{reference / run['open_s']:.1f}x" if reference else "", f"{1e3 * run['first_query_s']:.2f}",
+          f"{1e3 * run['first_query_s']:.2f}",
+          f"{reference / until_answer(run):.1f}x" if reference else "",
           f"{run['cold_qps']:,.0f}", f"{run['warm_qps']:,.0f}", f"{run['rss_bytes'] / 1e6:.0f}")
          for run in done]))

@@ -19,7 +19,7 @@ from vectors import map_bin, read_bin
 K = 10
 RATE = 1000
 SHARE = 0.8
-PARAMS = {"ef_search": 100, "nprobe": 16}
+PARAMS = {"target_recall": 0.95}
 
 
 def measure(args, data_set):
