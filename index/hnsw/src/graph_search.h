@@ -76,11 +76,8 @@ class GraphSearch {
   Result<bool> BestFirst(const Layer& layer, uint32_t entry, size_t ef, uint32_t target,
                          const CallControl& control);
   /// Keys of the unvisited ones among the links of `node`; returns how many, in scratch->found.
-  /// `next` is the node that will probably be expanded after it, or kNoNode.
   template <class Layer>
-  size_t Expand(const Layer& layer, uint32_t node, uint32_t next);
-  template <class Layer>
-  void PrefetchUnvisited(const Layer& layer, uint32_t node) const;
+  size_t Expand(const Layer& layer, uint32_t node);
   /// Distances of scratch->fresh_rows; what they belong to is in `nodes`.
   void Measure(const uint32_t* nodes, const uint32_t* rows, size_t count);
   [[nodiscard]] Key KeyOf(uint32_t node, uint32_t row);

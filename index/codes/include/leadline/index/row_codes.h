@@ -58,9 +58,6 @@ class RowCodes {
 
   [[nodiscard]] size_t rows() const { return rows_; }
 
-  /// Cache lines of a row's code.
-  [[nodiscard]] size_t lines_per_row() const { return (stride_ + 63) / 64; }
-
   /// Bytes a row occupies, all of it included.
   [[nodiscard]] size_t bytes_per_row() const {
     return stride_ + (terms_in_row() ? 0 : sizeof(RowTerms));
