@@ -24,6 +24,7 @@ struct SearchScratch {
   std::vector<Key> frontier;          ///< filtered search: min-heap of nodes to expand
   std::vector<Key> accepted;          ///< filtered search: max-heap of allowed nodes
   std::vector<uint32_t> candidates;   ///< rows to be compared in full precision
+  std::vector<uint32_t> sources;      ///< building: nodes that a node is to be linked to
   std::vector<Key> selection;         ///< building: candidates for a node's links
   uint32_t fresh[kMostLinks]{};       ///< unvisited neighbours of the node being expanded
   uint32_t fresh_rows[kMostLinks]{};  ///< their rows
