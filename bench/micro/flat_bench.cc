@@ -6,6 +6,7 @@
 
 #include "leadline/core/rng.h"
 #include "leadline/index/flat.h"
+#include "leadline/index/scan.h"
 
 namespace leadline::index {
 namespace {

@@ -1,4 +1,3 @@
-#include <dlfcn.h>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,14 +13,6 @@
 
 namespace leadline::cli {
 namespace {
-
-/// Any library with the BLAS interface may serve; OpenBLAS tells what it is.
-std::string BlasName() {
-  using ConfigFunction = char* (*)();
-  const auto config =
-      reinterpret_cast<ConfigFunction>(::dlsym(RTLD_DEFAULT, "openblas_get_config"));
-  return config != nullptr ? std::string(config()) : "not OpenBLAS";
-}
 
 Json SimdJson() {
   const simd::LevelSelection& selection = simd::DefaultLevelSelection();
@@ -86,7 +77,7 @@ Result<ExitCode> RunInfo(Console& console) {
   Json info;
   info["version"] = Version();
   info["simd"] = SimdJson();
-  info["blas"] = BlasName();
+  info["blas"] = "none";  // matrix products run on kernels of our own
   info["gpu"] = "none";
   info["format_versions"] = {{"database", kDatabaseFormatVersion},
                              {"segment", kSegmentFormatVersion}};

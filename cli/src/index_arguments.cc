@@ -26,9 +26,9 @@ void DeclareIndex(Arguments& arguments, IndexArguments* target) {
   arguments.Choice(&target->index, "--index", IndexWords(),
                    "index of every segment; auto scans below 10,000 rows and builds hnsw above, or "
                    "what has the codes");
-  arguments.Choice(
-      &target->codes, "--codes", CodesWords(),
-      "what the index searches on; ivf has all of them, hnsw all but pq4, flat f32; auto is f32");
+  arguments.Choice(&target->codes, "--codes", CodesWords(),
+                   "what the index searches on; ivf has all of them, hnsw all but pq4, flat f32 "
+                   "and sq8; auto is f32");
   arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
                    1, kMaxEfConstruction);

@@ -20,7 +20,8 @@ namespace leadline::testing {
 
 /// Calls a hook is asked about.
 enum class FileCall : uint8_t {
-  kRead,
+  kRead,       ///< opening a file for that
+  kReadBytes,  ///< of such a file
   kMap,
   kCreate,
   kAppend,
@@ -54,7 +55,10 @@ class ForwardingFileSystem final : public FileSystem {
 
   Result<std::unique_ptr<RandomAccessFile>> NewRandomAccessFile(const std::string& path) override {
     LEADLINE_RETURN_IF_ERROR(Ask(FileCall::kRead, path));
-    return target_->NewRandomAccessFile(path);
+    LEADLINE_ASSIGN_OR_RETURN(std::unique_ptr<RandomAccessFile> file,
+                              target_->NewRandomAccessFile(path));
+    return std::unique_ptr<RandomAccessFile>(
+        std::make_unique<ForwardingReads>(this, path, std::move(file)));
   }
 
   Result<std::unique_ptr<WritableFile>> NewWritableFile(const std::string& path) override {
@@ -140,6 +144,23 @@ class ForwardingFileSystem final : public FileSystem {
   }
 
  private:
+  class ForwardingReads final : public RandomAccessFile {
+   public:
+    ForwardingReads(ForwardingFileSystem* owner, std::string path,
+                    std::unique_ptr<RandomAccessFile> target)
+        : owner_(owner), path_(std::move(path)), target_(std::move(target)) {}
+
+    Result<std::string_view> Read(uint64_t offset, size_t n, char* scratch) const override {
+      LEADLINE_RETURN_IF_ERROR(owner_->Ask(FileCall::kReadBytes, path_));
+      return target_->Read(offset, n, scratch);
+    }
+
+   private:
+    ForwardingFileSystem* owner_;
+    std::string path_;
+    std::unique_ptr<RandomAccessFile> target_;
+  };
+
   class ForwardingFile final : public WritableFile {
    public:
     ForwardingFile(ForwardingFileSystem* owner, std::string path,

@@ -252,7 +252,12 @@ class CollectionChecker {
     for (const auto& group : *state_->groups) {
       for (const auto& segment : group->segments) {
         LEADLINE_RETURN_IF_ERROR(Begin("segment files"));
-        if (segment != nullptr && segment->Contents() == nullptr) {
+        if (segment == nullptr) {
+          continue;
+        }
+        LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
+                                  segment->VerifiedContents(call_->control()));
+        if (contents == nullptr) {
           Report(segment->damaged() ? "I5" : "IO", segment->path(), segment->damage().message());
         }
       }
@@ -289,7 +294,8 @@ class CollectionChecker {
       if (segment == nullptr) {
         continue;
       }
-      const SegmentContents* contents = segment->Contents();
+      LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
+                                segment->VerifiedContents(call_->control()));
       if (contents == nullptr) {
         damaged->emplace_back(group->entry.first_ordinal, group->entry.last_ordinal);
         continue;

@@ -41,18 +41,19 @@ Result<uint64_t> ParseCursor(const std::string& cursor) {
   return ordinal;
 }
 
-/// Runs `read(snapshot)` on the newest state; on kAborted again, in the end on a pinned snapshot.
+/// Runs `read(snapshot)` on the wanted snapshot or the newest state; on kAborted again, in the end
+/// on a pinned snapshot.
 template <typename Read>
 auto WithRetries(DatabaseHandle* database, const std::shared_ptr<const Snapshot>& wanted,
                  const Read& read) -> decltype(read(wanted)) {
-  if (wanted != nullptr) {
-    return read(wanted);
-  }
   for (int attempt = 0; attempt < kOptimisticAttempts; ++attempt) {
-    auto result = read(nullptr);
+    auto result = read(wanted);
     if (result.ok() || result.status().code() != StatusCode::kAborted) {
       return result;
     }
+  }
+  if (wanted != nullptr) {
+    return read(wanted);
   }
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core, database->Core());
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<const PinnedSnapshot> pinned,

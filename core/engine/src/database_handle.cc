@@ -48,6 +48,7 @@ Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& 
   handle->fork_generation_ = ForkGeneration();
   if (options.read_only) {
     LEADLINE_RETURN_IF_ERROR(handle->Refresh());
+    handle->StartVerifier();
     return handle;
   }
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core,
@@ -55,15 +56,25 @@ Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& 
   handle->committer_ = std::make_unique<Committer>(core.get());
   handle->maintenance_ = std::make_unique<Maintenance>(core, handle->committer_.get());
   handle->maintenance_->Start();
-  MutexLock lock(&handle->mutex_);
-  handle->core_ = std::move(core);
+  {
+    MutexLock lock(&handle->mutex_);
+    handle->core_ = std::move(core);
+  }
+  handle->StartVerifier();
   return handle;
+}
+
+void DatabaseHandle::StartVerifier() {
+  if (options_.background_maintenance) {
+    verifier_ = std::make_unique<VectorVerifier>([this] { return Core(); });
+  }
 }
 
 DatabaseHandle::~DatabaseHandle() {
   if (fork_generation_ != ForkGeneration()) {
     // Threads and locks of the parent do not exist here: joining or locking would hang. The
     // child's copy is leaked on purpose.
+    (void)verifier_.release();
     (void)maintenance_.release();
     (void)committer_.release();
     (void)new (std::nothrow) std::shared_ptr<DatabaseCore>(std::move(core_));
@@ -140,6 +151,9 @@ Status DatabaseHandle::Close() {
   }
   if (closed_.exchange(true)) {
     return {};
+  }
+  if (verifier_ != nullptr) {
+    verifier_->Stop();
   }
   if (maintenance_ != nullptr) {
     maintenance_->Stop();

@@ -8,6 +8,7 @@
 #include "database_core.h"
 #include "leadline/core/mutex.h"
 #include "maintenance.h"
+#include "vector_verifier.h"
 
 namespace leadline::engine {
 
@@ -37,6 +38,8 @@ class DatabaseHandle {
   Status Close();
 
  private:
+  void StartVerifier();
+
   DatabaseHandle(std::string path, DatabaseOptions options)
       : path_(std::move(path)), options_(options) {}
 
@@ -50,6 +53,7 @@ class DatabaseHandle {
   uint64_t fingerprint_ LEADLINE_GUARDED_BY(refresh_mutex_) = 0;
   std::unique_ptr<Committer> committer_;
   std::unique_ptr<Maintenance> maintenance_;
+  std::unique_ptr<VectorVerifier> verifier_;
 };
 
 }  // namespace leadline::engine

@@ -1,23 +1,24 @@
 #include "group_builder.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "aligned_sections.h"
 #include "index_registry.h"
 #include "keys.h"
 #include "leadline/core/no_throw.h"
 #include "leadline/core/payload_columns.h"
 #include "leadline/core/rng.h"
 #include "leadline/core/test_hooks.h"
-#include "leadline/index/flat.h"
+#include "leadline/index/scan.h"
 #include "leadline/index/top_k.h"
 #include "prepared_batch.h"
 #include "stored_record.h"
+#include "unverified_vectors.h"
 
 namespace leadline::engine {
 namespace {
@@ -56,28 +57,13 @@ std::string_view Bytes(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-/// Sections on 64-byte boundaries, as a mapped file would give them.
-class AlignedSections {
- public:
-  explicit AlignedSections(const std::vector<index::Section>& sections) {
-    for (const index::Section& section : sections) {
-      const size_t size = (section.bytes.size() + 63) / 64 * 64;
-      char* buffer = static_cast<char*>(std::aligned_alloc(64, std::max<size_t>(size, 64)));
-      if (buffer == nullptr) {
-        throw std::bad_alloc();
-      }
-      std::copy_n(section.bytes.data(), section.bytes.size(), buffer);
-      buffers_.emplace_back(buffer, &std::free);
-      views_.push_back({section.type, {buffer, section.bytes.size()}});
-    }
+std::vector<uint32_t> HashRows(const FieldRows& rows, size_t dim) {
+  std::vector<uint32_t> hashes(rows.ordinals.size());
+  for (size_t row = 0; row < hashes.size(); ++row) {
+    hashes[row] = VectorHash({rows.vectors.data() + row * dim, dim});
   }
-
-  [[nodiscard]] const std::vector<index::SectionView>& views() const { return views_; }
-
- private:
-  std::vector<std::unique_ptr<char, decltype(&std::free)>> buffers_;
-  std::vector<index::SectionView> views_;
-};
+  return hashes;
+}
 
 class Builder {
  public:
@@ -171,7 +157,9 @@ class Builder {
     if (info.rows == 0) {
       return result;
     }
-    const IndexChoice choice = request_.indexed ? ChooseIndex(field, info.rows) : kUnindexed;
+    const IndexChoice choice = request_.indexed || IsIndexedWhenSealed(field, info.rows)
+                                   ? ChooseIndex(field, info.rows)
+                                   : UnindexedChoice(field);
     info.kind = choice.kind;
     info.codes = choice.codes;
     info.min_sequence = *std::min_element(rows->sequences.begin(), rows->sequences.end());
@@ -268,6 +256,9 @@ class Builder {
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdOffsets, Bytes(rows->id_offsets)));
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdBytes, rows->id_bytes));
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectors, Bytes(rows->vectors)));
+    if (info.codes != CodeType::kF32) {
+      LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectorHashes, Bytes(HashRows(*rows, info.dim))));
+    }
     LEADLINE_RETURN_IF_ERROR(add(SectionType::kSequences, Bytes(rows->sequences)));
     if (rows->any_expiry) {
       LEADLINE_RETURN_IF_ERROR(add(SectionType::kExpiries, Bytes(rows->expiries)));

@@ -19,7 +19,7 @@ struct BuildRequest {
   uint64_t build_sequence = 0;  ///< sequence `snapshot` shows
   std::shared_ptr<const kv::StoreSnapshot> snapshot;
   uint64_t first_segment_id = 0;  ///< field f gets first_segment_id + f
-  bool indexed = true;  ///< false: write flat segments, which is quick; a later merge indexes them
+  bool indexed = true;  ///< false: write what is quick to write; a later merge indexes the rest
   bool wider = false;   ///< start where an ordinary build gave up
   Executor* executor = nullptr;
   CallControl control;

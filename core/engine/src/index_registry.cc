@@ -17,11 +17,16 @@ namespace {
 /// Below this a scan costs less than a graph search with its bookkeeping, and needs no build.
 constexpr uint64_t kAutoFlatRows = 10'000;
 
+/// Lists over fewer rows are not worth their bookkeeping while fresher groups keep coming.
+constexpr uint64_t kSealedIndexRows = 8192;
+/// Below this a row of codes and its numbers takes no fewer cache lines than the vector.
+constexpr uint32_t kLeastCodedDim = 32;
+
 /// What an automatic kind may become, best first, for few rows and for many.
 constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
 constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
 
-constexpr std::array kFlatCodes = {CodeType::kF32};
+constexpr std::array kFlatCodes = {CodeType::kF32, CodeType::kSq8};
 constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
 constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
                                   CodeType::kPq4};
@@ -42,6 +47,11 @@ std::span<const CodeType> CodesOf(IndexKind kind) {
       break;
   }
   return kIvfCodes;
+}
+
+/// Scans by 8-bit codes are as exact as those of the vectors, and read a quarter of the bytes.
+CodeType FlatCodes(const VectorField& field) {
+  return field.dim < kLeastCodedDim ? CodeType::kF32 : CodeType::kSq8;
 }
 
 bool HasCodes(IndexKind kind, CodeType codes) {
@@ -65,6 +75,14 @@ const index::IndexFactory* FindIndexFactory(IndexKind kind) {
   return nullptr;
 }
 
+IndexChoice UnindexedChoice(const VectorField& field) {
+  return {IndexKind::kFlat, field.codes == CodeType::kF32 ? CodeType::kF32 : FlatCodes(field)};
+}
+
+bool IsIndexedWhenSealed(const VectorField& field, uint64_t rows) {
+  return rows >= kSealedIndexRows && ChooseIndex(field, rows).kind == IndexKind::kIvf;
+}
+
 IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
   IndexChoice choice{field.index, field.codes};
   if (choice.codes == CodeType::kAuto) {
@@ -76,7 +94,14 @@ IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
         kinds.begin(), kinds.end(), [&](IndexKind kind) { return HasCodes(kind, choice.codes); });
     choice.kind = found == kinds.end() ? kinds.front() : *found;
   }
+  if (choice.kind == IndexKind::kFlat && field.codes == CodeType::kAuto) {
+    choice.codes = FlatCodes(field);
+  }
   return choice;
+}
+
+bool AsksBeforeReadingVectors(IndexKind kind, CodeType codes) {
+  return kind == IndexKind::kIvf && codes != CodeType::kF32;
 }
 
 SectionUse UseOfSection(uint32_t type) {

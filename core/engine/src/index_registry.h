@@ -21,12 +21,19 @@ struct IndexChoice {
   friend bool operator==(const IndexChoice& a, const IndexChoice& b) = default;
 };
 
-/// What a tail is sealed into: written quickly, and indexed by a later build.
-inline constexpr IndexChoice kUnindexed{IndexKind::kFlat, CodeType::kF32};
+/// What a tail is sealed into that a later build indexes: written quickly.
+IndexChoice UnindexedChoice(const VectorField& field);
+
+/// True for a tail that is sealed into its index at once, since that takes well below a second.
+bool IsIndexedWhenSealed(const VectorField& field, uint64_t rows);
 
 /// What a segment of `rows` rows gets when the collection asks for `field`.
 /// Where CheckCodes(field) fails the factory refuses it.
 IndexChoice ChooseIndex(const VectorField& field, uint64_t rows);
+
+/// True where an index reads no vector but those it compares in full precision after their codes,
+/// and asks SearchParams::row_check first.
+bool AsksBeforeReadingVectors(IndexKind kind, CodeType codes);
 
 /// What a section of a segment file is for, as far as its size is reported.
 enum class SectionUse { kOther, kVectors, kCodes, kLinks };

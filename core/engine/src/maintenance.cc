@@ -318,7 +318,7 @@ Status Maintenance::VerifySegments(const ReadState& state, const CallControl& co
       LEADLINE_RETURN_IF_ERROR(control.Check());
       if (segment != nullptr) {
         // What is wrong is noted in the segment, and the next build mends it.
-        (void)segment->Contents();
+        LEADLINE_RETURN_IF_ERROR(segment->VerifiedContents(control).status());
       }
     }
   }

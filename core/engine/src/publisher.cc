@@ -59,7 +59,11 @@ void DeleteFilesWhenUnused(const SealedGroup& group) {
 /// Reads and verifies every file of a fresh group.
 Status Verify(const SealedGroup& group) {
   for (const auto& segment : group.segments) {
-    if (segment != nullptr && segment->Contents() == nullptr) {
+    if (segment == nullptr) {
+      continue;
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents, segment->VerifiedContents({}));
+    if (contents == nullptr) {
       return segment->damage();
     }
   }

@@ -86,7 +86,7 @@ Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
   if (cached != nullptr && visibility.sequence >= cached->valid_from) {
     return cached;
   }
-  const SegmentContents& contents = *segment.Contents();
+  const SegmentContents& contents = *segment.LoadedContents();
   LEADLINE_ASSIGN_OR_RETURN(const Candidates candidates,
                             contents.columns->Evaluate(*visibility.filter, control));
   auto mask = std::make_shared<RowMask>();
@@ -120,7 +120,7 @@ Status MissingPart(const Visibility& visibility, std::string_view what, uint64_t
 Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& collection,
                                 const SealedSegment& segment, const Visibility& visibility,
                                 const CallControl& control) {
-  const SegmentContents& contents = *segment.Contents();
+  const SegmentContents& contents = *segment.LoadedContents();
   VisibleRows rows;
   rows.mask = segment.LiveMask(visibility.sequence);
   rows.count = rows.mask == nullptr ? segment.rows() : rows.mask->count;

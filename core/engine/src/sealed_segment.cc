@@ -101,6 +101,10 @@ Status SealedSegment::FileHolder::Load(const FieldSegment& entry, OrdinalRange r
   return {};
 }
 
+bool SealedSegment::FileHolder::WaitsForRetry() const {
+  return faulty.load(std::memory_order_acquire) && Clock::System()->MonotonicNanos() < retry_at;
+}
+
 void SealedSegment::FileHolder::Judge(Status error) {
   const StatusCode code = error.code();
   if (code == StatusCode::kOk) {
@@ -141,19 +145,19 @@ std::shared_ptr<SealedSegment> SealedSegment::Open(FileSystem* fs, const std::st
 }
 
 const SegmentContents* SealedSegment::Contents() const {
-  if (const SegmentContents* ready = LoadedContents()) {
-    return ready;
-  }
   FileHolder& holder = *file_holder_;
   if (damaged()) {
     return nullptr;
   }
+  const SegmentContents* const ready = LoadedContents();
+  if (ready != nullptr && !holder.faulty.load(std::memory_order_acquire)) {
+    return ready;
+  }
   MutexLock lock(&holder.mutex);
+  if (holder.damaged.load(std::memory_order_acquire) || holder.WaitsForRetry()) {
+    return nullptr;
+  }
   if (holder.contents == nullptr) {
-    if (holder.damaged.load(std::memory_order_acquire) ||
-        (holder.retry_at != 0 && Clock::System()->MonotonicNanos() < holder.retry_at)) {
-      return nullptr;
-    }
     holder.Judge(holder.Load(entry_, range_));
   }
   if (holder.contents == nullptr) {
@@ -173,6 +177,26 @@ const SegmentContents* SealedSegment::Contents() const {
     contents_.store(loaded, std::memory_order_release);
   }
   return loaded;
+}
+
+Result<const SegmentContents*> SealedSegment::VerifiedContents(const CallControl& control) const {
+  const SegmentContents* const contents = Contents();
+  if (contents == nullptr || contents->unverified == nullptr || contents->unverified->done()) {
+    return contents;
+  }
+  Status verified = contents->unverified->CheckAll(control);
+  if (verified.code() == StatusCode::kCancelled ||
+      verified.code() == StatusCode::kDeadlineExceeded) {
+    return verified;
+  }
+  const bool sound = verified.ok();
+  NoteVectorError(std::move(verified));
+  return sound ? contents : nullptr;
+}
+
+void SealedSegment::NoteVectorError(Status error) const {
+  MutexLock lock(&file_holder_->mutex);
+  file_holder_->Judge(std::move(error));
 }
 
 Status SealedSegment::damage() const {
@@ -255,7 +279,7 @@ void SealedSegment::CollectExpired(int64_t now_ms, size_t limit, std::vector<Exp
 }
 
 size_t SealedSegment::FindRow(uint64_t ordinal) const {
-  const SegmentContents* contents = Contents();
+  const SegmentContents* contents = LoadedContents();
   const uint64_t* begin = contents->ordinals;
   const uint64_t* end = begin + rows();
   const uint64_t* found = std::lower_bound(begin, end, ordinal);

@@ -34,7 +34,8 @@ struct SectionBytes {
 
 /// One segment file as the engine uses it: mapped at once, verified byte for byte on first use.
 ///
-/// Until `Contents` succeeded no byte of the file's body is trusted. A file that is missing, has
+/// Until `Contents` succeeded no byte of the file's body is trusted, and vectors perhaps only row
+/// by row (SegmentContents::unverified) until VerifiedContents did. A file that is missing, has
 /// another identity than the manifest says or fails verification is *damaged* from then on: its
 /// rows are answered from the store, and it is rebuilt. Any other error (too many open files, out
 /// of memory, an I/O error) says nothing about the bytes: the rows are answered from the store and
@@ -49,10 +50,17 @@ class SealedSegment {
 
   [[nodiscard]] size_t rows() const { return static_cast<size_t>(entry_.info.rows); }
 
-  /// Verifies on the first call. Null when damaged or not readable now; `damage()` says why.
+  /// Verifies on the first call. Null when damaged or not readable now; `damage()` says why. May
+  /// become null when a vector turns out to be damaged: who was given contents once keeps using
+  /// them, or LoadedContents().
   [[nodiscard]] const SegmentContents* Contents() const;
+  /// The same with all vectors verified, which the first call reads. Errors: those of `control`.
+  [[nodiscard]] Result<const SegmentContents*> VerifiedContents(const CallControl& control) const;
+  /// Takes note of what SegmentContents::unverified answered: the rows are answered from the store
+  /// from then on, or for a while.
+  void NoteVectorError(Status error) const;
 
-  /// Contents if some call has verified them already, else null. Costs nothing.
+  /// Contents if some call has opened them already, else null. Costs nothing.
   [[nodiscard]] const SegmentContents* LoadedContents() const {
     return contents_.load(std::memory_order_acquire);
   }
@@ -74,7 +82,7 @@ class SealedSegment {
   [[nodiscard]] std::string_view FileBytes() const;
   /// Bytes of the file by what they are for; all 0 while it could not be opened.
   [[nodiscard]] SectionBytes section_bytes() const;
-  /// Row of `ordinal`, or rows() when absent. REQUIRES: Contents() != nullptr.
+  /// Row of `ordinal`, or rows() when absent. REQUIRES: LoadedContents() != nullptr.
   [[nodiscard]] size_t FindRow(uint64_t ordinal) const;
 
   /// Records that `sequence` killed the row of `ordinal`, if the segment holds it. Until the
@@ -149,6 +157,7 @@ class SealedSegment {
     Status OpenFile(const FieldSegment& entry) LEADLINE_REQUIRES(mutex);
     void MeasureSections() LEADLINE_REQUIRES(mutex);
     Status Load(const FieldSegment& entry, OrdinalRange range) LEADLINE_REQUIRES(mutex);
+    [[nodiscard]] bool WaitsForRetry() const LEADLINE_REQUIRES(mutex);
     /// Keeps `error`: as damage for good, or as a fault that may pass.
     void Judge(Status error) LEADLINE_REQUIRES(mutex);
   };

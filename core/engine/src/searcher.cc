@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "keys.h"
-#include "leadline/index/flat.h"
+#include "leadline/index/scan.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
@@ -38,15 +38,10 @@ const char* StrategyName(IndexKind kind) {
   }
 }
 
-std::vector<uint32_t> ListRows(const RowMask& mask) {
-  std::vector<uint32_t> rows;
-  rows.reserve(mask.count);
-  for (size_t w = 0; w < mask.words.size(); ++w) {
-    for (uint64_t rest = mask.words[w]; rest != 0; rest &= rest - 1) {
-      rows.push_back(static_cast<uint32_t>(w * 64) + static_cast<uint32_t>(std::countr_zero(rest)));
-    }
-  }
-  return rows;
+/// What a search answers that finds a segment damaged or unreadable on its way: the next attempt
+/// takes the rows from the store.
+Status FoundDamaged(const SealedSegment& segment) {
+  return AbortedError("a segment turned out to be damaged: path=" + segment.path());
 }
 
 void KeepBest(size_t k, std::vector<Candidate>* found) {
@@ -72,20 +67,18 @@ Searcher::Searcher(DatabaseCore* core, const CollectionState& collection,
 Status Searcher::Prepare() {
   for (const auto& group : *state_->groups) {
     const SealedSegment* segment = group->segments[field_].get();
-    if (segment != nullptr && segment->Contents() == nullptr && visibility_.snapshot == nullptr) {
-      // Its rows come from the store, all others from the state: that needs one moment for both.
-      return AbortedError("a damaged segment is answered at a snapshot only");
-    }
-  }
-  for (const auto& group : *state_->groups) {
-    const SealedSegment* segment = group->segments[field_].get();
     if (segment == nullptr) {
       continue;
     }
     Source source;
     source.segment = segment;
+    source.contents = segment->Contents();
     source.rows = segment->rows();
-    if (segment->Contents() == nullptr) {
+    if (source.contents == nullptr) {
+      if (visibility_.snapshot == nullptr) {
+        // Its rows come from the store, all others from the state: that needs one moment for both.
+        return AbortedError("a damaged segment is answered at a snapshot only");
+      }
       degraded_ = true;
       source.group = group.get();
       source.visible.count = source.rows;
@@ -102,6 +95,7 @@ Status Searcher::Prepare() {
     source.rows = state_->ChunkRows(i);
     LEADLINE_ASSIGN_OR_RETURN(source.visible,
                               TailRows(*source.chunk, source.rows, field_, visibility_, control_));
+    LEADLINE_ASSIGN_OR_RETURN(source.coded, source.chunk->CodedScan(field_, source.rows, control_));
     matches_ += source.visible.count;
     sources_.push_back(std::move(source));
   }
@@ -111,8 +105,9 @@ Status Searcher::Prepare() {
 void Searcher::ChooseAll(const SearchSettings& settings) {
   for (Source& source : sources_) {
     source.strategy = Choose(source, settings);
-    if (source.strategy == Strategy::kScanMatches && source.list.empty()) {
-      source.list = ListRows(*source.visible.mask);
+    if (source.strategy == Strategy::kScanMatches && source.chunk != nullptr &&
+        source.coded == nullptr && source.list.empty()) {
+      source.list = index::ListAllowed(source.visible.words(), source.rows);
     }
   }
 }
@@ -127,7 +122,7 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
   const uint64_t few = settings.full_scan_threshold.value_or(
       std::max({kScanRows, static_cast<uint64_t>(settings.k),
                 static_cast<uint64_t>(kScanShare * static_cast<double>(source.rows))}));
-  const bool has_index = source.segment != nullptr && !source.segment->Contents()->index->exact();
+  const bool has_index = source.contents != nullptr && !source.contents->index->exact();
   if (has_index && !settings.exact && source.visible.count > few) {
     return Strategy::kIndex;
   }
@@ -137,16 +132,32 @@ Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& 
 }
 
 uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
-  return source.chunk != nullptr ? source.chunk->ordinal(row)
-                                 : source.segment->Contents()->ordinals[row];
+  return source.chunk != nullptr ? source.chunk->ordinal(row) : source.contents->ordinals[row];
 }
 
 Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
-                            std::span<index::SearchOutcome> out) const {
+                            const float* farthest, std::span<index::SearchOutcome> out) const {
+  index::SearchParams params;
+  params.k = k;
+  params.allowed = source.visible.words();
+  params.allowed_count = source.visible.count;
+  params.farthest = farthest;
+  params.control = control_;
+  if (source.segment != nullptr) {
+    LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
+                              source.segment->VerifiedContents(control_));
+    return contents != nullptr ? contents->index->SearchExact(queries, params, out)
+                               : FoundDamaged(*source.segment);
+  }
+  return source.coded != nullptr ? source.coded->SearchExact(queries, params, out)
+                                 : ScanVectors(source, queries, k, out);
+}
+
+/// Of a chunk of the tail.
+Status Searcher::ScanVectors(const Source& source, MatrixView queries, size_t k,
+                             std::span<index::SearchOutcome> out) const {
   const VectorField& field = collection_.fields()[field_];
-  const MatrixView vectors = source.chunk != nullptr
-                                 ? MatrixView{source.chunk->vectors(field_), source.rows, field.dim}
-                                 : source.segment->Contents()->vectors;
+  const MatrixView vectors{source.chunk->vectors(field_), source.rows, field.dim};
   std::vector<index::TopK> tops(queries.rows, index::TopK(k));
   std::vector<index::SearchStats> stats(queries.rows);
   if (source.strategy == Strategy::kScanMatches) {
@@ -173,9 +184,14 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.never_scan_instead = settings.full_scan_threshold == uint64_t{0};
   params.allowed = source.visible.words();
   params.allowed_count = source.visible.count;
+  params.row_check = source.contents->unverified.get();
   params.control = control_;
-  LEADLINE_RETURN_IF_ERROR(
-      source.segment->Contents()->index->Search(queries, params, findings->outcomes));
+  Status searched = source.contents->index->Search(queries, params, findings->outcomes);
+  if (params.row_check != nullptr && !searched.ok() && control_.Check().ok()) {
+    source.segment->NoteVectorError(std::move(searched));
+    return FoundDamaged(*source.segment);
+  }
+  LEADLINE_RETURN_IF_ERROR(searched);
   return ScanWhatIsMissing(source, queries, settings.k, findings);
 }
 
@@ -195,7 +211,7 @@ Status Searcher::ScanWhatIsMissing(const Source& source, MatrixView queries, siz
   }
   std::vector<index::SearchOutcome> scanned(short_of.size());
   LEADLINE_RETURN_IF_ERROR(
-      ScanSource(source, {again.data(), short_of.size(), queries.dim}, k, scanned));
+      ScanSource(source, {again.data(), short_of.size(), queries.dim}, k, nullptr, scanned));
   for (size_t i = 0; i < short_of.size(); ++i) {
     index::SearchOutcome& outcome = findings->outcomes[short_of[i]];
     scanned[i].stats.distances += outcome.stats.distances;
@@ -239,7 +255,7 @@ Status Searcher::StoreScan(const Source& source, MatrixView queries, size_t k,
 }
 
 Status Searcher::RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
-                           Findings* findings) const {
+                           const float* farthest, Findings* findings) const {
   findings->outcomes.resize(queries.rows);
   findings->fell_back.resize(queries.rows);
   findings->from_store.resize(queries.rows);
@@ -252,16 +268,25 @@ Status Searcher::RunSource(const Source& source, MatrixView queries, const Searc
       return StoreScan(source, queries, settings.k, findings);
     case Strategy::kScan:
     case Strategy::kScanMatches:
-      return ScanSource(source, queries, settings.k, findings->outcomes);
+      return ScanSource(source, queries, settings.k, farthest, findings->outcomes);
   }
   return {};
+}
+
+CodeType Searcher::ScanCodesOf(const Source& source) {
+  if (source.coded != nullptr) {
+    return source.coded->scan_codes();
+  }
+  return source.contents == nullptr ? CodeType::kF32 : source.contents->index->scan_codes();
 }
 
 PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {
   const std::array<const char*, 5> names = {"skipped", "scan", "scan matches", "", "store scan"};
   const index::SearchOutcome& outcome = findings.outcomes[q];
   // An index may find a scan cheaper, or find out on the way that it needs one.
-  const bool index_scanned = outcome.stats.scanned && outcome.stats.hops == 0;
+  const bool scanned_instead =
+      source.strategy == Strategy::kIndex && outcome.stats.scanned && !findings.fell_back[q];
+  const bool index_scanned = scanned_instead && outcome.stats.hops == 0;
   PlanStep step;
   step.source = source.chunk != nullptr
                     ? "tail"
@@ -272,23 +297,24 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
     step.codes = CodeTypeName(info.codes);
   } else {
     step.strategy = names[static_cast<size_t>(index_scanned ? Strategy::kScan : source.strategy)];
-    step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(CodeType::kF32);
+    step.codes = source.strategy == Strategy::kSkip ? "" : CodeTypeName(ScanCodesOf(source));
   }
   step.rows = source.rows;
   step.matches = source.damaged() ? findings.store_rows : source.visible.count;
   step.distances = outcome.stats.distances + findings.store_rows;
   step.rescored = outcome.stats.rescored;
   step.candidates = outcome.neighbors.size() + findings.from_store[q].size();
-  step.fallback = findings.fell_back[q] || (outcome.stats.scanned && !index_scanned);
+  step.fallback = findings.fell_back[q] || (scanned_instead && !index_scanned);
   return step;
 }
 
 Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
                           std::vector<Candidate>* found, Plan* plans) const {
+  std::vector<float> farthest(queries.rows, std::numeric_limits<float>::infinity());
   for (size_t s = 0; s < sources_.size(); ++s) {
     const Source& source = sources_[s];
     Findings findings;
-    LEADLINE_RETURN_IF_ERROR(RunSource(source, queries, settings, &findings));
+    LEADLINE_RETURN_IF_ERROR(RunSource(source, queries, settings, farthest.data(), &findings));
     for (size_t q = 0; q < queries.rows; ++q) {
       for (const index::Neighbor& neighbor : findings.outcomes[q].neighbors) {
         found[q].push_back({neighbor.distance, OrdinalOf(source, neighbor.row),
@@ -302,17 +328,20 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
         plans[q].steps.push_back(Describe(source, findings, q));
         plans[q].distances += plans[q].steps.back().distances;
       }
+      KeepBest(settings.k, &found[q]);
+      if (found[q].size() == settings.k) {
+        farthest[q] = std::max_element(found[q].begin(), found[q].end())->distance;
+      }
     }
   }
   for (size_t q = 0; q < queries.rows; ++q) {
-    KeepBest(settings.k, &found[q]);
     std::sort(found[q].begin(), found[q].end());
   }
   return {};
 }
 
 size_t Searcher::BlockQueries(size_t queries, const SearchSettings& settings) const {
-  if (!settings.share_scan) {
+  if (!settings.share_scan && !settings.exact) {
     return kBlockQueries;
   }
   const size_t threads = core_->options.search_threads;
@@ -355,8 +384,7 @@ std::string Searcher::IdOf(const Candidate& candidate) const {
   if (source.chunk != nullptr) {
     return source.chunk->id(candidate.row);
   }
-  return source.damaged() ? std::string()
-                          : std::string(source.segment->Contents()->id(candidate.row));
+  return source.damaged() ? std::string() : std::string(source.contents->id(candidate.row));
 }
 
 const std::string* Searcher::PayloadOf(const Candidate& candidate) const {

@@ -73,13 +73,15 @@ class Searcher {
   enum class Strategy : uint8_t { kSkip, kScan, kScanMatches, kIndex, kStoreScan };
 
   struct Source {
-    const SealedSegment* segment = nullptr;  ///< null for the tail
+    const SealedSegment* segment = nullptr;     ///< null for the tail
+    const SegmentContents* contents = nullptr;  ///< of the segment; null where it is damaged
     const TailChunk* chunk = nullptr;
-    const SealedGroup* group = nullptr;  ///< of a damaged segment
+    std::shared_ptr<const index::SegmentIndex> coded;  ///< of the chunk; null where it has none
+    const SealedGroup* group = nullptr;                ///< of a damaged segment
     size_t rows = 0;
     VisibleRows visible;
     Strategy strategy = Strategy::kSkip;  ///< of the present Run
-    std::vector<uint32_t> list;           ///< visible rows, once a scan of the matches was chosen
+    std::vector<uint32_t> list;           ///< of the tail: visible rows, for a scan of the matches
 
     [[nodiscard]] bool damaged() const { return group != nullptr; }
   };
@@ -97,15 +99,20 @@ class Searcher {
   Strategy Choose(const Source& source, const SearchSettings& settings) const;
   Status RunBlock(MatrixView queries, const SearchSettings& settings, std::vector<Candidate>* found,
                   Plan* plans) const;
+  /// `farthest` [queries]: the distance of the k-th nearest row found in other sources.
   Status RunSource(const Source& source, MatrixView queries, const SearchSettings& settings,
-                   Findings* findings) const;
-  Status ScanSource(const Source& source, MatrixView queries, size_t k,
+                   const float* farthest, Findings* findings) const;
+  Status ScanSource(const Source& source, MatrixView queries, size_t k, const float* farthest,
                     std::span<index::SearchOutcome> out) const;
+  Status ScanVectors(const Source& source, MatrixView queries, size_t k,
+                     std::span<index::SearchOutcome> out) const;
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
                   Findings* findings) const;
   Status ScanWhatIsMissing(const Source& source, MatrixView queries, size_t k,
                            Findings* findings) const;
   Status StoreScan(const Source& source, MatrixView queries, size_t k, Findings* findings) const;
+  /// What a scan of the source compares rows by.
+  [[nodiscard]] static CodeType ScanCodesOf(const Source& source);
   [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);
   /// Queries that one task takes, of `queries` in all.
   [[nodiscard]] size_t BlockQueries(size_t queries, const SearchSettings& settings) const;

@@ -1,15 +1,12 @@
 #include "segment_contents.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "index_registry.h"
 #include "leadline/core/test_hooks.h"
-#include "leadline/simd/distance.h"
-#include "leadline/simd/normalize.h"
 #include "stored_record.h"
 
 namespace leadline::engine {
@@ -18,8 +15,6 @@ namespace {
 using segment::SectionType;
 
 constexpr uint32_t kFirstIndexSection = 32;
-/// Squared length of a unit vector in f32 may be off by this much.
-constexpr float kUnitTolerance = 1e-3F;
 
 /// The error of a row that breaks a rule of its section.
 Status Broken(const segment::SegmentFile& file, SectionType type, size_t row,
@@ -81,23 +76,6 @@ Status CheckSequences(const segment::SegmentFile& file, const SegmentContents& c
   return {};
 }
 
-Status CheckVectors(const segment::SegmentFile& file, const SegmentContents& contents,
-                    const segment::SegmentInfo& info) {
-  const simd::MetricDistance dot(Metric::kInnerProduct, info.dim);
-  for (size_t row = 0; row < contents.vectors.rows; ++row) {
-    const float* const vector = contents.vectors.row(row).data();
-    if (info.metric == Metric::kCosine) {
-      // Written so that a sum that is not a number fails too.
-      if (!(std::abs(-dot.Pair(vector, vector) - 1.0F) <= kUnitTolerance)) {
-        return Broken(file, SectionType::kVectors, row, "V7 vector is not of unit length");
-      }
-    } else if (!simd::AllFinite(vector, info.dim)) {
-      return Broken(file, SectionType::kVectors, row, "V7 vector is not finite");
-    }
-  }
-  return {};
-}
-
 Status CheckExpiries(const segment::SegmentFile& file, size_t rows, SegmentContents* contents) {
   for (size_t row = 0; contents->expiries != nullptr && row < rows; ++row) {
     const int64_t expiry = contents->expiries[row];
@@ -131,21 +109,39 @@ Status MapColumns(const segment::SegmentFile& file, const segment::SegmentInfo& 
   return {};
 }
 
+/// Verifies all sections; without the vectors where they can wait.
+Status VerifyBytes(const segment::SegmentFile& file, const FieldSegment& entry,
+                   SegmentContents* contents) {
+  std::vector<uint32_t> types = file.section_types();
+  const auto erase = [&types](SectionType type) {
+    types.erase(std::remove(types.begin(), types.end(), static_cast<uint32_t>(type)), types.end());
+  };
+  erase(SectionType::kVectors);
+  if (!DefectPlanted(Defect::kIgnoreChecksum)) {
+    LEADLINE_RETURN_IF_ERROR(file.VerifySections(types));
+  }
+  const bool has_hashes = !file.section(static_cast<uint32_t>(SectionType::kVectorHashes)).empty();
+  if (!has_hashes || !AsksBeforeReadingVectors(entry.info.kind, entry.info.codes)) {
+    return VerifyVectorSection(file, {});
+  }
+  LEADLINE_ASSIGN_OR_RETURN(const uint32_t* hashes,
+                            Column<uint32_t>(file, SectionType::kVectorHashes, entry.info.rows));
+  contents->unverified = std::make_unique<UnverifiedVectors>(file, hashes);
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SegmentContents>> LoadSegmentContents(const segment::SegmentFile& file,
                                                              const FieldSegment& entry,
                                                              OrdinalRange range) {
-  if (!DefectPlanted(Defect::kIgnoreChecksum)) {
-    LEADLINE_RETURN_IF_ERROR(file.VerifySections({}));
-  }
   auto contents = std::make_unique<SegmentContents>();
+  LEADLINE_RETURN_IF_ERROR(VerifyBytes(file, entry, contents.get()));
   const auto rows = static_cast<size_t>(entry.info.rows);
   LEADLINE_RETURN_IF_ERROR(MapColumns(file, entry.info, contents.get()));
   LEADLINE_RETURN_IF_ERROR(CheckOrdinals(file, *contents, rows, range));
   LEADLINE_RETURN_IF_ERROR(CheckIds(file, *contents, rows));
   LEADLINE_RETURN_IF_ERROR(CheckSequences(file, *contents, entry.info));
-  LEADLINE_RETURN_IF_ERROR(CheckVectors(file, *contents, entry.info));
   LEADLINE_RETURN_IF_ERROR(CheckExpiries(file, rows, contents.get()));
   const std::string_view columns = file.section(static_cast<uint32_t>(SectionType::kPayloadIndex));
   LEADLINE_ASSIGN_OR_RETURN(contents->columns, PayloadColumns::Open(columns, rows));

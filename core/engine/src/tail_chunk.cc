@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "aligned_sections.h"
+#include "index_registry.h"
 #include "leadline/core/no_throw.h"
 #include "paced_control.h"
 
@@ -25,10 +27,11 @@ TailChunk::TailChunk(const std::vector<VectorField>& fields)
     : capacity_(RowsThatFit(fields)),
       ordinals_(std::make_unique<uint64_t[]>(capacity_)),
       rows_(std::make_unique<StoredRecord[]>(capacity_)),
-      dead_(capacity_) {
+      fields_(fields),
+      dead_(capacity_),
+      coded_(fields.size()) {
   dead_.Reserve(0);  // one block serves every row of a chunk
   for (const VectorField& field : fields) {
-    dims_.push_back(field.dim);
     vectors_.push_back(std::make_unique<float[]>(capacity_ * field.dim));
   }
 }
@@ -40,8 +43,9 @@ void TailChunk::Append(uint64_t ordinal, StoredRecord&& record,
       sizeof(uint64_t) + sizeof(StoredRecord) + record.id.size() + record.payload.size();
   for (size_t f = 0; f < vectors.size(); ++f) {
     if (!vectors[f].empty()) {
-      std::memcpy(vectors_[f].get() + row * dims_[f], vectors[f].data(), dims_[f] * sizeof(float));
-      bytes += dims_[f] * sizeof(float);
+      std::memcpy(vectors_[f].get() + row * fields_[f].dim, vectors[f].data(),
+                  fields_[f].dim * sizeof(float));
+      bytes += fields_[f].dim * sizeof(float);
     }
   }
   if (record.expires_at_ms != kNeverExpires) {
@@ -113,6 +117,50 @@ Result<std::shared_ptr<const PayloadColumns>> TailChunk::BuildColumns(
   return std::shared_ptr<const PayloadColumns>(owned, owned->columns.get());
 }
 
+struct TailChunk::Coded {
+  AlignedSections sections;
+  std::unique_ptr<index::SegmentIndex> scan;
+};
+
+Result<std::shared_ptr<const index::SegmentIndex>> TailChunk::CodedScan(
+    uint32_t field, size_t visible_rows, const CallControl& control) const {
+  if (visible_rows < capacity_ || UnindexedChoice(fields_[field]).codes == CodeType::kF32) {
+    return std::shared_ptr<const index::SegmentIndex>();
+  }
+  {
+    MutexLock lock(&codes_mutex_);
+    if (coded_[field] != nullptr || encoding_) {
+      return coded_[field];
+    }
+    encoding_ = true;
+  }
+  Result<std::shared_ptr<const index::SegmentIndex>> encoded =
+      NoThrow([&] { return EncodeRows(field, control); });
+  MutexLock lock(&codes_mutex_);
+  encoding_ = false;
+  if (encoded.ok()) {
+    coded_[field] = *encoded;
+  }
+  return encoded;
+}
+
+Result<std::shared_ptr<const index::SegmentIndex>> TailChunk::EncodeRows(
+    uint32_t field, const CallControl& control) const {
+  const MatrixView rows{vectors_[field].get(), capacity_, fields_[field].dim};
+  const IndexChoice choice = UnindexedChoice(fields_[field]);
+  index::BuildOptions options;
+  options.metric = fields_[field].metric;
+  options.codes = choice.codes;
+  options.control = control;
+  const index::IndexFactory& factory = *FindIndexFactory(choice.kind);
+  LEADLINE_ASSIGN_OR_RETURN(const std::vector<index::Section> sections,
+                            factory.Build(rows, options));
+  auto coded = std::make_shared<Coded>(Coded{AlignedSections(sections), nullptr});
+  LEADLINE_ASSIGN_OR_RETURN(coded->scan,
+                            factory.Open(coded->sections.views(), rows, options.metric));
+  return std::shared_ptr<const index::SegmentIndex>(coded, coded->scan.get());
+}
+
 void TailChunk::Thaw() {
   MutexLock lock(&columns_mutex_);
   if (columns_ == nullptr) {
@@ -122,8 +170,12 @@ void TailChunk::Thaw() {
 
 size_t TailChunk::resident_bytes() const {
   uint64_t arrays = sizeof(*this) + capacity_ * (2 * sizeof(uint64_t) + sizeof(StoredRecord));
-  for (const uint32_t dim : dims_) {
-    arrays += capacity_ * dim * sizeof(float);
+  for (const VectorField& field : fields_) {
+    arrays += capacity_ * field.dim * sizeof(float);
+  }
+  MutexLock lock(&codes_mutex_);
+  for (size_t f = 0; f < fields_.size(); ++f) {
+    arrays += coded_[f] != nullptr ? capacity_ * fields_[f].dim : 0;
   }
   return static_cast<size_t>(arrays + text_bytes_.load(std::memory_order_relaxed));
 }

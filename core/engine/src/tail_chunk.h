@@ -11,6 +11,7 @@
 #include "leadline/core/options.h"
 #include "leadline/core/payload_columns.h"
 #include "leadline/core/status.h"
+#include "leadline/index/segment_index.h"
 #include "stored_record.h"
 
 namespace leadline::engine {
@@ -73,6 +74,12 @@ class TailChunk {
   [[nodiscard]] Result<std::shared_ptr<const PayloadColumns>> Columns(
       size_t visible_rows, const CallControl& control) const;
 
+  /// Scan of one field's rows by their codes, once all rows of a full chunk are there; built on
+  /// first use. Null while it grows, where codes are no shorter, and while another thread builds
+  /// it. The answers are those of comparing vectors(field).
+  [[nodiscard]] Result<std::shared_ptr<const index::SegmentIndex>> CodedScan(
+      uint32_t field, size_t visible_rows, const CallControl& control) const;
+
   /// No row will be appended any more (the tail was frozen for sealing).
   void Freeze() { frozen_.store(true, std::memory_order_release); }
 
@@ -95,12 +102,18 @@ class TailChunk {
   [[nodiscard]] Result<std::shared_ptr<const PayloadColumns>> BuildColumns(
       size_t rows, const CallControl& control) const;
 
+  /// Codes of one field's rows.
+  struct Coded;
+
+  [[nodiscard]] Result<std::shared_ptr<const index::SegmentIndex>> EncodeRows(
+      uint32_t field, const CallControl& control) const;
+
   const size_t capacity_;
   std::unique_ptr<uint64_t[]> ordinals_;
   std::unique_ptr<StoredRecord[]> rows_;
   size_t size_ = 0;
   std::vector<std::unique_ptr<float[]>> vectors_;
-  std::vector<uint32_t> dims_;
+  std::vector<VectorField> fields_;
   DeadRows dead_;
   std::atomic<bool> frozen_{false};
   std::atomic<uint64_t> bytes_{0};
@@ -109,6 +122,10 @@ class TailChunk {
   mutable Mutex columns_mutex_;
   mutable bool building_columns_ LEADLINE_GUARDED_BY(columns_mutex_) = false;
   mutable std::shared_ptr<const PayloadColumns> columns_ LEADLINE_GUARDED_BY(columns_mutex_);
+  mutable Mutex codes_mutex_;
+  mutable bool encoding_ LEADLINE_GUARDED_BY(codes_mutex_) = false;
+  mutable std::vector<std::shared_ptr<const index::SegmentIndex>> coded_
+      LEADLINE_GUARDED_BY(codes_mutex_);  ///< by field
 };
 
 }  // namespace leadline::engine

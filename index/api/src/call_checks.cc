@@ -32,8 +32,8 @@ Status CheckBuild(MatrixView vectors, const BuildOptions& options,
       .WithField("codes", limit);
 }
 
-Status CheckSearch(MatrixView queries, const SearchParams& params,
-                   std::span<const SearchOutcome> out, size_t dim) {
+Status CheckExactSearch(MatrixView queries, const SearchParams& params,
+                        std::span<const SearchOutcome> out, size_t dim) {
   if (queries.dim != dim) {
     return InvalidFieldError("query dimension differs from the index", "queries.dim",
                              std::to_string(queries.dim), std::to_string(dim));
@@ -42,7 +42,16 @@ Status CheckSearch(MatrixView queries, const SearchParams& params,
     return InvalidFieldError("one outcome per query", "out.size", std::to_string(out.size()),
                              std::to_string(queries.rows));
   }
+  if (params.k == 0) {
+    return InvalidFieldError("at least one neighbour", "k", "0", ">= 1");
+  }
+  return {};
+}
+
+Status CheckSearch(MatrixView queries, const SearchParams& params,
+                   std::span<const SearchOutcome> out, size_t dim) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("k", params.k, 1, kMaxTopK));
+  LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, dim));
   LEADLINE_RETURN_IF_ERROR(CheckRange("ef_search", params.ef_search, 0, kMaxEfSearch));
   return CheckRange("nprobe", params.nprobe, 0, kMaxNprobe);
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "row_codes_layout.h"
 #include "scalar_quantizer.h"
@@ -60,6 +62,25 @@ Result<std::vector<float>> MeanOf(MatrixView vectors, Executor* executor,
   return mean;
 }
 
+/// What the codes of rows promise (RowCodes::error_steps, norm_steps).
+struct CodePromise {
+  double error_steps = 0;
+  double norm_steps = 0;
+
+  void Widen(const CodePromise& other) {
+    error_steps = std::max(error_steps, other.error_steps);
+    norm_steps = std::max(norm_steps, other.norm_steps);
+  }
+};
+
+/// The next float at or above `value`, which is finite and not negative.
+float RoundedUp(double value) {
+  const auto nearest = static_cast<float>(value);
+  return static_cast<double>(nearest) >= value
+             ? nearest
+             : std::nextafter(nearest, std::numeric_limits<float>::infinity());
+}
+
 /// Codes one row after the other with buffers of its own.
 class RowEncoder {
  public:
@@ -87,6 +108,7 @@ class RowEncoder {
                                              : QuantizeSq4(centred_.data(), dim, numbers_.data());
       norm = SquaredNormOfCodes(terms.scale);
       if (codes_ == CodeType::kSq8) {
+        Promise(row, terms.scale, norm);
         std::copy_n(numbers_.data(), dim, out);
       } else {
         PackNibbles(numbers_.data(), dim, out);
@@ -96,7 +118,25 @@ class RowEncoder {
     return terms;
   }
 
+  /// Of the rows coded so far.
+  [[nodiscard]] const CodePromise& promise() const { return promise_; }
+
  private:
+  void Promise(const float* row, float scale, double norm) {
+    if (scale == 0) {
+      return;
+    }
+    double error = 0;
+    for (size_t i = 0; i < mean_.size(); ++i) {
+      const double decoded = static_cast<double>(scale) * (int{numbers_[i]} - 128);
+      const double lost = static_cast<double>(row[i]) - mean_[i] - decoded;
+      error += lost * lost;
+    }
+    // Far more than double arithmetic may have lost.
+    constexpr double kSlack = 1 + 1e-9;
+    promise_.Widen({std::sqrt(error) / scale * kSlack, std::sqrt(norm) / scale * kSlack});
+  }
+
   /// |scale * (u - centre)|^2 over the codes of the row, its sum exact.
   [[nodiscard]] double SquaredNormOfCodes(float scale) const {
     const int centre = codes_ == CodeType::kSq8 ? 256 : 15;
@@ -113,6 +153,7 @@ class RowEncoder {
   const std::vector<float>& mean_;
   std::vector<float> centred_;
   std::vector<uint8_t> numbers_;
+  CodePromise promise_;
 };
 
 }  // namespace
@@ -133,10 +174,10 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
   header.metric = static_cast<uint32_t>(metric);
   header.rows = static_cast<uint32_t>(vectors.rows);
   header.dim = static_cast<uint32_t>(vectors.dim);
-  std::memcpy(bytes.data(), &header, sizeof header);
   std::memcpy(bytes.data() + shape.mean, mean.data(), mean.size() * sizeof(float));
   auto* start = reinterpret_cast<uint8_t*>(bytes.data());
   const size_t chunks = (vectors.rows + kChunkRows - 1) / kChunkRows;
+  std::vector<CodePromise> promises(chunks);
   ParallelFor(executor, chunks, [&](size_t c) {
     if (!control.Check().ok()) {
       return;
@@ -150,8 +191,16 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
                                           : start + shape.terms + r * sizeof terms;
       std::memcpy(place, &terms, sizeof terms);
     }
+    promises[c] = encoder.promise();
   });
   LEADLINE_RETURN_IF_ERROR(control.Check());
+  CodePromise promise;
+  for (const CodePromise& of_chunk : promises) {
+    promise.Widen(of_chunk);
+  }
+  header.error_steps = RoundedUp(promise.error_steps);
+  header.norm_steps = RoundedUp(promise.norm_steps);
+  std::memcpy(bytes.data(), &header, sizeof header);
   return bytes;
 }
 
@@ -183,8 +232,7 @@ void RowQuery::PrepareRow(const RowCodes& codes, uint32_t row) {
   }
   std::fill(integers_.begin() + static_cast<std::ptrdiff_t>(codes.dim_), integers_.end(),
             int8_t{0});
-  RowTerms terms;
-  std::memcpy(&terms, codes.terms_ + row * codes.terms_stride_, sizeof terms);
+  const RowTerms terms = codes.terms_of(row);
   map_.multiplier = terms.scale;
   map_.offset = 256 * sum;
   row_norm_ = terms.add;
@@ -240,8 +288,7 @@ void RowQuery::Distances(const uint32_t* ids, size_t count, int32_t* sums, float
                           codes_.stride_ / 2, ids, count, centred_.size(), distances);
     const float factor = dot ? 1.0F : 2.0F;
     for (size_t i = 0; i < count; ++i) {
-      RowTerms terms;
-      std::memcpy(&terms, codes_.terms_ + ids[i] * codes_.terms_stride_, sizeof terms);
+      const RowTerms terms = codes_.terms_of(ids[i]);
       distances[i] = terms.add - factor * distances[i];
     }
     return;
@@ -251,8 +298,7 @@ void RowQuery::Distances(const uint32_t* ids, size_t count, int32_t* sums, float
   const auto gather = nibbles ? kernels_->sq4_gather : kernels_->sq8_gather;
   gather(integers_.data(), codes_.codes_, codes_.stride_, ids, count, n, sums);
   for (size_t i = 0; i < count; ++i) {
-    RowTerms terms;
-    std::memcpy(&terms, codes_.terms_ + ids[i] * codes_.terms_stride_, sizeof terms);
+    const RowTerms terms = codes_.terms_of(ids[i]);
     const uint32_t doubled = 2U * static_cast<uint32_t>(sums[i]);
     const auto centred =
         static_cast<float>(static_cast<int32_t>(doubled - static_cast<uint32_t>(map_.offset)));

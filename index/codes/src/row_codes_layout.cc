@@ -48,6 +48,13 @@ Status CheckHeader(const RowCodesHeader& header, size_t rows, size_t dim, Metric
       return Bad("reserved bytes are not zero");
     }
   }
+  // A code is nowhere farther than a step from what it stands for, and has at most 128 of them.
+  const float widest = codes == CodeType::kSq8 ? std::sqrt(static_cast<float>(dim)) : 0.0F;
+  if (!(header.error_steps >= 0 && header.error_steps <= widest) ||
+      !(header.norm_steps >= 0 && header.norm_steps <= 128 * widest)) {
+    return Bad("bounds of the codes: error=" + std::to_string(header.error_steps) +
+               " norm=" + std::to_string(header.norm_steps));
+  }
   return {};
 }
 
@@ -94,6 +101,8 @@ Result<RowCodes> RowCodes::Open(std::string_view bytes, size_t rows, size_t dim,
   codes.metric_ = metric;
   codes.rows_ = rows;
   codes.dim_ = dim;
+  codes.error_steps_ = header.error_steps;
+  codes.norm_steps_ = header.norm_steps;
   codes.stride_ = shape.stride;
   codes.mean_ = reinterpret_cast<const float*>(start + shape.mean);
   codes.codes_ = start + shape.codes;
@@ -108,8 +117,8 @@ Result<RowCodes> RowCodes::Open(std::string_view bytes, size_t rows, size_t dim,
   for (size_t r = 0; r < rows; ++r) {
     RowTerms terms;
     std::memcpy(&terms, codes.terms_ + r * codes.terms_stride_, sizeof terms);
-    if (!std::isfinite(terms.add) || !std::isfinite(terms.scale)) {
-      return Bad("terms are not finite: row=" + std::to_string(r));
+    if (!std::isfinite(terms.add) || !std::isfinite(terms.scale) || terms.scale < 0) {
+      return Bad("terms are not those of a row: row=" + std::to_string(r));
     }
   }
   return codes;

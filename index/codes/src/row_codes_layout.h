@@ -8,7 +8,7 @@
 
 namespace leadline::index {
 
-inline constexpr uint32_t kRowCodesVersion = 1;
+inline constexpr uint32_t kRowCodesVersion = 2;
 
 /// Start of the section; storage/FORMAT.md, "Row codes". Little-endian.
 struct RowCodesHeader {
@@ -17,7 +17,9 @@ struct RowCodesHeader {
   uint32_t metric;  ///< Metric
   uint32_t rows;
   uint32_t dim;
-  uint32_t reserved[11];
+  float error_steps;  ///< RowCodes::error_steps; 0 unless sq8, like the next
+  float norm_steps;   ///< RowCodes::norm_steps
+  uint32_t reserved[9];
 };
 
 static_assert(sizeof(RowCodesHeader) == 64);

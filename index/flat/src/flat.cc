@@ -1,15 +1,22 @@
 #include "leadline/index/flat.h"
 
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "leadline/index/call_checks.h"
+#include "leadline/index/code_scan.h"
+#include "leadline/index/row_codes.h"
+#include "leadline/index/scan.h"
 
 namespace leadline::index {
 namespace {
 
 class FlatIndex final : public SegmentIndex {
  public:
-  FlatIndex(MatrixView vectors, Metric metric) : vectors_(vectors), metric_(metric) {}
+  FlatIndex(MatrixView vectors, Metric metric, const std::optional<RowCodes>& codes)
+      : vectors_(vectors), metric_(metric), codes_(codes) {}
 
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kFlat; }
 
@@ -20,14 +27,18 @@ class FlatIndex final : public SegmentIndex {
   [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, vectors_.dim));
-    std::vector<TopK> tops(queries.rows, TopK(params.k));
-    std::vector<SearchStats> stats(queries.rows);
-    LEADLINE_RETURN_IF_ERROR(
-        ScanRows(vectors_, queries, metric_, params.allowed, 0, params.control, tops, stats));
-    for (size_t q = 0; q < queries.rows; ++q) {
-      out[q] = {tops[q].Take(), stats[q]};
-    }
-    return {};
+    return SearchExact(queries, params, out);
+  }
+
+  [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
+                                   std::span<SearchOutcome> out) const override {
+    LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));
+    return codes_.has_value() ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
+                              : ScanSegment(vectors_, queries, metric_, params, out);
+  }
+
+  [[nodiscard]] CodeType scan_codes() const override {
+    return codes_.has_value() ? CodeType::kSq8 : CodeType::kF32;
   }
 
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
@@ -35,6 +46,7 @@ class FlatIndex final : public SegmentIndex {
  private:
   const MatrixView vectors_;
   const Metric metric_;
+  const std::optional<RowCodes> codes_;
 };
 
 class FlatFactory final : public IndexFactory {
@@ -43,15 +55,34 @@ class FlatFactory final : public IndexFactory {
 
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
-    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {}));
+    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {CodeType::kSq8}));
     LEADLINE_RETURN_IF_ERROR(options.control.Check());
-    return std::vector<Section>();
+    std::vector<Section> sections;
+    if (options.codes == CodeType::kSq8) {
+      LEADLINE_ASSIGN_OR_RETURN(std::string codes,
+                                EncodeRowCodes(vectors, options.metric, options.codes,
+                                               options.executor, options.control));
+      sections.push_back({kRowCodesSection, std::move(codes)});
+    }
+    return sections;
   }
 
-  [[nodiscard]] Result<std::unique_ptr<SegmentIndex>> Open(
-      std::span<const SectionView> /*sections*/, MatrixView vectors, Metric metric) const override {
+  [[nodiscard]] Result<std::unique_ptr<SegmentIndex>> Open(std::span<const SectionView> sections,
+                                                           MatrixView vectors,
+                                                           Metric metric) const override {
     LEADLINE_RETURN_IF_ERROR(CheckMatrix(vectors));
-    return std::unique_ptr<SegmentIndex>(std::make_unique<FlatIndex>(vectors, metric));
+    std::optional<RowCodes> codes;
+    for (const SectionView& section : sections) {
+      if (section.type == kRowCodesSection) {
+        LEADLINE_ASSIGN_OR_RETURN(codes,
+                                  RowCodes::Open(section.bytes, vectors.rows, vectors.dim, metric));
+      }
+    }
+    if (codes.has_value() && codes->type() != CodeType::kSq8) {
+      return DataLossError("row codes a flat index does not have: value=" +
+                           std::string(CodeTypeName(codes->type())) + " limit=sq8");
+    }
+    return std::unique_ptr<SegmentIndex>(std::make_unique<FlatIndex>(vectors, metric, codes));
   }
 };
 

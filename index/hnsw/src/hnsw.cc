@@ -1,7 +1,6 @@
 #include "leadline/index/hnsw.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <optional>
 #include <string>
@@ -12,8 +11,10 @@
 #include "graph_search.h"
 #include "leadline/core/range_check.h"
 #include "leadline/index/call_checks.h"
+#include "leadline/index/code_scan.h"
 #include "leadline/index/rescoring.h"
 #include "leadline/index/row_codes.h"
+#include "leadline/index/scan.h"
 #include "leadline/index/top_k.h"
 
 namespace leadline::index {
@@ -38,7 +39,11 @@ class HnswIndex final : public SegmentIndex {
  public:
   HnswIndex(const GraphView& graph, const std::optional<RowCodes>& codes, MatrixView vectors,
             Metric metric)
-      : graph_(graph), codes_(codes), vectors_(vectors), distance_(metric, vectors.dim) {}
+      : graph_(graph),
+        codes_(codes),
+        vectors_(vectors),
+        metric_(metric),
+        distance_(metric, vectors.dim) {}
 
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kHnsw; }
 
@@ -54,7 +59,7 @@ class HnswIndex final : public SegmentIndex {
                                        : CountAllowed(params.allowed, vectors_.rows);
     const size_t ef = std::max(params.ef_search, params.k);
     if (!params.never_scan_instead && ShouldScan(allowed_count, ef, params.allowed != nullptr)) {
-      return Scan(queries, params, out);
+      return SearchExact(queries, params, out);
     }
     for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(params.control.Check());
@@ -63,13 +68,24 @@ class HnswIndex final : public SegmentIndex {
       const SearchStats spent = outcome.stats;
       if (outcome.neighbors.size() < std::min<uint64_t>(params.k, allowed_count)) {
         LEADLINE_RETURN_IF_ERROR(
-            Scan({queries.row(q).data(), 1, queries.dim}, params, {&outcome, 1}));
+            SearchExact({queries.row(q).data(), 1, queries.dim}, params, {&outcome, 1}));
         outcome.stats.distances += spent.distances;
         outcome.stats.hops += spent.hops;
       }
       out[q] = std::move(outcome);
     }
     return {};
+  }
+
+  [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
+                                   std::span<SearchOutcome> out) const override {
+    LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));
+    return scan_codes() == CodeType::kSq8 ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
+                                          : ScanSegment(vectors_, queries, metric_, params, out);
+  }
+
+  [[nodiscard]] CodeType scan_codes() const override {
+    return graph_.codes == CodeType::kSq8 ? CodeType::kSq8 : CodeType::kF32;
   }
 
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
@@ -204,45 +220,10 @@ class HnswIndex final : public SegmentIndex {
     }
   }
 
-  /// Looks at every allowed row, one block of them for all queries before the next.
-  Status Scan(MatrixView queries, const SearchParams& params, std::span<SearchOutcome> out) const {
-    constexpr size_t kBlock = 64;
-    std::array<uint32_t, kBlock> rows{};
-    std::array<float, kBlock> distances{};
-    std::vector<TopK> tops(queries.rows, TopK(params.k));
-    uint64_t compared = 0;
-    size_t unchecked = CallControl::kCheckInterval;
-    for (size_t begin = 0; begin < vectors_.rows; begin += kBlock) {
-      size_t count = 0;
-      for (size_t row = begin; row < std::min(vectors_.rows, begin + kBlock); ++row) {
-        rows[count] = static_cast<uint32_t>(row);
-        count += IsAllowed(params.allowed, row) ? 1U : 0U;
-      }
-      compared += count;
-      for (size_t q = 0; q < queries.rows; ++q) {
-        if (unchecked + count > CallControl::kCheckInterval) {
-          LEADLINE_RETURN_IF_ERROR(params.control.Check());
-          unchecked = 0;
-        }
-        unchecked += count;
-        distance_.Gather(queries.row(q).data(), vectors_.data, rows.data(), count,
-                         distances.data());
-        for (size_t i = 0; i < count; ++i) {
-          if (distances[i] <= tops[q].threshold()) {
-            tops[q].Offer(distances[i], rows[i]);
-          }
-        }
-      }
-    }
-    for (size_t q = 0; q < queries.rows; ++q) {
-      out[q] = {tops[q].Take(), {.distances = compared, .scanned = true}};
-    }
-    return {};
-  }
-
   const GraphView graph_;
   const std::optional<RowCodes> codes_;
   const MatrixView vectors_;
+  const Metric metric_;
   const simd::MetricDistance distance_;
 };
 

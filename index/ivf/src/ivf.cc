@@ -5,10 +5,13 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ivf_builder.h"
 #include "ivf_layout.h"
 #include "leadline/index/call_checks.h"
+#include "leadline/index/code_scan.h"
+#include "leadline/index/scan.h"
 #include "list_search.h"
 #include "shared_scan.h"
 
@@ -17,7 +20,15 @@ namespace {
 
 class IvfIndex final : public SegmentIndex {
  public:
-  explicit IvfIndex(IvfParts parts) : parts_(std::move(parts)) {}
+  explicit IvfIndex(IvfParts parts) : parts_(std::move(parts)) {
+    if (scan_codes() != CodeType::kSq8) {
+      return;
+    }
+    position_of_.resize(parts_.lists.row_ids.size());
+    for (uint32_t at = 0; at < position_of_.size(); ++at) {
+      position_of_[parts_.lists.row_ids[at]] = at;
+    }
+  }
 
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kIvf; }
 
@@ -28,7 +39,7 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, parts_.vectors.dim));
-    if (params.share_scan && parts_.codes.has_value() && parts_.codes->type() == CodeType::kSq8) {
+    if (params.share_scan && scan_codes() == CodeType::kSq8) {
       return SearchTogether(queries, params, out);
     }
     for (size_t q = 0; q < queries.rows; ++q) {
@@ -37,10 +48,26 @@ class IvfIndex final : public SegmentIndex {
     return {};
   }
 
+  [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
+                                   std::span<SearchOutcome> out) const override {
+    LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, parts_.vectors.dim));
+    if (scan_codes() != CodeType::kSq8) {
+      return ScanSegment(parts_.vectors, queries, parts_.metric, params, out);
+    }
+    return ScanCodedRows({*parts_.codes, parts_.vectors, parts_.lists.row_ids, position_of_},
+                         queries, params, out);
+  }
+
+  [[nodiscard]] CodeType scan_codes() const override {
+    return parts_.codes.has_value() && parts_.codes->type() == CodeType::kSq8 ? CodeType::kSq8
+                                                                              : CodeType::kF32;
+  }
+
   [[nodiscard]] size_t resident_bytes() const override {
     const size_t first_blocks =
         parts_.products.has_value() ? parts_.products->first_block.size() * sizeof(uint32_t) : 0;
-    return sizeof(*this) + parts_.chooser.resident_bytes() + first_blocks;
+    return sizeof(*this) + parts_.chooser.resident_bytes() + first_blocks +
+           position_of_.size() * sizeof(uint32_t);
   }
 
  private:
@@ -94,6 +121,7 @@ class IvfIndex final : public SegmentIndex {
   }
 
   const IvfParts parts_;
+  std::vector<uint32_t> position_of_;  ///< of each row in the order of the lists, with sq8 codes
 };
 
 const SectionView* FindSection(std::span<const SectionView> sections, uint32_t type) {

@@ -75,7 +75,7 @@ Status ListSearch::Run(size_t nprobe, SearchOutcome* out) {
     Narrow();
   }
   if (parts_.codes.has_value()) {
-    Rescore();
+    LEADLINE_RETURN_IF_ERROR(Rescore());
   }
   *out = {top_.Take(), stats_};
   return {};
@@ -242,7 +242,7 @@ void ListSearch::Narrow() {
   }
 }
 
-void ListSearch::Rescore() {
+Status ListSearch::Rescore() {
   CandidateBuffer& last = parts_.products.has_value() ? scratch_.narrowed : scratch_.found;
   last.Finish();
   std::vector<uint32_t>& rows = scratch_.rows;
@@ -250,7 +250,11 @@ void ListSearch::Rescore() {
   for (size_t i = 0; i < last.size(); ++i) {
     rows.push_back(parts_.lists.row_ids[last.positions()[i]]);
   }
+  if (params_.row_check != nullptr) {
+    LEADLINE_RETURN_IF_ERROR(params_.row_check->Check(rows));
+  }
   RescoreRows(distance_, parts_.vectors, query_, rows, &top_, &stats_);
+  return {};
 }
 
 }  // namespace leadline::index

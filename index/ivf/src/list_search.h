@@ -60,7 +60,7 @@ class ListSearch {
              Scratch* scratch);
 
   /// Fills `out` with the nearest allowed rows of the `nprobe` nearest lists.
-  /// Errors: kCancelled, kDeadlineExceeded.
+  /// Errors: kCancelled, kDeadlineExceeded; those of SearchParams::row_check.
   Status Run(size_t nprobe, SearchOutcome* out);
 
   /// Allowed rows in the lists visited, and all rows in them.
@@ -76,7 +76,7 @@ class ListSearch {
   void ScanProducts(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
   const uint64_t* MaskOf(size_t begin, size_t count, size_t* allowed);
   void Narrow();
-  void Rescore();
+  Status Rescore();
 
   const IvfParts& parts_;
   const SearchParams& params_;

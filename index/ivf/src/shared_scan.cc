@@ -50,7 +50,7 @@ Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcom
           VisitList(l, {grouped_.data() + group_start_[l], group_start_[l + 1] - group_start_[l]}));
     }
   }
-  Rescore(queries, out);
+  LEADLINE_RETURN_IF_ERROR(Rescore(queries, out));
   for (size_t q = 0; q < queries.rows; ++q) {
     out[q].stats.distances += nlist + visits_[q].met;
     out[q].stats.hops = nprobe;
@@ -167,7 +167,7 @@ void SharedScan::ScanTile(size_t first, size_t count, size_t lanes, const uint32
   }
 }
 
-void SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
+Status SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
   const simd::MetricDistance distance(parts_.metric, queries.dim);
   std::vector<uint32_t> rows;
   for (size_t q = 0; q < queries.rows; ++q) {
@@ -179,9 +179,13 @@ void SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
     }
     TopK top(params_.k);
     SearchStats stats;
+    if (params_.row_check != nullptr) {
+      LEADLINE_RETURN_IF_ERROR(params_.row_check->Check(rows));
+    }
     RescoreRows(distance, parts_.vectors, queries.row(q).data(), rows, &top, &stats);
     out[q] = {top.Take(), stats};
   }
+  return {};
 }
 
 }  // namespace leadline::index

@@ -42,7 +42,7 @@ class SharedScan {
   Status VisitList(uint32_t list, std::span<const uint32_t> queries);
   void SetLanes(std::span<const uint32_t> queries);
   void ScanTile(size_t first, size_t count, size_t lanes, const uint32_t* positions);
-  void Rescore(MatrixView queries, std::span<SearchOutcome> out);
+  Status Rescore(MatrixView queries, std::span<SearchOutcome> out);
 
   const IvfParts& parts_;
   const SearchParams& params_;

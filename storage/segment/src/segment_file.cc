@@ -1,6 +1,7 @@
 #include "leadline/storage/segment_file.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -13,13 +14,16 @@ namespace {
 
 class MappedSegmentFile final : public SegmentFile {
  public:
+  using SegmentFile::VerifySections;
+
   MappedSegmentFile(FileSystem* fs, std::unique_ptr<MappedFile> mapped,
                     std::shared_ptr<const RandomAccessFile> file, Frame frame, std::string path)
       : fs_(fs),
         mapped_(std::move(mapped)),
         frame_(std::move(frame)),
         path_(std::move(path)),
-        file_(std::move(file)) {}
+        file_(std::move(file)),
+        unverified_(section_types()) {}
 
   [[nodiscard]] const SegmentInfo& info() const override { return frame_.info; }
 
@@ -41,25 +45,49 @@ class MappedSegmentFile final : public SegmentFile {
 
   [[nodiscard]] std::string_view bytes() const override { return Bytes(0, mapped_->size()); }
 
-  [[nodiscard]] Status VerifySections(const std::vector<uint32_t>& types) const override {
+  [[nodiscard]] Status VerifySections(const std::vector<uint32_t>& types,
+                                      const CallControl& control) const override {
     LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const RandomAccessFile> file, File());
     std::string buffer(kReadBytes, '\0');
-    for (const uint32_t type : types) {
+    for (const uint32_t type : types.empty() ? section_types() : types) {
       const SectionEntry* entry = Find(type);
       if (entry == nullptr) {
         return DataLossError("segment file lacks a section: section=" + std::to_string(type) +
                              " path=" + path_);
       }
-      LEADLINE_RETURN_IF_ERROR(Verify(*file, *entry, &buffer));
-    }
-    if (!types.empty()) {
-      return {};
-    }
-    for (const SectionEntry& entry : frame_.sections) {
-      LEADLINE_RETURN_IF_ERROR(Verify(*file, entry, &buffer));
+      LEADLINE_RETURN_IF_ERROR(Verify(*file, *entry, control, &buffer));
+      MutexLock lock(&mutex_);
+      unverified_.erase(std::remove(unverified_.begin(), unverified_.end(), type),
+                        unverified_.end());
     }
     MutexLock lock(&mutex_);
-    file_.reset();  // once verified the mapping is enough; a descriptor a segment would add up
+    if (unverified_.empty()) {
+      file_.reset();  // the mapping is enough; a descriptor a segment would add up
+    }
+    return {};
+  }
+
+  [[nodiscard]] Status ReadSection(uint32_t type, uint64_t offset, size_t size,
+                                   char* out) const override {
+    const SectionEntry& entry = *Find(type);
+    std::shared_ptr<const RandomAccessFile> file;
+    {
+      MutexLock lock(&mutex_);
+      file = file_;
+    }
+    if (file == nullptr) {
+      std::memcpy(out, mapped_->data() + entry.offset + offset, size);
+      return {};
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const std::string_view got,
+                              file->Read(entry.offset + offset, size, out));
+    if (got.size() != size) {
+      return DataLossError("segment file was cut: section=" + std::to_string(type) +
+                           " path=" + path_);
+    }
+    if (got.data() != out) {
+      std::memcpy(out, got.data(), size);
+    }
     return {};
   }
 
@@ -92,11 +120,12 @@ class MappedSegmentFile final : public SegmentFile {
   /// Reads instead of touching the mapping: a bad sector or a file that was cut is an error here
   /// and a signal there.
   [[nodiscard]] Status Verify(const RandomAccessFile& file, const SectionEntry& entry,
-                              std::string* buffer) const {
+                              const CallControl& control, std::string* buffer) const {
     Hasher hasher;
     const uint64_t end = entry.size + PaddingAfter(entry.size);
     bool sound = true;
     for (uint64_t at = 0; at < end && sound;) {
+      LEADLINE_RETURN_IF_ERROR(control.Check());
       const auto wanted = static_cast<size_t>(std::min<uint64_t>(buffer->size(), end - at));
       LEADLINE_ASSIGN_OR_RETURN(const std::string_view got,
                                 file.Read(entry.offset + at, wanted, buffer->data()));
@@ -126,6 +155,7 @@ class MappedSegmentFile final : public SegmentFile {
   mutable Mutex mutex_;
   /// Open until every section was verified, so that a file whose name went away can be.
   mutable std::shared_ptr<const RandomAccessFile> file_ LEADLINE_GUARDED_BY(mutex_);
+  mutable std::vector<uint32_t> unverified_ LEADLINE_GUARDED_BY(mutex_);
 };
 
 }  // namespace

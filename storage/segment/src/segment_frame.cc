@@ -156,6 +156,9 @@ Status CheckSectionSize(uint32_t type, uint64_t size, const SegmentInfo& info) {
     case SectionType::kIdOffsets:
       wanted = (info.rows + 1) * 8;
       break;
+    case SectionType::kVectorHashes:
+      wanted = info.rows * 4;
+      break;
     case SectionType::kVectors:
       wanted = info.rows * info.dim * 4;
       break;

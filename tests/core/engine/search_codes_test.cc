@@ -15,6 +15,8 @@
 
 #include "index_registry.h"
 #include "leadline/core/rng.h"
+#include "leadline/index/top_k.h"
+#include "leadline/simd/distance.h"
 #include "quiet_engine.h"
 #include "real_vectors.h"
 #include "status_matchers.h"
@@ -263,7 +265,52 @@ TEST_P(SearchCodesTest, RescoreSaysHowManyAreComparedAgain) {
     ASSERT_OK_AND_ASSIGN(const SearchResponse found,
                          collection_->Search(queries().row(0), options));
     const size_t expected = codes() == CodeType::kF32 ? 0 : std::max<size_t>(rescore, 10);
+    if (kind() == IndexKind::kFlat && codes() != CodeType::kF32) {
+      // As many as it takes to be exact.
+      EXPECT_GE(found.plan->steps.at(0).rescored, 10U);
+      continue;
+    }
     EXPECT_EQ(found.plan->steps.at(0).rescored, expected);
+  }
+}
+
+TEST_P(SearchCodesTest, ExactAnswersAreThoseOfFullPrecisionBitForBit) {
+  CreateWith(kDim);
+  Write(0, kRows);
+  ASSERT_OK(collection_->Optimize());
+  const bool by_codes = codes() == CodeType::kPq4 || codes() == CodeType::kSq8;
+  for (const size_t below : {kRows, size_t{1500}, size_t{40}}) {
+    SearchOptions options;
+    options.exact = true;
+    options.explain = true;
+    options.filter = Filter::Parse("n < " + std::to_string(below)).value();
+    ASSERT_OK_AND_ASSIGN(const std::vector<SearchResponse> batch,
+                         collection_->SearchBatch(queries(), options));
+    for (size_t q = 0; q < kQueries; ++q) {
+      const VectorView query = queries().row(q);
+      index::TopK top(options.limit);
+      for (const auto& [number, vector] : model_) {
+        if (number < below) {
+          top.Offer(simd::Kernels().l2_squared(query.data(), vector.data(), kDim),
+                    static_cast<uint32_t>(number));
+        }
+      }
+      ASSERT_OK_AND_ASSIGN(const SearchResponse single, collection_->Search(query, options));
+      const std::vector<index::Neighbor> truth = top.Take();
+      for (const SearchResponse* found : {&batch[q], &single}) {
+        ASSERT_EQ(found->hits.size(), truth.size());
+        for (size_t i = 0; i < truth.size(); ++i) {
+          EXPECT_EQ(found->hits[i].id, "r" + std::to_string(truth[i].row));
+          EXPECT_EQ(found->hits[i].score, truth[i].distance);
+        }
+        const PlanStep& step = found->plan->steps.at(0);
+        EXPECT_EQ(step.strategy, below * 4 < kRows ? "scan matches" : "scan");
+        EXPECT_EQ(step.codes, by_codes ? "sq8" : "f32");
+        EXPECT_EQ(step.distances, below + step.rescored);
+        EXPECT_EQ(step.rescored > 0, by_codes);
+        EXPECT_LE(step.rescored, 40U);
+      }
+    }
   }
 }
 

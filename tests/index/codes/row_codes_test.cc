@@ -161,21 +161,37 @@ TEST(RowCodes, RefuseOtherForms) {
 TEST(RowCodes, DamagedHeadersAndNumbersAreRefused) {
   const Matrix matrix = GaussianMatrix(67, 3, 8);
   const std::string whole = Encode(matrix, Metric::kL2, CodeType::kSq8);
+  constexpr size_t kBounds = 20;  // two floats, checked below: they may be of any value in a range
   for (size_t at = 0; at < 64; ++at) {
+    if (at >= kBounds && at < kBounds + 8) {
+      continue;
+    }
     std::string damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x41);
     const MappedSections mapped({{kType, damaged}});
     EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 3, 8, Metric::kL2).ok()) << at;
   }
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  // The mean's first value, and the scale at the end of the first row of 32 bytes.
-  for (const size_t at : {size_t{64}, size_t{128 + 28}}) {
+  const float infinity = std::numeric_limits<float>::infinity();
+
+  struct Damage {
+    size_t at;
+    float value;
+    const char* says;
+  };
+
+  // The bounds, the mean's first value, and the scale at the end of the first row of 32 bytes.
+  for (const Damage& damage : {Damage{kBounds, nan, "bounds"}, Damage{kBounds, -0.5F, "bounds"},
+                               Damage{kBounds, 3.0F, "bounds"}, Damage{kBounds + 4, nan, "bounds"},
+                               Damage{kBounds + 4, -1.0F, "bounds"},
+                               Damage{kBounds + 4, infinity, "bounds"}, Damage{64, nan, "finite"},
+                               Damage{128 + 28, nan, "row=0"}, Damage{128 + 28, -1.0F, "row=0"}}) {
     std::string damaged = whole;
-    std::memcpy(damaged.data() + at, &nan, sizeof nan);
+    std::memcpy(damaged.data() + damage.at, &damage.value, sizeof damage.value);
     const MappedSections mapped({{kType, damaged}});
     EXPECT_THAT(RowCodes::Open(mapped.views()[0].bytes, 3, 8, Metric::kL2),
-                StatusIs(StatusCode::kDataLoss, "finite"))
-        << at;
+                StatusIs(StatusCode::kDataLoss, damage.says))
+        << damage.at;
   }
   const MappedSections mapped({{kType, whole}});
   EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 4, 8, Metric::kL2).ok());

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "index_test_data.h"
+#include "leadline/index/scan.h"
 #include "leadline/simd/distance.h"
 #include "status_matchers.h"
 
@@ -212,8 +213,8 @@ TEST(FlatIndex, RefusesBadShapesAndParametersByName) {
   EXPECT_THAT(factory.Open({}, {base.values.data(), size_t{1} << 32, 4}, Metric::kL2),
               StatusIs(StatusCode::kInvalidArgument, "vectors.rows"));
   BuildOptions options;
-  options.codes = CodeType::kSq8;
-  EXPECT_THAT(factory.Build(base.view(), options), StatusIs(StatusCode::kUnimplemented, "sq8"));
+  options.codes = CodeType::kSq4;
+  EXPECT_THAT(factory.Build(base.view(), options), StatusIs(StatusCode::kUnimplemented, "sq4"));
 
   const auto index = OpenFlat(base.view(), Metric::kL2);
   std::vector<SearchOutcome> out(1);

@@ -12,6 +12,7 @@
 #include "leadline/core/hash.h"
 #include "leadline/index/flat.h"
 #include "leadline/index/hnsw.h"
+#include "leadline/index/scan.h"
 #include "status_matchers.h"
 
 namespace leadline::index {

@@ -10,6 +10,7 @@
 #include "built_hnsw.h"
 #include "index_test_data.h"
 #include "leadline/index/flat.h"
+#include "leadline/index/scan.h"
 #include "status_matchers.h"
 
 namespace leadline::index {

@@ -87,7 +87,8 @@ struct DatabaseOptions {
   uint32_t seal_rows = 16384;
   /// Bytes of the tail (vectors, ids, payloads) past which it is sealed earlier; [64 KiB, 16 GiB].
   uint64_t seal_bytes = uint64_t{64} << 20;
-  /// False leaves sealing, compaction, rebuilds and the deletion of what expired to Optimize().
+  /// False leaves sealing, compaction, rebuilds and the deletion of what expired to Optimize(), and
+  /// no thread reads vectors ahead of the searches that need them. Readers have that thread alone.
   bool background_maintenance = true;
   /// Writes are refused with kResourceExhausted while less than this is free on the disk; deletes
   /// alone while less than a quarter of it is. Builds and copies keep it free too.

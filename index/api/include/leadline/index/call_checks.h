@@ -19,6 +19,10 @@ Status CheckMatrix(MatrixView vectors);
 Status CheckBuild(MatrixView vectors, const BuildOptions& options,
                   std::initializer_list<CodeType> codes);
 
+/// Matching query dimension, k >= 1 and one outcome per query. kInvalidArgument.
+Status CheckExactSearch(MatrixView queries, const SearchParams& params,
+                        std::span<const SearchOutcome> out, size_t dim);
+
 /// Shape of a search over rows of `dim` floats: matching query dimension, k in [1, kMaxTopK],
 /// ef_search <= kMaxEfSearch, nprobe <= kMaxNprobe, one outcome per query. kInvalidArgument.
 Status CheckSearch(MatrixView queries, const SearchParams& params,

@@ -50,6 +50,16 @@ struct BuildOptions {
   CallControl control;           ///< a cancelled build returns kCancelled and leaves nothing
 };
 
+/// Says whether single rows of a segment's vectors may be read, where these were not verified as a
+/// whole. Thread-safe.
+class RowCheck {
+ public:
+  virtual ~RowCheck() = default;
+  /// OK when the vectors of `rows` are those that were written; kDataLoss when one is not.
+  /// Otherwise what reading them answers.
+  [[nodiscard]] virtual Status Check(std::span<const uint32_t> rows) const = 0;
+};
+
 struct SearchParams {
   size_t k = 10;          ///< [1, kMaxTopK]
   size_t ef_search = 64;  ///< hnsw; values below k are raised to k
@@ -66,6 +76,12 @@ struct SearchParams {
   const uint64_t* allowed = nullptr;
   /// Number of rows below the segment's that `allowed` admits, where the caller knows it.
   std::optional<uint64_t> allowed_count;
+  /// SearchExact: rows farther from query q than farthest[q] need not be returned, since that many
+  /// nearer ones are known elsewhere. Null: all may matter.
+  const float* farthest = nullptr;
+  /// Asked before vectors are read; null where all of them may be. Only for an index that was
+  /// opened over vectors that are not verified.
+  const RowCheck* row_check = nullptr;
   CallControl control;
 };
 
@@ -105,9 +121,20 @@ class SegmentIndex {
   /// Searches for each of `queries` [n x dim]; fills out[0..n). Fewer than k neighbours may come
   /// back although more rows are allowed (graphs, lists): the caller then falls back to a scan.
   /// Equal inputs give equal outputs for any batch split and on any number of threads.
-  /// Errors: kCancelled, kDeadlineExceeded.
+  /// Errors: kCancelled, kDeadlineExceeded; those of params.row_check.
   [[nodiscard]] virtual Status Search(MatrixView queries, const SearchParams& params,
                                       std::span<SearchOutcome> out) const = 0;
+  /// The exact params.k >= 1 nearest allowed rows of each query, whatever the kind: rows, distances
+  /// and ties are those of comparing every allowed row in full precision. Of `params` counts k
+  /// (beyond kMaxTopK too), allowed, allowed_count, farthest and control. stats.scanned is set.
+  /// Cost: every allowed row is compared, by its 8-bit code where scan_codes() is kSq8.
+  /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded.
+  [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,
+                                           std::span<SearchOutcome> out) const = 0;
+
+  /// What SearchExact compares rows by first: kSq8 or kF32.
+  [[nodiscard]] virtual CodeType scan_codes() const { return CodeType::kF32; }
+
   /// Bytes held on the heap, mapped sections not counted.
   [[nodiscard]] virtual size_t resident_bytes() const = 0;
 };

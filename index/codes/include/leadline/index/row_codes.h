@@ -12,6 +12,7 @@
 /// then shrinks with the distance.
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -56,7 +57,23 @@ class RowCodes {
 
   [[nodiscard]] CodeType type() const { return type_; }
 
+  [[nodiscard]] Metric metric() const { return metric_; }
+
   [[nodiscard]] size_t rows() const { return rows_; }
+
+  [[nodiscard]] size_t dim() const { return dim_; }
+
+  /// The mean of all rows [dim].
+  [[nodiscard]] const float* mean() const { return mean_; }
+
+  /// sq8: what the codes promise of every row x, in exact arithmetic: |x - m - decoded| is at most
+  /// scale * error_steps() + kLeastError * sqrt(dim), and |decoded| at most scale * norm_steps().
+  [[nodiscard]] float error_steps() const { return error_steps_; }
+
+  [[nodiscard]] float norm_steps() const { return norm_steps_; }
+
+  /// A value smaller than this may be lost altogether: its scale would have no inverse.
+  static constexpr double kLeastError = 1.3e-36;
 
   /// Bytes a row occupies, all of it included.
   [[nodiscard]] size_t bytes_per_row() const {
@@ -70,6 +87,12 @@ class RowCodes {
   [[nodiscard]] size_t stride() const { return stride_; }
 
   [[nodiscard]] const uint8_t* terms() const { return terms_; }
+
+  [[nodiscard]] RowTerms terms_of(uint32_t row) const {
+    RowTerms terms;
+    std::memcpy(&terms, terms_ + row * terms_stride_, sizeof terms);
+    return terms;
+  }
 
   [[nodiscard]] size_t terms_stride() const { return terms_stride_; }
 
@@ -93,6 +116,8 @@ class RowCodes {
   Metric metric_ = Metric::kL2;
   size_t rows_ = 0;
   size_t dim_ = 0;
+  float error_steps_ = 0;
+  float norm_steps_ = 0;
   size_t stride_ = 0;
   const float* mean_ = nullptr;
   const uint8_t* codes_ = nullptr;

@@ -1,58 +1,16 @@
 #pragma once
 
-/// Exact search by scanning: the flat index kind, and the scans the engine runs over its in-memory
-/// tail, for `exact` searches, and over the matches of a filter when they are few.
-///
-/// The distance of one pair of vectors has the same bits in all of them and in every other index
-/// kind (leadline/simd/distance.h), so results from several sources merge into one exact answer.
-
-#include <cstdint>
-#include <span>
+/// The flat index kind: exact search by scanning.
 
 #include "leadline/index/segment_index.h"
-#include "leadline/index/top_k.h"
 
 namespace leadline::index {
 
-/// The flat kind. It has no sections of its own: Build checks its arguments and returns none, Open
-/// ignores what it is given and searches the segment's vectors.
+/// The flat kind, of codes f32 or sq8. Without codes it has no section of its own and compares
+/// every allowed row in full precision; with sq8 it scans the codes (leadline/index/code_scan.h)
+/// and answers the same.
 /// Cost of a search: rows * dim multiply-adds per query; queries of one call share the reading of
 /// the rows from memory.
 const IndexFactory& FlatIndexFactory();
-
-/// Offers every allowed row of `vectors` to `top`, row i under the number first_row_number + i.
-///
-/// Shapes:  vectors [rows x dim], query [dim]; `allowed` null, or bit i for row i of `vectors`
-///          (so a caller scanning in parts passes each part its own words), (rows + 63) / 64 words.
-/// Numbers: first_row_number + rows <= 2^32.
-/// Errors:  kInvalidArgument (query dimension; nothing offered), kCancelled, kDeadlineExceeded
-///          (`top` then holds part of the answer and must be dropped).
-/// Threads: safe beside anything that does not write the arguments; `top` and `stats` are the
-///          caller's own. `stats` may be null; its counters are increased, not set.
-/// Cost:    one distance per allowed row, no allocation; looks at `control` every 1,024 rows.
-Status ScanRows(MatrixView vectors, VectorView query, Metric metric, const uint64_t* allowed,
-                uint32_t first_row_number, const CallControl& control, TopK* top,
-                SearchStats* stats);
-
-/// ScanRows for each of `queries` [n x dim]: query i offers to tops[i] and counts in stats[i]. The
-/// rows are read from memory once for all queries, a cache-sized tile at a time; the answers have
-/// the bits of n single scans. Looks at `control` once a tile and query.
-Status ScanRows(MatrixView vectors, MatrixView queries, Metric metric, const uint64_t* allowed,
-                uint32_t first_row_number, const CallControl& control, std::span<TopK> tops,
-                std::span<SearchStats> stats);
-
-/// Offers the listed rows of `vectors` to `top`, each under its own number, duplicates as often as
-/// they are listed.
-///
-/// Errors: kInvalidArgument (query dimension, or a row >= vectors.rows; nothing offered),
-///         kCancelled, kDeadlineExceeded (drop `top`).
-/// Threads, stats: as ScanRows. Cost: one distance per listed row, quickest in ascending order.
-Status ScanList(MatrixView vectors, VectorView query, Metric metric, std::span<const uint32_t> rows,
-                const CallControl& control, TopK* top, SearchStats* stats);
-
-/// ScanList for each of `queries`; as the many-query ScanRows.
-Status ScanList(MatrixView vectors, MatrixView queries, Metric metric,
-                std::span<const uint32_t> rows, const CallControl& control, std::span<TopK> tops,
-                std::span<SearchStats> stats);
 
 }  // namespace leadline::index

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "leadline/core/call_control.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
@@ -30,6 +31,8 @@ enum class SectionType : uint32_t {
   kSequences = 5,     ///< u64 creating sequence per row
   kExpiries = 6,      ///< i64 unix ms per row, 0 = never; absent when no row expires
   kPayloadIndex = 7,  ///< payload columns (core/payload)
+  kVectorHashes =
+      8,  ///< u32 per row, low half of the XXH3 of its vector; absent where codes are f32
   // 32..63 belong to index kinds.
   kHnswGraph = 32,
   kIvfLists = 40,
@@ -72,8 +75,8 @@ class SegmentWriter {
                                                        const std::string& name,
                                                        const SegmentInfo& info);
   /// Opens the next section; each type at most once. Sections whose size follows from rows and dim
-  /// (kOrdinals, kIdOffsets, kVectors, kSequences, kExpiries) must have it when they end:
-  /// kInvalidArgument. After any failed call the writer is of no more use.
+  /// (kOrdinals, kIdOffsets, kVectors, kSequences, kExpiries, kVectorHashes) must have it when they
+  /// end: kInvalidArgument. After any failed call the writer is of no more use.
   virtual Status BeginSection(uint32_t type) = 0;
   virtual Status Append(std::string_view bytes) = 0;
   /// BeginSection + Append.
@@ -102,8 +105,20 @@ class SegmentFile {
   /// the file's name goes away.
   [[nodiscard]] virtual std::string_view bytes() const = 0;
   /// Compares the XXH3 of the named sections (all when empty) with the table. kDataLoss names path
-  /// and section; naming an absent section is kDataLoss too. Reads every byte of them.
-  [[nodiscard]] virtual Status VerifySections(const std::vector<uint32_t>& types) const = 0;
+  /// and section; naming an absent section is kDataLoss too. Reads every byte of them and looks at
+  /// `control` once a MiB.
+  [[nodiscard]] virtual Status VerifySections(const std::vector<uint32_t>& types,
+                                              const CallControl& control) const = 0;
+
+  [[nodiscard]] Status VerifySections(const std::vector<uint32_t>& types) const {
+    return VerifySections(types, {});
+  }
+
+  /// Copies `size` bytes of a section from `offset` on, as untrusted as they are: by reading the
+  /// file while a section is not verified yet, so that a bad sector is an error and not a signal.
+  /// REQUIRES: they lie inside of the section.
+  [[nodiscard]] virtual Status ReadSection(uint32_t type, uint64_t offset, size_t size,
+                                           char* out) const = 0;
   [[nodiscard]] virtual const std::string& path() const = 0;
 };
 

@@ -1,8 +1,10 @@
+#include "leadline/index/scan.h"
+
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <string>
 
-#include "leadline/index/flat.h"
 #include "leadline/simd/distance.h"
 
 namespace leadline::index {
@@ -139,6 +141,41 @@ Status ScanList(MatrixView vectors, MatrixView queries, Metric metric,
       LEADLINE_RETURN_IF_ERROR(control.Check());
       ScanListed(distance, vectors, queries.row(q).data(), listed, &tops[q], &stats[q]);
     }
+  }
+  return {};
+}
+
+std::vector<uint32_t> ListAllowed(const uint64_t* allowed, size_t rows) {
+  std::vector<uint32_t> listed;
+  for (size_t first = 0; first < rows; first += 64) {
+    uint64_t bits = allowed[first / 64];
+    if (rows - first < 64) {
+      bits &= (uint64_t{1} << (rows - first)) - 1;
+    }
+    for (; bits != 0; bits &= bits - 1) {
+      listed.push_back(static_cast<uint32_t>(first) +
+                       static_cast<uint32_t>(std::countr_zero(bits)));
+    }
+  }
+  return listed;
+}
+
+Status ScanSegment(MatrixView vectors, MatrixView queries, Metric metric,
+                   const SearchParams& params, std::span<SearchOutcome> out) {
+  std::vector<TopK> tops(queries.rows, TopK(params.k));
+  std::vector<SearchStats> stats(queries.rows);
+  // A short list beats a sparse mask: the scan then touches the allowed rows only.
+  if (params.allowed != nullptr && params.allowed_count.value_or(vectors.rows) * 4 < vectors.rows) {
+    const std::vector<uint32_t> listed = ListAllowed(params.allowed, vectors.rows);
+    LEADLINE_RETURN_IF_ERROR(
+        ScanList(vectors, queries, metric, listed, params.control, tops, stats));
+  } else {
+    LEADLINE_RETURN_IF_ERROR(
+        ScanRows(vectors, queries, metric, params.allowed, 0, params.control, tops, stats));
+  }
+  for (size_t q = 0; q < queries.rows; ++q) {
+    stats[q].scanned = true;
+    out[q] = {tops[q].Take(), stats[q]};
   }
   return {};
 }

@@ -1,0 +1,118 @@
+#include "distance_bounds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace leadline::index {
+namespace {
+
+constexpr double kEstimateRounding = 0x1p-21;
+constexpr double kUnderflow = 0x1p-100;
+
+/// A float below `value`, of which kUnderflow was taken already.
+float RoundedDown(double value) {
+  return static_cast<float>(value - std::fabs(value) * 0x1p-23);
+}
+
+/// A float above `value`, to which kUnderflow was added already.
+float RoundedUp(double value) {
+  return static_cast<float>(value + std::fabs(value) * 0x1p-23);
+}
+
+double Square(double value) {
+  return value * value;
+}
+
+}  // namespace
+
+DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, VectorView query)
+    : metric_(codes.metric()),
+      error_steps_(codes.error_steps()),
+      norm_steps_(codes.norm_steps()),
+      least_error_(RowCodes::kLeastError * std::sqrt(static_cast<double>(codes.dim()))),
+      rounding_(static_cast<double>(codes.dim() + 8) * 0x1p-23) {
+  const bool dot = metric_ == Metric::kInnerProduct;
+  const double step = dot ? 2.0 * prepared.map().multiplier : prepared.map().multiplier;
+  double norm = 0;
+  double coded = 0;
+  double error = 0;
+  double mean_norm = 0;
+  for (size_t i = 0; i < query.size(); ++i) {
+    const double value = query[i];
+    const double mean = codes.mean()[i];
+    const double decoded = step * prepared.integers()[i];
+    norm += value * value;
+    coded += decoded * decoded;
+    error += Square((dot ? value : value - mean) - decoded);
+    mean_norm += mean * mean;
+    offset_ += value * mean;
+  }
+  // Far more than double arithmetic may have lost.
+  constexpr double kSlack = 1 + 1e-9;
+  query_norm_ = std::sqrt(norm);
+  coded_norm_ = std::sqrt(coded);
+  query_error_ = std::sqrt(error) * kSlack + 1e-12 * (query_norm_ + std::sqrt(mean_norm));
+  if (dot) {
+    margin_steps_ = query_norm_ * error_steps_ + query_error_ * norm_steps_ +
+                    rounding_ * query_norm_ * (norm_steps_ + error_steps_) +
+                    kEstimateRounding * norm_steps_ * coded_norm_;
+    fixed_margin_ = query_norm_ * least_error_ +
+                    (rounding_ + 1e-9) * query_norm_ * (std::sqrt(mean_norm) + least_error_) +
+                    2 * kUnderflow;
+  }
+}
+
+DistanceBounds::Reach DistanceBounds::ReachOf(float distance) const {
+  if (distance == std::numeric_limits<float>::infinity()) {
+    return {std::numeric_limits<double>::infinity(), 0, QuadraticOfReach()};
+  }
+  if (metric_ == Metric::kInnerProduct) {
+    return {distance + offset_ + fixed_margin_, margin_steps_, 0};
+  }
+  double squared = (static_cast<double>(distance) + kUnderflow) / (1 - rounding_);
+  if (metric_ == Metric::kCosine) {
+    squared = Square(query_norm_) + 1 + 4 * rounding_ +
+              2 * (static_cast<double>(distance) + rounding_ * query_norm_ * (1 + 4 * rounding_) +
+                   kUnderflow);
+  }
+  const double radius = std::sqrt(std::max(squared, 0.0)) + query_error_ + least_error_;
+  const double rounding = kEstimateRounding;
+  return {Square(radius) - (1 - rounding) * Square(coded_norm_) + kUnderflow,
+          2 * error_steps_ * radius + 2 * rounding * norm_steps_ * coded_norm_, QuadraticOfReach()};
+}
+
+double DistanceBounds::QuadraticOfReach() const {
+  return metric_ == Metric::kInnerProduct
+             ? 0
+             : Square(error_steps_) + kEstimateRounding * Square(norm_steps_);
+}
+
+DistanceBounds::Interval DistanceBounds::Of(float estimate, float scale) const {
+  return metric_ == Metric::kInnerProduct ? OfDot(estimate, scale) : OfDistance(estimate, scale);
+}
+
+DistanceBounds::Interval DistanceBounds::OfDot(double estimate, double scale) const {
+  const double centre = estimate - offset_;
+  const double margin = fixed_margin_ + margin_steps_ * scale;
+  return {RoundedDown(centre - margin), RoundedUp(centre + margin)};
+}
+
+DistanceBounds::Interval DistanceBounds::OfDistance(double estimate, double scale) const {
+  const double rounding =
+      kEstimateRounding * Square(norm_steps_ * scale + coded_norm_) + kUnderflow;
+  const double squared = estimate + Square(coded_norm_);
+  const double error = query_error_ + error_steps_ * scale + least_error_;
+  const double nearest = std::max(std::sqrt(std::max(squared - rounding, 0.0)) - error, 0.0);
+  const double farthest = std::sqrt(std::max(squared + rounding, 0.0)) + error;
+  if (metric_ == Metric::kL2) {
+    return {RoundedDown(Square(nearest) * (1 - rounding_) - kUnderflow),
+            RoundedUp(Square(farthest) * (1 + rounding_) + kUnderflow)};
+  }
+  const double of_sum = rounding_ * query_norm_ * (1 + 4 * rounding_) + kUnderflow;
+  const double of_norms = Square(query_norm_) + 1;
+  return {RoundedDown((Square(nearest) - of_norms - 4 * rounding_) / 2 - of_sum),
+          RoundedUp((Square(farthest) - of_norms + 4 * rounding_) / 2 + of_sum)};
+}
+
+}  // namespace leadline::index

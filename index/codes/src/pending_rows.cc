@@ -1,0 +1,85 @@
+#include "pending_rows.h"
+
+#include <algorithm>
+#include <span>
+
+#include "leadline/index/rescoring.h"
+
+namespace leadline::index {
+namespace {
+
+constexpr size_t kSlack = 64;
+/// More pending rows than these (or 4 k) are compared in full precision there and then.
+constexpr size_t kMostPending = 4096;
+/// Rows compared in full precision between two looks at whether any more can matter.
+constexpr size_t kTogether = 8;
+
+}  // namespace
+
+PendingRows::PendingRows(size_t k, float farthest)
+    : k_(k), full_(2 * k + kSlack), bound_(farthest), top_(k) {}
+
+void PendingRows::Shrink(const Source& source) {
+  DropBeyondBound();
+  const size_t most = std::max(kMostPending, 4 * k_);
+  if (pending_.size() > most / 2) {
+    Rescore(source);
+  }
+  full_ = std::max(2 * k_ + kSlack, 2 * pending_.size());
+}
+
+/// k rows lie within the k-th smallest upper end, so no row beyond it is among the k nearest, and
+/// none of those k is dropped.
+void PendingRows::KeepUpper(float upper) {
+  if (uppers_.size() < k_) {
+    uppers_.push_back(upper);
+    std::push_heap(uppers_.begin(), uppers_.end());
+  } else if (upper < uppers_.front()) {
+    // The largest makes room: what is larger than `upper` moves up from below.
+    size_t hole = 0;
+    for (size_t child = 1; child < k_; child = 2 * hole + 1) {
+      child += child + 1 < k_ && uppers_[child + 1] > uppers_[child] ? 1U : 0U;
+      if (uppers_[child] <= upper) {
+        break;
+      }
+      uppers_[hole] = uppers_[child];
+      hole = child;
+    }
+    uppers_[hole] = upper;
+  }
+  if (uppers_.size() == k_) {
+    bound_ = std::min(bound_, uppers_.front());
+  }
+}
+
+void PendingRows::DropBeyondBound() {
+  std::erase_if(pending_, [this](const Pending& row) { return row.lower > bound_; });
+}
+
+void PendingRows::Rescore(const Source& source) {
+  std::sort(pending_.begin(), pending_.end(), [](const Pending& a, const Pending& b) {
+    return a.lower != b.lower ? a.lower < b.lower : a.row < b.row;
+  });
+  std::vector<uint32_t> rows;
+  size_t together = std::max(k_, kTogether);
+  for (size_t i = 0; i < pending_.size() && pending_[i].lower <= top_.threshold();) {
+    rows.clear();
+    // Equal distances may still win by row number.
+    for (; rows.size() < together && i < pending_.size() && pending_[i].lower <= top_.threshold();
+         ++i) {
+      rows.push_back(pending_[i].row);
+    }
+    RescoreRows(source.distance, source.vectors, source.query, rows, &top_, &stats_);
+    together = kTogether;
+  }
+  pending_.clear();
+  bound_ = std::min(bound_, top_.threshold());
+}
+
+SearchOutcome PendingRows::Finish(const Source& source) {
+  DropBeyondBound();
+  Rescore(source);
+  return {top_.Take(), stats_};
+}
+
+}  // namespace leadline::index
