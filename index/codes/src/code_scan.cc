@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "distance_bounds.h"
+#include "leadline/index/packed_lines.h"
 #include "leadline/index/scan.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
@@ -189,10 +190,6 @@ class SharedCodeScan {
  private:
   static constexpr size_t kLanes = 64;
 
-  struct alignas(64) Line {
-    int8_t values[64];
-  };
-
   [[nodiscard]] PendingRows::Source SourceOf(MatrixView queries, size_t q) const {
     return {distance_, rows_.vectors, queries.row(q).data(), params_.row_check};
   }
@@ -224,9 +221,9 @@ class SharedCodeScan {
       states_.emplace_back(rows_.codes, query, queries.row(q), params_.k, FarthestOf(params_, q));
       SetReach(q);
     }
-    packed_.resize(simd::PackedBytes(packs, length_) / sizeof(Line));
+    packed_.Resize(packs, length_);
     kernels_.pack_queries(integers.data(), length_, nullptr, queries.rows, length_,
-                          packed_[0].values);
+                          packed_.pack(0));
   }
 
   Status FindScales() {
@@ -263,9 +260,9 @@ class SharedCodeScan {
     const size_t skipped = positions_.listed ? 0 : at;
     const RowCodes& codes = rows_.codes;
     const uint8_t* terms = codes.terms() + skipped * codes.terms_stride();
-    const size_t line = simd::PackedBytes(first / simd::kPackLanes, length_) / sizeof(Line);
     kernels_.packed_sums(codes.codes() + skipped * codes.stride(), codes.stride(), ids, count,
-                         length_, packed_[line].values, packs, sums_.data(), kLanes);
+                         length_, packed_.pack(first / simd::kPackLanes), packs, sums_.data(),
+                         kLanes);
     const simd::SumTile tile{sums_.data(), kLanes, count, packs, terms, codes.terms_stride(), ids};
     const size_t hits = kernels_.tile_hits(
         tile, {multipliers_.data() + first, offsets_.data() + first, adds_.data()},
@@ -295,7 +292,7 @@ class SharedCodeScan {
   const simd::TileKernels& kernels_;
   const simd::MetricDistance distance_;
   size_t length_ = 0;  ///< bytes of a query
-  std::vector<Line> packed_;
+  PackedLines packed_;
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
   std::vector<QueryState> states_;

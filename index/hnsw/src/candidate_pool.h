@@ -93,19 +93,15 @@ class CandidatePool {
 
   /// Marks the nearest unexpanded key and returns it; kWorstKey when none is left.
   Key PopNearest() {
-    const Key key = PeekNearest();
-    if (key != kWorstKey) {
-      keys_[cursor_] |= kExpanded;
-    }
-    return key;
-  }
-
-  /// The key that PopNearest would return.
-  Key PeekNearest() {
     while (cursor_ < size_ && (keys_[cursor_] & kExpanded) != 0) {
       ++cursor_;
     }
-    return cursor_ == size_ ? kWorstKey : keys_[cursor_];
+    if (cursor_ == size_) {
+      return kWorstKey;
+    }
+    const Key key = keys_[cursor_];
+    keys_[cursor_] |= kExpanded;
+    return key;
   }
 
  private:

@@ -3,18 +3,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <stdexcept>
 #include <vector>
 
+#include "base_layer.h"
 #include "build_parallel.h"
 #include "duplicates.h"
 #include "graph_layout.h"
 #include "graph_repair.h"
 #include "graph_search.h"
+#include "layer_links.h"
 #include "leadline/core/rng.h"
 #include "neighbor_selection.h"
+#include "owned_codes.h"
 
 namespace leadline::index::hnsw {
 namespace {
@@ -27,33 +29,13 @@ constexpr size_t kMaxRound = 512;
 /// Nodes whose links are chosen anew before any of these is written.
 constexpr size_t kRefineRound = 4096;
 
-/// A new link from `target` to the node of `source`, whose key holds the distance between the two.
+/// A new link, to be sorted by target, then source.
 struct ReverseLink {
   uint32_t target;
-  Key source;
+  uint32_t source;
 
   friend bool operator<(const ReverseLink& a, const ReverseLink& b) {
     return a.target != b.target ? a.target < b.target : a.source < b.source;
-  }
-};
-
-/// One layer's links while they are written.
-struct MutableLayer {
-  uint32_t* links;
-  size_t width;
-  const uint32_t* node_rows;  ///< null: nodes are rows
-
-  [[nodiscard]] uint32_t* LinksOf(uint32_t node) const { return links + node * width; }
-
-  [[nodiscard]] uint32_t RowOf(uint32_t node) const {
-    return node_rows == nullptr ? node : node_rows[node];
-  }
-
-  void Write(uint32_t node, const std::vector<Key>& neighbors) const {
-    uint32_t* list = LinksOf(node);
-    for (size_t i = 0; i < width; ++i) {
-      list[i] = i < neighbors.size() ? NodeOf(neighbors[i]) : kNoNode;
-    }
   }
 };
 
@@ -65,17 +47,54 @@ class GraphBuilder {
                const FullSpace& full)
       : vectors_(vectors), options_(options), space_(space), full_(full) {}
 
-  Result<std::string> Build() {
+  /// Inserts every node into all of its layers; `refine` then chooses the links of layer 0 anew.
+  Result<std::string> BuildByInsertion(bool refine) {
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
     Lay();
+    LEADLINE_RETURN_IF_ERROR(Insert(0));
+    if (refine) {
+      LEADLINE_RETURN_IF_ERROR(Refine());
+    }
+    return Finish();
+  }
+
+  /// Inserts nodes into the layers above 0 only, which is linked by cells of neighbours; `codes`
+  /// are those of the space. REQUIRES: rows.
+  Result<std::string> BuildByCells(const RowCodes& codes, bool refine) {
+    LEADLINE_RETURN_IF_ERROR(options_.control.Check());
+    Lay();
+    LEADLINE_RETURN_IF_ERROR(Insert(1));
+    const CodedRows rows{vectors_, options_.metric, codes, order_};
+    const BaseLayerInput input{rows,
+                               space_,
+                               view_,
+                               {view_.upper_rows, upper_.size()},
+                               options_.ef_construction,
+                               options_.executor,
+                               options_.control};
+    LEADLINE_ASSIGN_OR_RETURN(const bool complete, LinkBaseLayer(input, Layer(0)));
+    if (refine || !complete) {
+      LEADLINE_RETURN_IF_ERROR(Refine());
+    }
+    return Finish();
+  }
+
+ private:
+  using Distances = typename Space::Distances;
+
+  /// Inserts all nodes into their layers from `lowest` up.
+  Status Insert(uint32_t lowest) {
+    lowest_ = lowest;
     for (size_t begin = 0; begin < order_.size();) {
       const size_t end = RoundEnd(begin);
       LEADLINE_RETURN_IF_ERROR(AddRound(begin, end));
       begin = end;
     }
-    if (options_.refine.value_or(HasCodes(options_))) {
-      LEADLINE_RETURN_IF_ERROR(Refine());
-    }
+    return {};
+  }
+
+  /// Sees to it that every node can be found.
+  Result<std::string> Finish() {
     const GraphUnderRepair finished{view_, MutableLayer0(), order_, options_.control};
     if (options_.metric != Metric::kInnerProduct) {
       LEADLINE_RETURN_IF_ERROR(LinkLostNodes(finished, space_, options_.executor));
@@ -83,9 +102,6 @@ class GraphBuilder {
     LEADLINE_RETURN_IF_ERROR(LinkUnreachableNodes(finished, space_, options_.ef_construction));
     return std::move(bytes_);
   }
-
- private:
-  using Distances = typename Space::Distances;
 
   /// Draws layers, numbers the nodes and allocates the section with empty lists. Nodes enter in row
   /// order: real data is rarely shuffled, and neighbours entering together made better graphs than
@@ -164,7 +180,7 @@ class GraphBuilder {
   /// The view points into bytes_, which this object owns and may write.
   [[nodiscard]] uint32_t* MutableLayer0() const { return const_cast<uint32_t*>(view_.layer0); }
 
-  [[nodiscard]] MutableLayer Layer(uint32_t layer) const {
+  [[nodiscard]] LayerLinks Layer(uint32_t layer) const {
     if (layer == 0) {
       return {MutableLayer0(), size_t{2} * view_.m, nullptr};
     }
@@ -191,7 +207,7 @@ class GraphBuilder {
     LEADLINE_RETURN_IF_ERROR(ForEachInParallel(options_.executor, end - begin, [&](size_t i) {
       return Plan(begin, begin + i, &plans_[i]);
     }));
-    for (uint32_t layer = 0; layer <= view_.upper_layers; ++layer) {
+    for (uint32_t layer = lowest_; layer <= view_.upper_layers; ++layer) {
       LEADLINE_RETURN_IF_ERROR(Link(space_, layer, begin, end));
     }
     if (begin == 0 || layer_of_[begin] > view_.upper_layers) {
@@ -206,7 +222,7 @@ class GraphBuilder {
   Status Plan(size_t round_begin, size_t position, std::vector<std::vector<Key>>* plan) {
     const uint32_t top = std::min<uint32_t>(layer_of_[position], view_.upper_layers);
     plan->assign(top + 1, {});
-    if (position == 0) {
+    if (position == 0 || layer_of_[position] < lowest_) {
       return {};
     }
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
@@ -224,6 +240,9 @@ class GraphBuilder {
         Choose(layer, &scratch, &(*plan)[layer]);
       }
       entry_row = view_.upper_rows[entry];
+    }
+    if (lowest_ > 0) {
+      return {};
     }
     LEADLINE_RETURN_IF_ERROR(
         search.SearchBase(entry_row, options_.ef_construction, options_.control));
@@ -330,7 +349,7 @@ class GraphBuilder {
   /// distances are from.
   template <class S>
   Status Link(const S& space, uint32_t layer, size_t begin, size_t end) {
-    const MutableLayer links = Layer(layer);
+    const LayerLinks links = Layer(layer);
     reverse_.clear();
     for (size_t i = begin; i < end; ++i) {
       if (layer_of_[i] < layer) {
@@ -340,7 +359,7 @@ class GraphBuilder {
       const std::vector<Key>& neighbors = plans_[i - begin][layer];
       links.Write(node, neighbors);
       for (const Key neighbor : neighbors) {
-        reverse_.push_back({NodeOf(neighbor), MakeKey(DistanceOf(neighbor), node)});
+        reverse_.push_back({NodeOf(neighbor), node});
       }
     }
     std::sort(reverse_.begin(), reverse_.end());
@@ -352,42 +371,15 @@ class GraphBuilder {
     }
     groups_.push_back(reverse_.size());
     return ForEachInParallel(options_.executor, groups_.size() - 1, [&](size_t g) {
-      AddReverse(space, links, {reverse_.data() + groups_[g], groups_[g + 1] - groups_[g]});
+      SearchScratch& scratch = SearchScratch::OfThread();
+      std::vector<uint32_t>& sources = scratch.sources;
+      sources.clear();
+      for (size_t i = groups_[g]; i < groups_[g + 1]; ++i) {
+        sources.push_back(reverse_[i].source);
+      }
+      AddLinks(space, links, reverse_[groups_[g]].target, sources, &scratch);
       return Status();
     });
-  }
-
-  /// Adds the links of one target that it lacks; where they do not fit, chooses anew among old and
-  /// new ones.
-  template <class S>
-  static void AddReverse(const S& space, const MutableLayer& layer,
-                         std::span<const ReverseLink> added) {
-    const uint32_t target = added[0].target;
-    uint32_t* const list = layer.LinksOf(target);
-    uint32_t* const end = std::find(list, list + layer.width, kNoNode);
-    SearchScratch& scratch = SearchScratch::OfThread();
-    std::vector<Key>& candidates = scratch.selection;
-    candidates.clear();
-    for (const ReverseLink& link : added) {
-      if (std::find(list, end, NodeOf(link.source)) == end) {
-        candidates.push_back(link.source);
-      }
-    }
-    const auto present = static_cast<size_t>(end - list);
-    if (present + candidates.size() <= layer.width) {
-      std::transform(candidates.begin(), candidates.end(), end, NodeOf);
-      return;
-    }
-    for (size_t i = 0; i < present; ++i) {
-      scratch.fresh_rows[i] = layer.RowOf(list[i]);
-    }
-    space.From(layer.RowOf(target), &scratch).To(scratch.fresh_rows, present, scratch.distances);
-    for (size_t i = 0; i < present; ++i) {
-      candidates.push_back(MakeKey(scratch.distances[i], list[i]));
-    }
-    std::sort(candidates.begin(), candidates.end());
-    SelectNeighbors(space, layer.node_rows, layer.width, &scratch, &candidates);
-    layer.Write(target, candidates);
   }
 
   const MatrixView vectors_;
@@ -400,35 +392,29 @@ class GraphBuilder {
   std::vector<uint32_t> upper_node_of_;  ///< of order_[i]: its index in upper_, or kNoNode
   std::string bytes_;
   GraphView view_;
+  uint32_t lowest_ = 0;                               ///< layer that nodes are inserted into
   std::vector<std::vector<std::vector<Key>>> plans_;  ///< of the round: node, layer, neighbours
   std::vector<ReverseLink> reverse_;
   std::vector<size_t> groups_;
 };
 
-struct FreeAligned {
-  void operator()(char* block) const {
-    ::operator delete (block, std::align_val_t{simd::kCodeBytes});
-  }
-};
+/// Fewer rows are inserted one by one: that takes no time worth saving.
+constexpr size_t kLeastRowsByCells = 1024;
 
 /// Builds by sq8 codes whatever the graph is to be searched on: they tell neighbours apart well
 /// enough, and sq4 does not.
 Result<std::string> BuildByCodes(MatrixView vectors, const BuildOptions& options,
                                  const FullSpace& full) {
-  std::unique_ptr<char, FreeAligned> bytes;
-  size_t size = 0;
-  {
-    LEADLINE_ASSIGN_OR_RETURN(
-        const std::string codes,
-        EncodeRowCodes(vectors, options.metric, CodeType::kSq8, options.executor, options.control));
-    size = codes.size();
-    bytes.reset(static_cast<char*>(::operator new (size, std::align_val_t{simd::kCodeBytes})));
-    std::copy(codes.begin(), codes.end(), bytes.get());
+  LEADLINE_ASSIGN_OR_RETURN(
+      const OwnedCodes owned,
+      OwnedCodes::Make(vectors, options.metric, options.executor, options.control));
+  const CodeSpace space(vectors, options.metric, owned.codes());
+  GraphBuilder builder(vectors, options, space, full);
+  // Where a row's nearest is the longest one, cells of neighbours mean nothing.
+  if (options.metric == Metric::kInnerProduct || vectors.rows < kLeastRowsByCells) {
+    return builder.BuildByInsertion(options.refine.value_or(true));
   }
-  LEADLINE_ASSIGN_OR_RETURN(const RowCodes codes, RowCodes::Open({bytes.get(), size}, vectors.rows,
-                                                                 vectors.dim, options.metric));
-  const CodeSpace space(vectors, options.metric, codes);
-  return GraphBuilder(vectors, options, space, full).Build();
+  return builder.BuildByCells(owned.codes(), options.refine.value_or(false));
 }
 
 }  // namespace
@@ -442,7 +428,8 @@ Result<std::string> BuildGraph(MatrixView vectors, const BuildOptions& options) 
     const simd::MetricDistance distance(options.metric, vectors.dim);
     const FullSpace full(vectors, distance);
     return HasCodes(options) ? BuildByCodes(vectors, options, full)
-                             : GraphBuilder(vectors, options, full, full).Build();
+                             : GraphBuilder(vectors, options, full, full)
+                                   .BuildByInsertion(options.refine.value_or(false));
   } catch (const std::bad_alloc&) {
     return ResourceExhaustedError("out of memory while building an hnsw graph");
   } catch (const std::length_error&) {

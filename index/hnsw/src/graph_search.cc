@@ -83,25 +83,11 @@ void GraphSearch<Distances>::Measure(const uint32_t* nodes, const uint32_t* rows
 
 template <class Distances>
 template <class Layer>
-void GraphSearch<Distances>::PrefetchUnvisited(const Layer& layer, uint32_t node) const {
-  const uint32_t* links = layer.LinksOf(node);
-  for (size_t i = 0; i < layer.width() && links[i] != kNoNode; ++i) {
-    if (!scratch_->visited.Contains(links[i])) {
-      distances_.Prefetch(layer.RowOf(links[i]));
-    }
-  }
-}
-
-template <class Distances>
-template <class Layer>
-size_t GraphSearch<Distances>::Expand(const Layer& layer, uint32_t node, uint32_t next) {
+size_t GraphSearch<Distances>::Expand(const Layer& layer, uint32_t node) {
   SearchScratch& scratch = *scratch_;
   const size_t count =
       scratch.visited.InsertNew(layer.LinksOf(node), layer.width(), kNoNode, scratch.fresh);
   const uint32_t* rows = layer.RowsOf(scratch.fresh, count, scratch.fresh_rows);
-  if (next != kNoNode) {
-    PrefetchUnvisited(layer, next);
-  }
   Measure(scratch.fresh, rows, count);
   return count;
 }
@@ -117,14 +103,12 @@ Result<bool> GraphSearch<Distances>::BestFirst(const Layer& layer, uint32_t entr
   scratch.visited.Insert(entry);
   scratch.found[0] = KeyOf(entry, layer.RowOf(entry));
   pool.Merge(scratch.found, 1);
-  const bool speculates = distances_.speculates();
   uint64_t next_check = stats_->distances + CallControl::kCheckInterval;
   for (Key key = pool.PopNearest(); key != kWorstKey; key = pool.PopNearest()) {
     if (NodeOf(key) == target) {
       return true;
     }
-    const Key next = speculates ? pool.PeekNearest() : kWorstKey;
-    const size_t count = Expand(layer, NodeOf(key), next == kWorstKey ? kNoNode : NodeOf(next));
+    const size_t count = Expand(layer, NodeOf(key));
     const size_t entered = pool.Merge(scratch.found, count);
     for (size_t i = 0; i < entered; ++i) {
       PrefetchLinks(layer.LinksOf(NodeOf(scratch.found[i])), layer.width());
@@ -222,7 +206,7 @@ Result<bool> GraphSearch<Distances>::SearchFiltered(uint32_t entry, size_t ef,
     std::pop_heap(frontier.begin(), frontier.end(), std::greater<>());
     const uint32_t node = NodeOf(frontier.back());
     frontier.pop_back();
-    const size_t count = Expand(layer, node, kNoNode);
+    const size_t count = Expand(layer, node);
     for (size_t i = 0; i < count; ++i) {
       offer(scratch.found[i]);
     }

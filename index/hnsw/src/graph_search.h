@@ -24,6 +24,7 @@ struct SearchScratch {
   std::vector<Key> frontier;          ///< filtered search: min-heap of nodes to expand
   std::vector<Key> accepted;          ///< filtered search: max-heap of allowed nodes
   std::vector<uint32_t> candidates;   ///< rows to be compared in full precision
+  std::vector<uint32_t> sources;      ///< building: nodes that a node is to be linked to
   std::vector<Key> selection;         ///< building: candidates for a node's links
   uint32_t fresh[kMostLinks]{};       ///< unvisited neighbours of the node being expanded
   uint32_t fresh_rows[kMostLinks]{};  ///< their rows
@@ -92,11 +93,8 @@ class GraphSearch {
   Result<bool> BestFirst(const Layer& layer, uint32_t entry, size_t ef, uint32_t target,
                          const CallControl& control);
   /// Keys of the unvisited ones among the links of `node`; returns how many, in scratch->found.
-  /// `next` is the node that will probably be expanded after it, or kNoNode.
   template <class Layer>
-  size_t Expand(const Layer& layer, uint32_t node, uint32_t next);
-  template <class Layer>
-  void PrefetchUnvisited(const Layer& layer, uint32_t node) const;
+  size_t Expand(const Layer& layer, uint32_t node);
   /// Distances of scratch->fresh_rows; what they belong to is in `nodes`.
   void Measure(const uint32_t* nodes, const uint32_t* rows, size_t count);
   [[nodiscard]] Key KeyOf(uint32_t node, uint32_t row);

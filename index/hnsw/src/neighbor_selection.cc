@@ -1,29 +1,35 @@
 #include "neighbor_selection.h"
 
 #include <algorithm>
-#include <array>
 
 #include "graph_layout.h"
 
 namespace leadline::index::hnsw {
 namespace {
 
-/// True when one of the chosen rows is nearer to `row` than `limit`.
+/// Drops those of candidates[begin, end) that the chosen candidate before them covers; returns
+/// where the others, still in order, end.
 template <class Space>
-bool IsCovered(const Space& space, uint32_t row, float limit, const uint32_t* chosen, size_t count,
-               SearchScratch* scratch) {
-  std::array<float, Space::kTogether> distances{};
-  const auto around = space.Around(row, scratch);
-  for (size_t begin = 0; begin < count; begin += Space::kTogether) {
-    const size_t n = std::min(Space::kTogether, count - begin);
-    around.To(chosen + begin, n, distances.data());
-    for (size_t i = 0; i < n; ++i) {
-      if (distances[i] < limit) {
-        return true;
-      }
+size_t DropCovered(const Space& space, const uint32_t* node_rows, size_t begin, size_t end,
+                   SearchScratch* scratch, Key* candidates) {
+  const auto row_of = [node_rows](Key key) {
+    return node_rows == nullptr ? NodeOf(key) : node_rows[NodeOf(key)];
+  };
+  const auto around = space.Around(row_of(candidates[begin - 1]), scratch);
+  size_t left = begin;
+  for (size_t first = begin; first < end; first += SearchScratch::kMostLinks) {
+    const size_t count = std::min(SearchScratch::kMostLinks, end - first);
+    for (size_t i = 0; i < count; ++i) {
+      scratch->fresh_rows[i] = row_of(candidates[first + i]);
+    }
+    around.To(scratch->fresh_rows, count, scratch->distances);
+    for (size_t i = 0; i < count; ++i) {
+      const Key key = candidates[first + i];
+      candidates[left] = key;
+      left += scratch->distances[i] < space.Covering(DistanceOf(key)) ? 0U : 1U;
     }
   }
-  return false;
+  return left;
 }
 
 }  // namespace
@@ -31,19 +37,15 @@ bool IsCovered(const Space& space, uint32_t row, float limit, const uint32_t* ch
 template <class Space>
 void SelectNeighbors(const Space& space, const uint32_t* node_rows, size_t max_links,
                      SearchScratch* scratch, std::vector<Key>* candidates) {
-  std::array<uint32_t, size_t{2} * kMaxM> chosen{};
-  size_t count = 0;
-  for (const Key key : *candidates) {
-    if (count == max_links) {
-      break;
-    }
-    const uint32_t row = node_rows == nullptr ? NodeOf(key) : node_rows[NodeOf(key)];
-    if (!IsCovered(space, row, DistanceOf(key), chosen.data(), count, scratch)) {
-      chosen[count] = row;
-      (*candidates)[count++] = key;
+  size_t end = candidates->size();
+  size_t chosen = 0;
+  while (chosen < std::min(end, max_links)) {
+    ++chosen;
+    if (chosen < max_links) {
+      end = DropCovered(space, node_rows, chosen, end, scratch, candidates->data());
     }
   }
-  candidates->resize(count);
+  candidates->resize(chosen);
 }
 
 template void SelectNeighbors(const FullSpace&, const uint32_t*, size_t, SearchScratch*,

@@ -38,9 +38,6 @@ class FullDistances {
     }
   }
 
-  /// Whether rows that may be wanted next are worth fetching.
-  [[nodiscard]] bool speculates() const { return false; }
-
  private:
   const simd::MetricDistance& distance_;
   const float* const vectors_;
@@ -64,12 +61,6 @@ class CodeDistances {
   }
 
   void Prefetch(uint32_t row) const { codes_.Prefetch(row); }
-
-  [[nodiscard]] bool speculates() const {
-    // Longer codes crowd out what is wanted now.
-    constexpr size_t kShortLines = 2;
-    return codes_.lines_per_row() <= kShortLines;
-  }
 
  private:
   const RowCodes& codes_;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "graph_search.h"
 #include "leadline/core/types.h"
@@ -13,13 +15,12 @@ namespace leadline::index::hnsw {
 // immutable; what they return lives until the next call for the same scratch.
 //   From(row)     distances from a row that is searched for
 //   Around(row)   the same for one of its candidates; both may be in use at once
-//   kTogether     rows that cost little more than one
+//   Covering(d)   a candidate at distance d is dropped when a link is nearer to it than this
 
 /// In full precision.
 class FullSpace {
  public:
   using Distances = FullDistances;
-  static constexpr size_t kTogether = 4;
 
   FullSpace(MatrixView vectors, const simd::MetricDistance& distance)
       : vectors_(vectors), distance_(distance) {}
@@ -32,6 +33,8 @@ class FullSpace {
     return From(row, scratch);
   }
 
+  [[nodiscard]] static float Covering(float distance) { return distance; }
+
  private:
   const MatrixView vectors_;
   const simd::MetricDistance& distance_;
@@ -42,7 +45,6 @@ class FullSpace {
 class CodeSpace {
  public:
   using Distances = CodeDistances;
-  static constexpr size_t kTogether = 8;
 
   CodeSpace(MatrixView vectors, Metric metric, const RowCodes& codes)
       : vectors_(vectors), codes_(codes), dot_(metric == Metric::kInnerProduct) {}
@@ -59,6 +61,14 @@ class CodeSpace {
       scratch->neighbor.PrepareRow(codes_, row);
     }
     return {codes_, scratch->neighbor, scratch->sums, scratch->neighbor.Shift()};
+  }
+
+  /// A little less of the squared distance, since lists of 2m have room for more links than the
+  /// rule leaves (docs/decisions/0017-layer-by-cells.md); and more than nothing, since of rows that
+  /// codes cannot tell apart one link is enough.
+  [[nodiscard]] float Covering(float distance) const {
+    constexpr float kShare = 0.98F;
+    return dot_ ? distance : std::max(kShare * distance, std::numeric_limits<float>::min());
   }
 
  private:

@@ -33,10 +33,6 @@ class VisitedSet {
     touched_.push_back(node);
   }
 
-  [[nodiscard]] bool Contains(uint32_t node) const {
-    return (words_[node >> 6] >> (node & 63) & 1U) != 0;
-  }
-
   /// Adds every node of the list `links` (up to `width` entries or the end mark) and writes those
   /// that are new to `fresh`; returns how many.
   size_t InsertNew(const uint32_t* links, size_t width, uint32_t end_mark, uint32_t* fresh) {

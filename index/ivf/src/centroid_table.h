@@ -10,9 +10,9 @@
 #include "leadline/core/executor.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
+#include "leadline/index/packed_lines.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/simd/level.h"
-#include "packed_lines.h"
 
 namespace leadline::index {
 

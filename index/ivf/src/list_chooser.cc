@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "byte_rows.h"
-#include "candidate_buffer.h"
+#include "leadline/index/candidate_buffer.h"
 
 namespace leadline::index {
 namespace {

@@ -7,10 +7,10 @@
 #include "leadline/core/call_control.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
+#include "leadline/index/packed_lines.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
-#include "packed_lines.h"
 
 namespace leadline::index {
 

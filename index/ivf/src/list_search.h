@@ -6,9 +6,9 @@
 #include <optional>
 #include <vector>
 
-#include "candidate_buffer.h"
 #include "ivf_layout.h"
 #include "leadline/core/status.h"
+#include "leadline/index/candidate_buffer.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/index/top_k.h"

@@ -4,12 +4,12 @@
 #include <span>
 #include <vector>
 
-#include "candidate_buffer.h"
 #include "leadline/core/status.h"
+#include "leadline/index/candidate_buffer.h"
+#include "leadline/index/packed_lines.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "list_search.h"
-#include "packed_lines.h"
 
 namespace leadline::index {
 

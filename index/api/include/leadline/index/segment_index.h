@@ -43,8 +43,8 @@ struct BuildOptions {
   CodeType codes = CodeType::kF32;
   uint32_t m = 16;  ///< hnsw: links per node on upper layers, 2m on layer 0; [kMinM, kMaxM]
   uint32_t ef_construction = 200;  ///< hnsw: [1, kMaxEfConstruction]
-  /// hnsw: choose the links of every row anew on the finished graph, which costs about as much as
-  /// building it and is what makes it fast to search; unset: where rows have codes.
+  /// hnsw: choose the links of every row anew by searching the finished graph, which costs about as
+  /// much as building by insertion does; unset: where rows with codes were built that way.
   std::optional<bool> refine;
   uint32_t nlist = 0;  ///< ivf: number of lists; 0 picks from the row count and the codes
   /// ivf: rows of the matrix to choose the default nprobe by (leadline/index/held_out_rows.h); null

@@ -75,9 +75,6 @@ class RowCodes {
   /// A value smaller than this may be lost altogether: its scale would have no inverse.
   static constexpr double kLeastError = 1.3e-36;
 
-  /// Cache lines of a row's code.
-  [[nodiscard]] size_t lines_per_row() const { return (stride_ + 63) / 64; }
-
   /// Bytes a row occupies, all of it included.
   [[nodiscard]] size_t bytes_per_row() const {
     return stride_ + (terms_in_row() ? 0 : sizeof(RowTerms));

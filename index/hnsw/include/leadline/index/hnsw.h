@@ -12,12 +12,14 @@ inline constexpr uint32_t kHnswCodesSection = 48;
 
 /// The HNSW kind: a navigable small-world graph over f32 vectors or codes of them.
 ///
-/// Build:   the same graph for equal inputs and seed on any number of threads (points enter in
-///          rounds that only read what earlier rounds wrote). Rows with equal vectors share one
-///          node. Every row can be reached from the entry point, and for kL2 and kCosine nearly
+/// Build:   the same graph for equal inputs and seed on any number of threads. In full precision,
+///          and for kInnerProduct, points enter in rounds that only read what earlier rounds wrote;
+///          with codes, layer 0 is linked at once by comparing cells of neighbours, which costs a
+///          quarter of that (docs/decisions/0017-layer-by-cells.md). Rows with equal vectors share
+///          one node. Every row can be reached from the entry point, and for kL2 and kCosine nearly
 ///          every row finds itself. Options: m in [kMinM, kMaxM],
 ///          ef_construction in [1, kMaxEfConstruction], at most 2^31 - 1 rows. Memory: 8 * m bytes
-///          a row.
+///          a row; with codes, while it builds, as much again and dim bytes a row.
 /// Search:  greedy descent, then best-first with a sorted pool of max(ef_search, k) candidates.
 ///          Disallowed rows are walked through, never returned; where the filter leaves so few rows
 ///          that walking costs more than looking at each of them, it looks at each of them. So

@@ -1,4 +1,4 @@
-#include "candidate_buffer.h"
+#include "leadline/index/candidate_buffer.h"
 
 #include <algorithm>
 #include <bit>
