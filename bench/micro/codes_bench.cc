@@ -1,6 +1,6 @@
-/// Speed of the kernels on codes at each SIMD level. Columns: items_per_second counts rows (for
-/// block_sums sums of one query and one row), TOPS multiplications and additions, GBps bytes of
-/// codes read from where the rows lie ("KiB": their size, which says in which cache).
+/// Speed of the kernels on codes at each SIMD level. Columns: items_per_second counts rows, TOPS
+/// multiplications and additions, GBps bytes of codes read from where the rows lie ("KiB": their
+/// size, which says in which cache).
 
 #include <cstdlib>
 #include <memory>
@@ -97,27 +97,6 @@ void BenchBf16(benchmark::State& state, CodeKernels::Bf16Gather gather) {
   Report(state, kCount, 2 * n * kCount, 2 * n * kCount, 2 * n * kCount);
 }
 
-/// Arguments: dimension, queries, blocks.
-void BenchBlockSums(benchmark::State& state, CodeKernels::BlockSums sums) {
-  const auto dim = static_cast<size_t>(state.range(0));
-  const auto queries = static_cast<size_t>(state.range(1));
-  const auto blocks = static_cast<size_t>(state.range(2));
-  const size_t groups = (dim + 3) / 4;
-  const size_t stride = Padded(dim);
-  const Bytes codes(blocks * groups * kCodeBytes);
-  const Bytes query(queries * stride);
-  std::vector<int32_t> out(queries * blocks * kBlockRows);
-  for (auto _ : state) {
-    sums(query.numbers(), stride, queries, codes.data(), blocks, groups, out.data(),
-         blocks * kBlockRows);
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
-  }
-  const size_t rows = blocks * kBlockRows;
-  Report(state, rows * queries, 8 * groups * rows * queries, blocks * groups * kCodeBytes,
-         blocks * groups * kCodeBytes);
-}
-
 /// Arguments: lines of a block, blocks.
 void BenchTableSums(benchmark::State& state, CodeKernels::TableSums sums) {
   const auto lines = static_cast<size_t>(state.range(0));
@@ -169,12 +148,6 @@ void RegisterLevel(const Level& level) {
       add("/sq4_gather", BenchGather, codes.sq4_gather, size_t{2})->Args({dim, rows});
     }
     add("/bf16_gather", BenchBf16, codes.bf16_gather)->Arg(dim);
-    for (const int64_t queries : {1, 2, 4, 8, 12, 32}) {
-      add("/block_sums", BenchBlockSums, codes.block_sums)->Args({dim, queries, 24});
-    }
-    for (const int64_t queries : {1, 8, 32}) {
-      add("/block_sums", BenchBlockSums, codes.block_sums)->Args({dim, queries, 1024});
-    }
   }
   for (const int64_t lines : {4, 7, 12, 13, 24, 48}) {
     add("/table_sums", BenchTableSums, codes.table_sums)->Args({lines, 32});

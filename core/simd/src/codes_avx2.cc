@@ -14,8 +14,6 @@ struct Avx2 {
   using Vec = __m256i;
   static constexpr size_t kBytes = 32;
   static constexpr size_t kRows = 4;
-  static constexpr size_t kQueries = 4;
-  static constexpr size_t kStrips = 2;
 
   static Vec Load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
@@ -26,8 +24,6 @@ struct Avx2 {
   static Vec Set8(int8_t x) { return _mm256_set1_epi8(x); }
 
   static Vec Set16(int16_t x) { return _mm256_set1_epi16(x); }
-
-  static Vec Set32(int32_t x) { return _mm256_set1_epi32(x); }
 
   static Vec And(Vec a, Vec b) { return _mm256_and_si256(a, b); }
 
@@ -212,12 +208,8 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
 
 namespace leadline::simd {
 
-constinit const CodeKernels kAvx2Codes = {GatherSums<WideSq8<Avx2>>,
-                                          GatherSums<WideSq4<Avx2>>,
-                                          WideBlockSums<Avx2>,
-                                          WideTableSums<Avx2>,
-                                          SelectNear,
-                                          GatherSums<Bf16>,
-                                          avx2::MakeProductTable};
+constinit const CodeKernels kAvx2Codes = {GatherSums<WideSq8<Avx2>>, GatherSums<WideSq4<Avx2>>,
+                                          WideTableSums<Avx2>,       SelectNear,
+                                          GatherSums<Bf16>,          avx2::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -15,8 +15,6 @@ struct Avx512 {
   using Vec = __m512i;
   static constexpr size_t kBytes = 64;
   static constexpr size_t kRows = 8;
-  static constexpr size_t kQueries = 4;
-  static constexpr size_t kStrips = 4;
 
   static Vec Load(const void* p) { return _mm512_loadu_si512(p); }
 
@@ -27,8 +25,6 @@ struct Avx512 {
   static Vec Set8(int8_t x) { return _mm512_set1_epi8(x); }
 
   static Vec Set16(int16_t x) { return _mm512_set1_epi16(x); }
-
-  static Vec Set32(int32_t x) { return _mm512_set1_epi32(x); }
 
   static Vec And(Vec a, Vec b) { return _mm512_and_si512(a, b); }
 
@@ -199,8 +195,7 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
 namespace leadline::simd {
 
 constinit const CodeKernels kAvx512Codes = {
-    GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>, WideBlockSums<Avx512>,
-    WideTableSums<Avx512>,       avx512::SelectNear,          avx512::Bf16Gather,
-    avx512::MakeProductTable};
+    GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>, WideTableSums<Avx512>,
+    avx512::SelectNear,          avx512::Bf16Gather,          avx512::MakeProductTable};
 
 }  // namespace leadline::simd

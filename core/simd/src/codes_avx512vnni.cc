@@ -82,111 +82,6 @@ struct Sq4 {
 };
 
 /// Four consecutive numbers of a query in each lane.
-[[gnu::always_inline]] inline __m512i BroadcastFour(const int8_t* p) {
-  int32_t four;
-  __builtin_memcpy(&four, p, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
-
-/// From this many queries on computing takes longer than reading: blocks are fetched ahead.
-constexpr size_t kPrefetchingQueries = 8;
-
-/// Where blocks lie and which are wanted next.
-struct Blocks {
-  const uint8_t* data;
-  size_t count;
-  size_t groups;
-  size_t prefetch_bytes;  // from a line to the one that is fetched while it is used, 0 for none
-};
-
-/// kQueries queries against the kBlocks blocks from number `first` on: each line and each four
-/// numbers are loaded once.
-template <size_t kQueries, size_t kBlocks>
-[[gnu::noinline]] void SumTile(const int8_t* queries, size_t query_stride, const Blocks& blocks,
-                               size_t first, int32_t* out, size_t out_stride) {
-  __m512i sums[kQueries * kBlocks];
-  Unrolled<kQueries * kBlocks>([&](auto j) __attribute__((always_inline)) {
-    sums[j.kValue] = _mm512_setzero_si512();
-  });
-  const size_t block_bytes = blocks.groups * kCodeBytes;
-  const uint8_t* const begin = blocks.data + first * block_bytes;
-  const uint8_t* const end = begin + block_bytes;
-  const size_t prefetch_bytes = blocks.prefetch_bytes;
-  for (const uint8_t* line = begin; line != end; line += kCodeBytes, queries += 4) {
-    __m512i lines[kBlocks];
-    Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
-      const uint8_t* p = line + b.kValue * block_bytes;
-      lines[b.kValue] = _mm512_loadu_si512(p);
-      if constexpr (kQueries >= kPrefetchingQueries) {
-        _mm_prefetch(p + prefetch_bytes, _MM_HINT_T1);
-      }
-    });
-    Unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-      const __m512i numbers = BroadcastFour(queries + q.kValue * query_stride);
-      Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
-        AddProducts(&sums[q.kValue * kBlocks + b.kValue], lines[b.kValue], numbers);
-      });
-    });
-  }
-  Unrolled<kQueries>([&](auto q) __attribute__((always_inline)) {
-    Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
-      _mm512_storeu_si512(out + q.kValue * out_stride + (first + b.kValue) * kBlockRows,
-                          sums[q.kValue * kBlocks + b.kValue]);
-    });
-  });
-}
-
-/// A pass of kQueries queries over all blocks, kBlocks at a time.
-template <size_t kQueries, size_t kBlocks>
-void SumBlocks(const int8_t* queries, size_t query_stride, const Blocks& blocks, int32_t* out,
-               size_t out_stride) {
-  ForGroups<kBlocks>(blocks.count, [&](auto tile, size_t b) {
-    SumTile<kQueries, tile.kValue>(queries, query_stride, blocks, b, out, out_stride);
-  });
-}
-
-/// All queries over blocks that stay in the second-level cache meanwhile. The tiles hold up to 24
-/// registers of sums: enough to hide the latency, few enough to leave room for lines.
-void SumChunk(const int8_t* queries, size_t query_stride, size_t query_count, const Blocks& chunk,
-              int32_t* out, size_t out_stride) {
-  const auto pass = [&](auto tile_queries, auto tile_blocks) {
-    SumBlocks<tile_queries.kValue, tile_blocks.kValue>(queries, query_stride, chunk, out,
-                                                       out_stride);
-    queries += tile_queries.kValue * query_stride;
-    out += tile_queries.kValue * out_stride;
-    query_count -= tile_queries.kValue;
-  };
-  while (query_count >= 8) {
-    pass(Constant<8>(), Constant<3>());
-  }
-  if (query_count >= 4) {
-    pass(Constant<4>(), Constant<6>());
-  }
-  if (query_count >= 2) {
-    pass(Constant<2>(), Constant<8>());
-  }
-  if (query_count >= 1) {
-    pass(Constant<1>(), Constant<8>());
-  }
-}
-
-void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
-               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
-               size_t out_stride) {
-  // Two chunks, this one and the next, are to fit the second-level cache. Few queries wait for
-  // memory in any case and pass once over everything.
-  constexpr size_t kChunkBlocks = 12;
-  const size_t most = query_count < kPrefetchingQueries ? block_count : kChunkBlocks;
-  const size_t block_bytes = groups * kCodeBytes;
-  for (size_t b = 0; b < block_count; b += most) {
-    const size_t left = block_count - b;
-    const bool more = left >= 2 * most;
-    const Blocks chunk = {blocks + b * block_bytes, left < most ? left : most, groups,
-                          more ? most * block_bytes : 0};
-    SumChunk(queries, query_stride, query_count, chunk, out + b * kBlockRows, out_stride);
-  }
-}
-
 /// vpermb looks up four sub-quantisers of sixteen rows in one register of tables: the number of the
 /// table goes into bits 4 and 5 of each index. vpdpbusd with ones adds the four entries of a row.
 template <size_t kBlocks>
@@ -232,8 +127,8 @@ void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_
 
 namespace leadline::simd {
 
-constinit const CodeKernels kAvx512VnniCodes = {
-    GatherSums<Sq8>,    GatherSums<Sq4>,         BlockSums, TableSums, avx512::SelectNear,
-    avx512::Bf16Gather, avx512::MakeProductTable};
+constinit const CodeKernels kAvx512VnniCodes = {GatherSums<Sq8>,    GatherSums<Sq4>,
+                                                TableSums,          avx512::SelectNear,
+                                                avx512::Bf16Gather, avx512::MakeProductTable};
 
 }  // namespace leadline::simd

@@ -134,43 +134,6 @@ struct Bf16 {
   }
 };
 
-/// One query with one block; the four lanes of a row's sum take the four values of a line.
-void SumBlock(const int8_t* query, const uint8_t* block, size_t groups, int32_t* out) {
-  int32x4_t sums[kBlockRows];
-  Unrolled<kBlockRows>([&](auto r)
-                           __attribute__((always_inline)) { sums[r.kValue] = vdupq_n_s32(0); });
-  for (size_t g = 0; g < groups; ++g, query += 4, block += kCodeBytes) {
-    uint32_t four;
-    __builtin_memcpy(&four, query, sizeof(four));
-    const int16x8_t numbers = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four)));
-    Unrolled<kBlockRows / 4>([&](auto part) __attribute__((always_inline)) {
-      const uint8x16_t codes = vld1q_u8(block + 16 * part.kValue);
-      const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(codes)));
-      const int16x8_t high = vreinterpretq_s16_u16(vmovl_high_u8(codes));
-      int32x4_t* const rows = sums + 4 * part.kValue;
-      rows[0] = vmlal_s16(rows[0], vget_low_s16(low), vget_low_s16(numbers));
-      rows[1] = vmlal_high_s16(rows[1], low, numbers);
-      rows[2] = vmlal_s16(rows[2], vget_low_s16(high), vget_low_s16(numbers));
-      rows[3] = vmlal_high_s16(rows[3], high, numbers);
-    });
-  }
-  Unrolled<kBlockRows / 4>([&](auto part) __attribute__((always_inline)) {
-    Sq8::Reduce(sums + 4 * part.kValue, out + 4 * part.kValue);
-  });
-}
-
-void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
-               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
-               size_t out_stride) {
-  // All queries use a block while it is in the first-level cache.
-  for (size_t b = 0; b < block_count; ++b) {
-    for (size_t q = 0; q < query_count; ++q) {
-      SumBlock(queries + q * query_stride, blocks + b * groups * kCodeBytes, groups,
-               out + q * out_stride + b * kBlockRows);
-    }
-  }
-}
-
 /// Sums of table entries of sixteen rows; 256 entries fit 16 bits.
 struct TableTotals {
   static constexpr size_t kLines = 256 / kPqPerLine;
@@ -253,8 +216,8 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
 
 namespace leadline::simd {
 
-constinit const CodeKernels kNeonCodes = {
-    GatherSums<Sq8>,  GatherSums<Sq4>,         BlockSums, TableSums, SelectNear,
-    GatherSums<Bf16>, scalar::MakeProductTable};
+constinit const CodeKernels kNeonCodes = {GatherSums<Sq8>,  GatherSums<Sq4>,
+                                          TableSums,        SelectNear,
+                                          GatherSums<Bf16>, scalar::MakeProductTable};
 
 }  // namespace leadline::simd

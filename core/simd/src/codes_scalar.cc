@@ -38,28 +38,6 @@ void Sq4Gather(const int8_t* query, const uint8_t* codes, size_t stride, const u
   }
 }
 
-void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
-               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
-               size_t out_stride) {
-  for (size_t q = 0; q < query_count; ++q) {
-    const int8_t* query = queries + q * query_stride;
-    for (size_t b = 0; b < block_count; ++b) {
-      const uint8_t* block = blocks + b * groups * kCodeBytes;
-      int32_t* sums = out + q * out_stride + b * kBlockRows;
-      for (size_t r = 0; r < kBlockRows; ++r) {
-        int32_t sum = 0;
-        for (size_t g = 0; g < groups; ++g) {
-          const uint8_t* values = block + g * kCodeBytes + r * 4;
-          for (size_t j = 0; j < 4; ++j) {
-            sum += query[4 * g + j] * values[j];
-          }
-        }
-        sums[r] = sum;
-      }
-    }
-  }
-}
-
 void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_t block_count,
                int32_t* out) {
   for (size_t b = 0; b < block_count; ++b) {
@@ -119,7 +97,7 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
 
 namespace leadline::simd {
 
-constinit const CodeKernels kScalarCodes = {
-    Sq8Gather, Sq4Gather, BlockSums, TableSums, SelectNear, Bf16Gather, scalar::MakeProductTable};
+constinit const CodeKernels kScalarCodes = {Sq8Gather,  Sq4Gather,  TableSums,
+                                            SelectNear, Bf16Gather, scalar::MakeProductTable};
 
 }  // namespace leadline::simd

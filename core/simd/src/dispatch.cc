@@ -46,11 +46,6 @@ bool TilesGranted() {
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-CodeKernels WithTiles(CodeKernels kernels) {
-  kernels.block_sums = amx::BlockSums;
-  return kernels;
-}
-
 TileKernels WithTiles(TileKernels kernels) {
   kernels.packed_sums = amx::PackedSums;
   return kernels;
@@ -66,9 +61,9 @@ std::vector<const Level*> DetectLevels() {
                                          kAvx512Selection};
   static constexpr Level kAvx512VnniLevel = {"avx512vnni", kAvx512Distance, kAvx512VnniCodes,
                                              kAvx512VnniTiles, kAvx512Selection};
-  static const CodeKernels kAmxCodes = WithTiles(kAvx512VnniCodes);
   static const TileKernels kAmxTiles = WithTiles(kAvx512VnniTiles);
-  static const Level kAmxLevel = {"amx", kAvx512Distance, kAmxCodes, kAmxTiles, kAvx512Selection};
+  static const Level kAmxLevel = {"amx", kAvx512Distance, kAvx512VnniCodes, kAmxTiles,
+                                  kAvx512Selection};
   // __builtin_cpu_supports also asks whether the operating system saves the registers.
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {

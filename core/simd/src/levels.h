@@ -63,9 +63,6 @@ void TileDistances(const SumTile& tile, const TileLanes& lanes, float* out);
 /// Kernels of "amx", which shares all others with "avx512vnni".
 namespace amx {
 
-void BlockSums(const int8_t* queries, size_t query_stride, size_t query_count,
-               const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
-               size_t out_stride);
 void PackedSums(const uint8_t* codes, size_t stride, const uint32_t* ids, size_t row_count,
                 size_t n, const int8_t* packed, size_t packs, int32_t* out, size_t out_stride);
 

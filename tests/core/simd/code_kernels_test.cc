@@ -185,63 +185,6 @@ TEST_P(CodeKernelsTest, GatherOfNibblesEqualsItsDefinition) {
   }
 }
 
-void CheckBlockSums(CodeKernels::BlockSums block_sums, Rng* rng, Fill fill, size_t query_count,
-                    size_t block_count, size_t groups) {
-  SCOPED_TRACE(Trace({{"fill", static_cast<size_t>(fill)},
-                      {"queries", query_count},
-                      {"blocks", block_count},
-                      {"groups", groups}}));
-  constexpr int32_t kUntouched = -77;
-  const size_t n = 4 * groups;
-  const size_t stride = (n + kCodeBytes - 1) / kCodeBytes * kCodeBytes + 64 * rng->Uniform(2);
-  const size_t out_row = block_count * kBlockRows;
-  const size_t out_stride = out_row + 16 * rng->Uniform(3);
-  Guarded<int8_t> queries(query_count * stride);
-  Guarded<uint8_t> blocks(block_count * groups * kCodeBytes, kReadable);
-  Guarded<int32_t> out(query_count == 0 ? 0 : (query_count - 1) * out_stride + out_row);
-  FillQuery(rng, fill, &queries);
-  FillCodes(rng, fill, &blocks);
-  for (size_t q = 0; q < query_count; ++q) {
-    std::fill(&queries[q * stride + n], queries.data() + (q + 1) * stride, int8_t{0});
-  }
-  std::fill(out.begin(), out.end(), kUntouched);
-  block_sums(queries.data(), stride, query_count, blocks.data(), block_count, groups, out.data(),
-             out_stride);
-  for (size_t i = 0; i < out.size(); ++i) {
-    const size_t q = i / out_stride;
-    const size_t row = i % out_stride;
-    if (row >= out_row) {
-      ASSERT_EQ(out[i], kUntouched) << "query " << q << " place " << row;
-      continue;
-    }
-    const uint8_t* block = blocks.data() + row / kBlockRows * groups * kCodeBytes;
-    int64_t sum = 0;
-    for (size_t j = 0; j < n; ++j) {
-      sum += int64_t{queries[q * stride + j]} * block[j / 4 * 64 + row % kBlockRows * 4 + j % 4];
-    }
-    ASSERT_EQ(out[i], sum) << "query " << q << " row " << row;
-  }
-}
-
-TEST_P(CodeKernelsTest, BlockSumsEqualTheirDefinition) {
-  Rng rng(kSeed);
-  for (size_t queries = 0; queries <= 40; ++queries) {
-    for (size_t blocks = 0; blocks <= 9; ++blocks) {
-      CheckBlockSums(codes().block_sums, &rng, Fill::kRandom, queries, blocks, 1 + rng.Uniform(40));
-    }
-  }
-  for (const Fill fill : kFills) {
-    for (size_t groups = 1; groups <= 16'384; groups = groups < 70 ? groups + 1 : groups * 3) {
-      CheckBlockSums(codes().block_sums, &rng, fill, 1 + rng.Uniform(5), 1 + rng.Uniform(4),
-                     groups);
-    }
-    CheckBlockSums(codes().block_sums, &rng, fill, 3, 2, 16'384);
-    CheckBlockSums(codes().block_sums, &rng, fill, 34, 3, 400);
-  }
-  CheckBlockSums(codes().block_sums, &rng, Fill::kRandom, 37, 61, 25);
-  CheckBlockSums(codes().block_sums, &rng, Fill::kRandom, 19, 5, 8192);
-}
-
 void CheckTableSums(CodeKernels::TableSums table_sums, Rng* rng, Fill fill, size_t lines,
                     size_t block_count) {
   SCOPED_TRACE(

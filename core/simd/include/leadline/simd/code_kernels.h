@@ -39,16 +39,6 @@ struct CodeKernels {
   /// Shapes: query [2 * n]; n a multiple of kCodeBytes, at most 32,768.
   using Sq4Gather = Sq8Gather;
 
-  /// Sums of each of `query_count` queries with each row of `block_count` blocks of kBlockRows:
-  ///   out[q * out_stride + kBlockRows * b + r]
-  ///     = sum over j < 4 * groups of queries[q * query_stride + j] * blocks[b][j / 4][r][j % 4]
-  /// A block is `groups` lines of 64 bytes; line g holds the values 4g to 4g + 3 of 16 rows, row by
-  /// row. Shapes: query_stride a multiple of kCodeBytes, at least 4 * groups, zeros from 4 * groups
-  /// on; groups at most 16,384; blocks on a 64-byte boundary.
-  using BlockSums = void (*)(const int8_t* queries, size_t query_stride, size_t query_count,
-                             const uint8_t* blocks, size_t block_count, size_t groups, int32_t* out,
-                             size_t out_stride);
-
   /// Sums of table entries, one for each sub-quantiser:
   ///   out[kBlockRows * b + r] = sum over s < 8 * lines of tables[16 * s + code(b, r, s)]
   /// A block is `lines` lines of 64 bytes: byte 4r + t (t < 4) of line l holds for row r the code
@@ -85,7 +75,6 @@ struct CodeKernels {
 
   Sq8Gather sq8_gather;
   Sq4Gather sq4_gather;
-  BlockSums block_sums;
   TableSums table_sums;
   SelectNear select_near;
   Bf16Gather bf16_gather;
