@@ -13,7 +13,7 @@ constexpr size_t kSlack = 64;
 /// More pending rows than these (or 4 k) are compared in full precision there and then.
 constexpr size_t kMostPending = 4096;
 /// Rows compared in full precision between two looks at whether any more can matter.
-constexpr size_t kTogether = 8;
+constexpr size_t kRowsTogether = 8;
 
 }  // namespace
 
@@ -62,7 +62,7 @@ void PendingRows::Rescore(const Source& source) {
     return a.lower != b.lower ? a.lower < b.lower : a.row < b.row;
   });
   std::vector<uint32_t> rows;
-  size_t together = std::max(k_, kTogether);
+  size_t together = std::max(k_, kRowsTogether);
   for (size_t i = 0; i < pending_.size() && pending_[i].lower <= top_.threshold();) {
     rows.clear();
     // Equal distances may still win by row number.
@@ -74,7 +74,7 @@ void PendingRows::Rescore(const Source& source) {
     if (!failed_.ok()) {
       break;
     }
-    together = kTogether;
+    together = kRowsTogether;
   }
   pending_.clear();
   bound_ = std::min(bound_, top_.threshold());
