@@ -61,12 +61,11 @@ Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcom
 void SharedScan::Encode(MatrixView queries) {
   RowQuery query;
   maps_.resize(queries.rows);
+  length_ = kernels_.LengthOf(queries.dim);
+  integers_.resize(queries.rows * length_);
   for (size_t q = 0; q < queries.rows; ++q) {
     query.Prepare(codes_, queries.row(q).data());
-    length_ = query.integers().size();
-    integers_.resize(queries.rows * length_);
-    std::copy(query.integers().begin(), query.integers().end(),
-              integers_.begin() + static_cast<std::ptrdiff_t>(q * length_));
+    std::copy_n(query.integers().begin(), length_, integers_.data() + q * length_);
     maps_[q] = query.map();
   }
   packed_.Resize(kLanes / simd::kPackLanes, length_);
