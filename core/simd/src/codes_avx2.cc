@@ -208,8 +208,8 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
 
 namespace leadline::simd {
 
-constinit const CodeKernels kAvx2Codes = {GatherSums<WideSq8<Avx2>>, GatherSums<WideSq4<Avx2>>,
-                                          WideTableSums<Avx2>,       SelectNear,
-                                          GatherSums<Bf16>,          avx2::MakeProductTable};
+constinit const CodeKernels kAvx2Codes = {
+    GatherSums<WideSq8<Avx2>>, GatherSums<WideSq4<Avx2>>, WideTableSums<Avx2>, SelectNear,
+    GatherSums<Bf16>,          avx2::MakeProductTable,    avx2::MakeSignTable, avx2::Rotate};
 
 }  // namespace leadline::simd

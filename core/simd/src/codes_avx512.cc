@@ -195,7 +195,9 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
 namespace leadline::simd {
 
 constinit const CodeKernels kAvx512Codes = {
-    GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>, WideTableSums<Avx512>,
-    avx512::SelectNear,          avx512::Bf16Gather,          avx512::MakeProductTable};
+    GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>,
+    WideTableSums<Avx512>,       avx512::SelectNear,
+    avx512::Bf16Gather,          avx512::MakeProductTable,
+    avx512::MakeSignTable,       avx512::Rotate};
 
 }  // namespace leadline::simd

@@ -97,7 +97,13 @@ void Bf16Gather(const float* query, const uint16_t* rows, size_t stride, const u
 
 namespace leadline::simd {
 
-constinit const CodeKernels kScalarCodes = {Sq8Gather,  Sq4Gather,  TableSums,
-                                            SelectNear, Bf16Gather, scalar::MakeProductTable};
+constinit const CodeKernels kScalarCodes = {Sq8Gather,
+                                            Sq4Gather,
+                                            TableSums,
+                                            SelectNear,
+                                            Bf16Gather,
+                                            scalar::MakeProductTable,
+                                            scalar::MakeSignTable,
+                                            scalar::Rotate};
 
 }  // namespace leadline::simd

@@ -13,11 +13,14 @@ extern const CodeKernels kScalarCodes;
 extern const TileKernels kScalarTiles;
 extern const SelectionKernels kScalarSelection;
 
-/// The same loops for each level (product_table_loops.h).
+/// The same loops for each level (product_table_loops.h, rotation_loops.h).
 namespace scalar {
 
 void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
                       float factor, float* values, uint8_t* table, float* base, float* step);
+void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
+                   float* step);
+void Rotate(const float* signs, size_t dim, size_t rounds, float* values, float* room);
 
 }  // namespace scalar
 
@@ -37,6 +40,9 @@ namespace avx2 {
 
 void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
                       float factor, float* values, uint8_t* table, float* base, float* step);
+void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
+                   float* step);
+void Rotate(const float* signs, size_t dim, size_t rounds, float* values, float* room);
 
 }  // namespace avx2
 
@@ -45,6 +51,9 @@ namespace avx512 {
 
 void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
                       float factor, float* values, uint8_t* table, float* base, float* step);
+void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
+                   float* step);
+void Rotate(const float* signs, size_t dim, size_t rounds, float* values, float* room);
 size_t SelectNear(const int32_t* sums, const float* add, const float* scale, size_t count,
                   SumToDistance map, float threshold, const uint64_t* allowed, uint32_t first,
                   float* distances, uint32_t* positions);

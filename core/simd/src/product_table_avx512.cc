@@ -8,4 +8,9 @@ void MakeProductTable(const float* query, size_t dim, const float* codewords, si
   ProductTable(query, dim, codewords, width, factor, values, table, base, step);
 }
 
+void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
+                   float* step) {
+  SignTable(values, dim, room, table, base, step);
+}
+
 }  // namespace leadline::simd::avx512

@@ -30,6 +30,15 @@ inline void EntryRange(const float* values, float* least, float* most) {
   *most = high[0];
 }
 
+inline float Magnitude(float value) {
+  return value < 0 ? -value : value;
+}
+
+/// How far a value lies below zero.
+inline float Below(float value) {
+  return value < 0 ? -value : 0.0F;
+}
+
 inline void ProductTable(const float* query, size_t dim, const float* codewords, size_t width,
                          float factor, float* values, uint8_t* table, float* base, float* step) {
   // Below this the entries would not survive the division, and tell nothing apart anyway.
@@ -65,6 +74,60 @@ inline void ProductTable(const float* query, size_t dim, const float* codewords,
   }
   *base = sum;
   *step = apart ? widest / 255.0F : 0.0F;
+}
+
+/// Entries from the sum of what lowers them all and the four values that a set bit adds.
+inline void SignEntries(float lowest, const float* steps, size_t stride, uint8_t* table) {
+  static constexpr float kBits[4][kEntries] = {{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
+                                               {0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1},
+                                               {0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
+                                               {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}};
+  for (size_t c = 0; c < kEntries; ++c) {
+    const float first = kBits[0][c] * steps[0] + kBits[1][c] * steps[stride];
+    const float second = kBits[2][c] * steps[2 * stride] + kBits[3][c] * steps[3 * stride];
+    const float entry = lowest + (first + second);
+    table[c] = static_cast<uint8_t>(static_cast<int32_t>(entry < 255.0F ? entry : 255.0F));
+  }
+}
+
+inline void SignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
+                      float* step) {
+  constexpr float kLeastRange = 1e-30F;
+  constexpr size_t kSums = 8;
+  const size_t parts = dim / 4;
+  float widest[kSums] = {};
+  float sums[kSums] = {};
+  for (size_t part = 0; part < parts; part += kSums) {
+    for (size_t j = 0; j < kSums; ++j) {
+      const float* value = values + part + j;
+      const float size = (Magnitude(value[0]) + Magnitude(value[parts])) +
+                         (Magnitude(value[2 * parts]) + Magnitude(value[3 * parts]));
+      widest[j] = widest[j] < size ? size : widest[j];
+      sums[j] += size;
+    }
+  }
+  for (size_t half = kSums / 2; half > 0; half /= 2) {
+    for (size_t j = 0; j < half; ++j) {
+      widest[j] = widest[j] < widest[j + half] ? widest[j + half] : widest[j];
+      sums[j] += sums[j + half];
+    }
+  }
+  const bool apart = widest[0] > kLeastRange;
+  const float inverse = apart ? 255.0F / widest[0] : 0.0F;
+  float* lowest = room + dim;
+  for (size_t i = 0; i < dim; ++i) {
+    room[i] = values[i] * inverse;
+  }
+  for (size_t part = 0; part < parts; ++part) {
+    const float* value = room + part;
+    lowest[part] = 0.5F + ((Below(value[0]) + Below(value[parts])) +
+                           (Below(value[2 * parts]) + Below(value[3 * parts])));
+  }
+  for (size_t part = 0; part < parts; ++part) {
+    SignEntries(lowest[part], room + part, parts, table + part * kEntries);
+  }
+  *base = -sums[0];
+  *step = apart ? 2 * (widest[0] / 255.0F) : 0.0F;
 }
 
 }  // namespace

@@ -129,6 +129,73 @@ TEST_P(ProductTableTest, AQueryThatTellsNothingApartGivesAnEmptyTable) {
   }
 }
 
+/// The table of signs of one call; what a kernel may touch ends in front of a guarded page.
+struct SignCall {
+  SignCall(Rng* rng, size_t size, float scale)
+      : dim(size), values(dim), room(dim + dim / 4), table(dim / 4 * kEntries) {
+    for (float& value : values) {
+      value = scale * static_cast<float>(2 * rng->UniformDouble() - 1);
+    }
+  }
+
+  void Run(const CodeKernels& kernels) {
+    kernels.sign_table(values.begin(), dim, room.begin(), table.begin(), &base, &step);
+  }
+
+  size_t dim;
+  Guarded<float> values;
+  Guarded<float> room;
+  Guarded<uint8_t> table;
+  float base = 0;
+  float step = 0;
+};
+
+TEST_P(ProductTableTest, TablesOfSignsHaveTheBitsOfTheScalarLevel) {
+  for (const size_t dim : {32, 64, 96, 128, 416, 800, 1024}) {
+    for (const float scale : {0.0F, 1e-38F, 1e-3F, 1.0F, 16 * kMaxComponent}) {
+      SCOPED_TRACE("seed " + std::to_string(kSeed) + " dim " + std::to_string(dim) + " scale " +
+                   std::to_string(scale));
+      Rng rng(kSeed);
+      SignCall expected(&rng, dim, scale);
+      rng = Rng(kSeed);
+      SignCall found(&rng, dim, scale);
+      expected.Run(AvailableLevels().front()->codes);
+      found.Run(GetParam()->codes);
+      EXPECT_TRUE(std::equal(expected.table.begin(), expected.table.end(), found.table.begin()));
+      EXPECT_EQ(std::memcmp(&expected.base, &found.base, sizeof(float)), 0);
+      EXPECT_EQ(std::memcmp(&expected.step, &found.step, sizeof(float)), 0);
+      EXPECT_EQ(found.step == 0, scale < 1e-30F);
+    }
+  }
+}
+
+TEST_P(ProductTableTest, EntriesOfSignsStandForSumsAndDifferences) {
+  Rng rng(kSeed + 2);
+  for (const size_t dim : {32, 96, 800}) {
+    SignCall call(&rng, dim, 3.0F);
+    call.Run(GetParam()->codes);
+    double least = 0;
+    for (size_t part = 0; part < dim / 4; ++part) {
+      double lowest = 0;
+      for (size_t bit = 0; bit < 4; ++bit) {
+        lowest -= std::fabs(call.values.begin()[part + bit * dim / 4]);
+      }
+      least += lowest;
+      for (size_t c = 0; c < kEntries; ++c) {
+        double exact = 0;
+        for (size_t bit = 0; bit < 4; ++bit) {
+          const double value = call.values.begin()[part + bit * dim / 4];
+          exact += ((c >> bit) & 1) != 0 ? value : -value;
+        }
+        EXPECT_NEAR(call.table.begin()[part * kEntries + c] * double{call.step}, exact - lowest,
+                    0.501 * call.step)
+            << "seed " << kSeed + 2 << " dim " << dim << " part " << part << " entry " << c;
+      }
+    }
+    EXPECT_NEAR(call.base, least, 1e-5 * static_cast<double>(dim));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, ProductTableTest, ::testing::ValuesIn(AvailableLevels()),
                          [](const auto& of) { return std::string(of.param->name); });
 

@@ -73,12 +73,31 @@ struct CodeKernels {
                                 size_t width, float factor, float* values, uint8_t* table,
                                 float* base, float* step);
 
+  /// The tables for codes that say which of four values is added and which subtracted: part p has
+  /// the values p, p + dim / 4, p + dim / 2 and p + 3 dim / 4, entry c adds the j-th of them where
+  /// bit j of c is set. The sum of all is ~ base + step * (sum of a row's entries), up to half a
+  /// step a part; `step` is 0 where there is next to nothing to add. Equal bits at every level.
+  /// Shapes: values [dim], room [dim + dim / 4], table [dim / 4 x 16]; dim a multiple of 32.
+  using SignTable = void (*)(const float* values, size_t dim, float* room, uint8_t* table,
+                             float* base, float* step);
+
+  /// Turns `values` in space, up to rounding, so that what lies in few of them is spread over all:
+  /// `rounds` times each value is multiplied by its sign, then, unless `dim` is a power of two, the
+  /// halves become (first + second) / sqrt(2) and (first - second) / sqrt(2), then a Hadamard
+  /// transform takes the first 2^k <= dim values, in every second round the last.
+  /// storage/FORMAT.md has the order in which it leaves them. Equal bits at every level.
+  /// Shapes: signs [rounds x dim] of 1 and -1, values and room [dim]; dim a multiple of 32.
+  using Rotation = void (*)(const float* signs, size_t dim, size_t rounds, float* values,
+                            float* room);
+
   Sq8Gather sq8_gather;
   Sq4Gather sq4_gather;
   TableSums table_sums;
   SelectNear select_near;
   Bf16Gather bf16_gather;
   ProductTable product_table;
+  SignTable sign_table;
+  Rotation rotate;
 };
 
 }  // namespace leadline::simd
