@@ -19,17 +19,18 @@ std::vector<std::string> IndexWords() {
 }
 
 std::vector<std::string> CodesWords() {
-  return {"auto", "f32", "bf16", "sq8", "sq4", "pq4"};
+  return {"auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq"};
 }
 
 void DeclareIndex(Arguments& arguments, IndexArguments* target) {
   arguments.Choice(
       &target->index, "--index", IndexWords(),
-      "index of every segment; auto scans below 10,000 rows and builds ivf with pq4 above, "
-      "or what has the codes");
-  arguments.Choice(&target->codes, "--codes", CodesWords(),
-                   "what the index searches on; ivf has all of them, hnsw all but pq4, flat f32 "
-                   "and sq8; auto goes by kind and number of rows");
+      "index of every segment; auto scans below 10,000 rows and builds ivf above, or what has the "
+      "codes");
+  arguments.Choice(
+      &target->codes, "--codes", CodesWords(),
+      "what the index searches on; ivf has all of them, hnsw all but pq4 and rabitq, flat "
+      "f32 and sq8; auto goes by kind, dimension and number of rows");
   arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
                    1, kMaxEfConstruction);

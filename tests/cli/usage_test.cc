@@ -82,6 +82,8 @@ TEST(Usage, WrongUsageNamesTheFlagAndExitsWithTwo) {
        {"index=flat", "--codes", "value=sq4", "limit=auto|f32|sq8"}},
       {{"create", db, "c", "--dim", "4", "--metric", "l2", "--index", "hnsw", "--codes", "pq4"},
        {"index=hnsw", "--codes", "value=pq4", "limit=auto|f32|bf16|sq8|sq4"}},
+      {{"create", db, "c", "--dim", "4", "--metric", "l2", "--index", "flat", "--codes", "rabitq"},
+       {"index=flat", "--codes", "value=rabitq", "limit=auto|f32|sq8"}},
       {{"create", db, "c", "--dim", "4", "--metric", "l2", "--codes", "int8"}, {"unknown word"}},
       {{"serve", db, "--http", "0.0.0.0:7700"}, {"--http", "value=0.0.0.0:7700", "127.0.0.1:PORT"}},
       {{"serve", db, "--config", dir.file("none.toml")}, {"--config", "none.toml"}},

@@ -1,5 +1,6 @@
-// Serialised hnsw and ivf sections and search curves from hostile bytes: whatever Open accepts must
-// be safe to search and give rows of the segment. Half of the inputs are edits to a sound section.
+// Serialised hnsw and ivf sections, codes in blocks and search curves from hostile bytes: whatever
+// Open accepts must be safe to search and give rows of the segment. Half of the inputs are edits to
+// a sound section.
 
 #include <algorithm>
 #include <cstddef>
@@ -100,31 +101,80 @@ void ExerciseCurve(bool edited, std::string_view rest) {
   }
 }
 
-void Exercise(uint8_t control, std::string_view rest) {
-  if ((control & 4U) != 0) {
-    ExerciseCurve((control & 2U) != 0, rest);
-    return;
+/// An ivf index whose rows have the codes; their section stands before the row codes.
+const std::vector<Section>& SoundCoded(CodeType codes) {
+  static const auto build = [](CodeType with) {
+    BuildOptions options;
+    options.codes = with;
+    options.nlist = 4;
+    return IvfIndexFactory().Build({Vectors().data(), kRows, kDim}, options).value();
+  };
+  static const std::vector<Section> kProducts = build(CodeType::kPq4);
+  static const std::vector<Section> kBits = build(CodeType::kRabitq);
+  return codes == CodeType::kPq4 ? kProducts : kBits;
+}
+
+/// A section as a mapped file has it: ends where its block ends, as far as the 64-byte alignment
+/// allows.
+struct MappedSection {
+  explicit MappedSection(const std::string& bytes)
+      : block(static_cast<char*>(
+                  std::aligned_alloc(64, std::max<size_t>((bytes.size() + 63) / 64 * 64, 64))),
+              &std::free),
+        view(block.get(), bytes.size()) {
+    std::copy_n(bytes.data(), bytes.size(), block.get());
   }
-  const IndexFactory& factory = (control & 1U) != 0 ? HnswIndexFactory() : IvfIndexFactory();
-  const std::string bytes = (control & 2U) != 0
-                                ? leadline::testing::Edited(SoundSection(factory).bytes, rest)
-                                : std::string(rest);
-  const size_t room = (bytes.size() + 63) / 64 * 64;
-  // Ends where the block ends, as far as the 64-byte alignment allows.
-  const std::unique_ptr<char, decltype(&std::free)> block(
-      static_cast<char*>(std::aligned_alloc(64, std::max<size_t>(room, 64))), &std::free);
-  std::copy_n(bytes.data(), bytes.size(), block.get());
-  const std::vector<SectionView> sections = {
-      {SoundSection(factory).type, {block.get(), bytes.size()}}};
-  const auto index = factory.Open(sections, {Vectors().data(), kRows, kDim}, Metric::kL2);
-  if (!index.ok()) {
-    return;
-  }
+
+  std::unique_ptr<char, decltype(&std::free)> block;
+  std::string_view view;
+};
+
+void SearchUnderFilters(const SegmentIndex& index) {
   const std::vector<uint64_t> some = {0x0000'F0F0'F0F0'F0F0};
   const std::vector<uint64_t> few = {0x0000'0000'0001'0001};
   for (const uint64_t* allowed : {static_cast<const uint64_t*>(nullptr), some.data(), few.data()}) {
-    Search(**index, allowed, 1);
-    Search(**index, allowed, 30);
+    Search(index, allowed, 1);
+    Search(index, allowed, 30);
+  }
+}
+
+/// Codes of rows in blocks, beside sound lists and row codes.
+void ExerciseBlocks(CodeType codes, bool edited, std::string_view rest) {
+  const std::vector<Section>& sound = SoundCoded(codes);
+  std::vector<MappedSection> mapped;
+  std::vector<SectionView> sections;
+  for (size_t s = 0; s < sound.size(); ++s) {
+    const bool hostile = s + 2 == sound.size();
+    const std::string& bytes = sound[s].bytes;
+    mapped.emplace_back(!hostile ? bytes
+                        : edited ? leadline::testing::Edited(bytes, rest)
+                                 : std::string(rest));
+    sections.push_back({sound[s].type, mapped.back().view});
+  }
+  const auto index = IvfIndexFactory().Open(sections, {Vectors().data(), kRows, kDim}, Metric::kL2);
+  if (index.ok()) {
+    SearchUnderFilters(**index);
+  }
+}
+
+void Exercise(uint8_t control, std::string_view rest) {
+  const bool edited = (control & 2U) != 0;
+  if ((control & 4U) != 0) {
+    ExerciseCurve(edited, rest);
+    return;
+  }
+  if ((control & 8U) != 0) {
+    ExerciseBlocks((control & 1U) != 0 ? CodeType::kPq4 : CodeType::kRabitq, edited, rest);
+    return;
+  }
+  const IndexFactory& factory = (control & 1U) != 0 ? HnswIndexFactory() : IvfIndexFactory();
+  const Section& sound = SoundSection(factory);
+  const MappedSection mapped(edited ? leadline::testing::Edited(sound.bytes, rest)
+                                    : std::string(rest));
+  const std::vector<SectionView> sections = {{sound.type, mapped.view}};
+  const auto index = factory.Open(sections, {Vectors().data(), kRows, kDim}, Metric::kL2);
+  if (index.ok()) {
+    SearchUnderFilters(**index);
   }
 }
 

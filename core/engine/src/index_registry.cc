@@ -21,6 +21,9 @@ constexpr uint64_t kAutoFlatRows = 10'000;
 constexpr uint64_t kSealedIndexRows = 8192;
 /// Below this a row of codes and its numbers takes no fewer cache lines than the vector.
 constexpr uint32_t kLeastCodedDim = 32;
+/// From here on 1-bit codes need so few candidates that lists are searched faster by them
+/// (docs/decisions/0021-one-bit-codes.md).
+constexpr uint32_t kLeastBitDim = 384;
 
 /// What an automatic kind may become where codes are given, best first, for few rows and for many.
 constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
@@ -28,12 +31,13 @@ constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, Ind
 
 constexpr std::array kFlatCodes = {CodeType::kF32, CodeType::kSq8};
 constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
-constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
-                                  CodeType::kPq4};
+constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8,
+                                  CodeType::kSq4, CodeType::kPq4,  CodeType::kRabitq};
 
 /// Section types of storage/FORMAT.md that their kinds keep to themselves.
 constexpr uint32_t kIvfListsSection = 40;
 constexpr uint32_t kIvfProductsSection = 41;
+constexpr uint32_t kIvfBitsSection = 42;
 
 /// The codes that the factory of `kind` builds; for kAuto those of any kind.
 std::span<const CodeType> CodesOf(IndexKind kind) {
@@ -62,7 +66,10 @@ CodeType BestCodes(const VectorField& field, IndexKind kind, bool few_rows) {
   if (few_rows) {
     return CodeType::kF32;
   }
-  return kind == IndexKind::kIvf ? CodeType::kPq4 : CodeType::kSq8;
+  if (kind == IndexKind::kIvf) {
+    return field.dim < kLeastBitDim ? CodeType::kPq4 : CodeType::kRabitq;
+  }
+  return CodeType::kSq8;
 }
 
 bool HasCodes(IndexKind kind, CodeType codes) {
@@ -123,6 +130,7 @@ SectionUse UseOfSection(uint32_t type) {
     case kIvfListsSection:
       return SectionUse::kLinks;
     case kIvfProductsSection:
+    case kIvfBitsSection:
     case index::kRowCodesSection:
       return SectionUse::kCodes;
     default:
@@ -135,7 +143,8 @@ Status CheckCodeSections(std::span<const uint32_t> types, CodeType codes) {
     return std::find(types.begin(), types.end(), type) != types.end();
   };
   if (has(index::kRowCodesSection) == (codes != CodeType::kF32) &&
-      has(kIvfProductsSection) == (codes == CodeType::kPq4)) {
+      has(kIvfProductsSection) == (codes == CodeType::kPq4) &&
+      has(kIvfBitsSection) == (codes == CodeType::kRabitq)) {
     return {};
   }
   return DataLossError("sections are not those of the header's codes: codes=" +

@@ -53,8 +53,7 @@ class IvfIndex final : public SegmentIndex {
   }
 
   [[nodiscard]] IndexShape shape() const override {
-    const size_t scan_bytes = parts_.products.has_value()
-                                  ? parts_.products->shape.block_bytes() / simd::kBlockRows
+    const size_t scan_bytes = parts_.blocks() != nullptr ? parts_.blocks()->bytes_per_row()
                               : parts_.codes.has_value() ? parts_.codes->bytes_per_row()
                                                          : parts_.vectors.dim * sizeof(float);
     return {parts_.lists.centroids.rows, scan_bytes};
@@ -76,9 +75,11 @@ class IvfIndex final : public SegmentIndex {
   }
 
   [[nodiscard]] size_t resident_bytes() const override {
-    const size_t first_blocks =
-        parts_.products.has_value() ? parts_.products->first_block.size() * sizeof(uint32_t) : 0;
-    return sizeof(*this) + parts_.chooser.resident_bytes() + first_blocks +
+    const size_t first_stage = parts_.products.has_value()
+                                   ? parts_.products->blocks.first_block.size() * sizeof(uint32_t)
+                               : parts_.bits.has_value() ? parts_.bits->resident_bytes()
+                                                         : 0;
+    return sizeof(*this) + parts_.chooser.resident_bytes() + first_stage +
            position_of_.size() * sizeof(uint32_t);
   }
 
@@ -129,7 +130,7 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] double VisitNanos(double share) const {
     constexpr double kMask = 1.3;
     const auto dim = static_cast<double>(parts_.vectors.dim);
-    if (parts_.products.has_value()) {
+    if (parts_.blocks() != nullptr) {
       return kMask + dim / 100;
     }
     return kMask + share * (parts_.codes.has_value() ? 2.5 + dim / 50 : ScanNanos());
@@ -221,7 +222,7 @@ class IvfFactory final : public IndexFactory {
     }
     LEADLINE_ASSIGN_OR_RETURN(const IvfView view,
                               DecodeIvf(lists->bytes, vectors.rows, vectors.dim));
-    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}};
+    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}, {}};
     if (const SectionView* codes = FindSection(sections, kRowCodesSection)) {
       LEADLINE_ASSIGN_OR_RETURN(parts.codes,
                                 RowCodes::Open(codes->bytes, vectors.rows, vectors.dim, metric));
@@ -231,6 +232,12 @@ class IvfFactory final : public IndexFactory {
         return DataLossError("IVF product codes without row codes");
       }
       LEADLINE_ASSIGN_OR_RETURN(parts.products, ProductLists::Open(products->bytes, view, metric));
+    }
+    if (const SectionView* bits = FindSection(sections, kIvfBitsSection)) {
+      if (!parts.codes.has_value() || parts.products.has_value()) {
+        return DataLossError("IVF bit codes without row codes, or beside product codes");
+      }
+      LEADLINE_ASSIGN_OR_RETURN(parts.bits, BitLists::Open(bits->bytes, view, metric));
     }
     return std::unique_ptr<SegmentIndex>(std::make_unique<IvfIndex>(std::move(parts)));
   }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "bit_lists.h"
 #include "centroid_assignment.h"
 #include "ivf_layout.h"
 #include "kmeans.h"
@@ -102,9 +103,10 @@ Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Sec
   LEADLINE_ASSIGN_OR_RETURN(const IvfView lists,
                             DecodeIvf(sections->front().bytes, vectors.rows, vectors.dim));
   const bool products = options.codes == CodeType::kPq4;
+  const bool bits = options.codes == CodeType::kRabitq;
   LEADLINE_ASSIGN_OR_RETURN(
       std::string codes,
-      EncodeRowCodes(vectors, options.metric, products ? CodeType::kSq8 : options.codes,
+      EncodeRowCodes(vectors, options.metric, products || bits ? CodeType::kSq8 : options.codes,
                      options.executor, options.control, lists.row_ids));
   if (products) {
     LEADLINE_ASSIGN_OR_RETURN(
@@ -112,6 +114,11 @@ Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Sec
         EncodeProductLists(vectors, lists, options.metric, PartWidth(vectors.dim), options.seed,
                            options.executor, options.control));
     sections->push_back({kIvfProductsSection, std::move(encoded)});
+  } else if (bits) {
+    LEADLINE_ASSIGN_OR_RETURN(std::string encoded,
+                              EncodeBitLists(vectors, lists, options.metric, options.seed,
+                                             options.executor, options.control));
+    sections->push_back({kIvfBitsSection, std::move(encoded)});
   }
   sections->push_back({kRowCodesSection, std::move(codes)});
   return {};
@@ -122,7 +129,7 @@ Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Sec
 size_t ResolveNlist(size_t wanted, size_t rows, CodeType codes) {
   if (wanted == 0) {
     // Where rows cost next to nothing, fewer centroids are compared.
-    const double per_root = codes == CodeType::kPq4 ? 1.75 : 4;
+    const double per_root = codes == CodeType::kPq4 || codes == CodeType::kRabitq ? 1.75 : 4;
     wanted = static_cast<size_t>(per_root * std::sqrt(static_cast<double>(rows)));
   }
   return std::clamp<size_t>(wanted, 1, std::min<size_t>(std::max<size_t>(rows, 1), kMaxNlist));
@@ -130,7 +137,8 @@ size_t ResolveNlist(size_t wanted, size_t rows, CodeType codes) {
 
 Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckBuild(
-      vectors, options, {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPq4}));
+      vectors, options,
+      {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPq4, CodeType::kRabitq}));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
   LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kMaxNlist));
   const size_t nlist = ResolveNlist(options.nlist, vectors.rows, options.codes);

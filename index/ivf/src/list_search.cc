@@ -30,7 +30,7 @@ StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
   const bool coarse = parts.codes.has_value() && parts.codes->type() == CodeType::kSq4;
   const size_t usual = coarse ? 3 * params.k : params.k + params.k / 2;
   sizes.rescored = std::max(params.k, params.rescore == 0 ? usual : params.rescore);
-  sizes.products =
+  sizes.scanned =
       std::max(sizes.rescored, params.candidates == 0 ? 10 * params.k : params.candidates);
   return sizes;
 }
@@ -49,6 +49,7 @@ ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const 
       distance_(parts.metric, parts.vectors.dim),
       kernels_(simd::CurrentLevel().codes),
       sizes_(SizesFor(parts, params)),
+      blocks_(parts.blocks()),
       top_(params.k) {}
 
 Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
@@ -70,7 +71,7 @@ Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
     *out = {{}, stats_};
     return {};
   }
-  if (parts_.products.has_value()) {
+  if (blocks_ != nullptr) {
     Narrow();
   }
   if (parts_.codes.has_value()) {
@@ -84,12 +85,14 @@ void ListSearch::Prepare() {
   scratch_.sums.resize(kChunkRows);
   if (parts_.codes.has_value()) {
     scratch_.query.Prepare(*parts_.codes, query_);
-    scratch_.found.Reset(parts_.products.has_value() ? sizes_.products : sizes_.rescored);
+    scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned : sizes_.rescored);
   }
   if (parts_.products.has_value()) {
     const ProductLists& products = *parts_.products;
     scratch_.table.Prepare(products.shape, products.codewords, query_,
                            parts_.metric == Metric::kL2 ? -2.0F : -1.0F);
+  } else if (parts_.bits.has_value()) {
+    scratch_.bit_table.Prepare(parts_.bits->rotation, query_);
   }
 }
 
@@ -112,8 +115,7 @@ Status ListSearch::VisitNearest(size_t count) {
 
 /// Nearest list first, by the distance to what its codes start from: so the threshold falls early.
 Status ListSearch::OrderLists() {
-  const MatrixView centres =
-      parts_.products.has_value() ? parts_.products->bases : parts_.lists.centroids;
+  const MatrixView centres = blocks_ != nullptr ? blocks_->bases : parts_.lists.centroids;
   const std::vector<uint32_t>& lists = scratch_.lists;
   scratch_.distances.resize(std::max(scratch_.distances.size(), lists.size()));
   for (size_t begin = 0; begin < lists.size(); begin += CallControl::kCheckInterval) {
@@ -133,9 +135,7 @@ Status ListSearch::OrderLists() {
 Status ListSearch::VisitList(const Neighbor& list) {
   const size_t begin = parts_.lists.offsets[list.row];
   const size_t end = parts_.lists.offsets[list.row + 1];
-  if (parts_.products.has_value()) {
-    list_base_ = list.distance + scratch_.table.base();
-  }
+  SetBase(list);
   for (size_t at = begin; at < end; at += kChunkRows) {
     if ((at - begin) % CallControl::kCheckInterval == 0) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
@@ -148,8 +148,8 @@ Status ListSearch::VisitList(const Neighbor& list) {
     if (allowed == 0) {
       continue;
     }
-    if (parts_.products.has_value()) {
-      ScanProducts(list.row, at, count, mask);
+    if (blocks_ != nullptr) {
+      ScanBlocks(list.row, at, count, mask);
     } else if (parts_.codes.has_value()) {
       ScanCodes(at, count, mask);
     } else {
@@ -226,23 +226,33 @@ void ListSearch::ScanCodes(size_t begin, size_t count, const uint64_t* mask) {
   stats_.distances += wanted;
 }
 
-void ListSearch::ScanProducts(uint32_t list, size_t begin, size_t count, const uint64_t* mask) {
-  const ProductLists& products = *parts_.products;
+/// What sums of table entries mean for the rows of a list.
+void ListSearch::SetBase(const Neighbor& list) {
+  if (parts_.products.has_value()) {
+    list_base_ = list.distance + scratch_.table.base();
+    // Twice the sum times minus half a step, taken away, adds the sum's steps.
+    map_ = {-scratch_.table.step() / 2, 0};
+  } else if (parts_.bits.has_value()) {
+    list_base_ = list.distance;
+    map_ = scratch_.bit_table.map();
+  }
+}
+
+void ListSearch::ScanBlocks(uint32_t list, size_t begin, size_t count, const uint64_t* mask) {
   const size_t in_list = begin - parts_.lists.offsets[list];
-  const size_t first_block = products.first_block[list] + in_list / simd::kBlockRows;
+  const size_t first_block = blocks_->first_block[list] + in_list / simd::kBlockRows;
   const size_t blocks = (count + simd::kBlockRows - 1) / simd::kBlockRows;
-  kernels_.table_sums(scratch_.table.bytes(),
-                      products.blocks + first_block * products.shape.block_bytes(),
-                      products.shape.lines(), blocks, scratch_.sums.data());
-  const float* adds = products.adds == nullptr ? Fixed().zeros.data()
-                                               : products.adds + first_block * simd::kBlockRows;
-  // Twice the sum times minus half a step, taken away, adds the sum's steps.
-  const simd::SumToDistance map{-scratch_.table.step() / 2, 0};
+  const size_t at = first_block * simd::kBlockRows;
+  kernels_.table_sums(parts_.bits.has_value() ? scratch_.bit_table.bytes() : scratch_.table.bytes(),
+                      blocks_->codes + first_block * blocks_->block_bytes(), blocks_->lines, blocks,
+                      scratch_.sums.data());
+  const float* adds = blocks_->adds == nullptr ? Fixed().zeros.data() : blocks_->adds + at;
+  const float* scales = blocks_->scales == nullptr ? Fixed().ones.data() : blocks_->scales + at;
   float* distances = scratch_.found.distances_end();
-  const size_t kept = kernels_.select_near(
-      scratch_.sums.data(), adds, Fixed().ones.data(), blocks * simd::kBlockRows, map,
-      scratch_.found.threshold() - list_base_, mask, static_cast<uint32_t>(begin), distances,
-      scratch_.found.positions_end());
+  const size_t kept =
+      kernels_.select_near(scratch_.sums.data(), adds, scales, blocks * simd::kBlockRows, map_,
+                           scratch_.found.threshold() - list_base_, mask,
+                           static_cast<uint32_t>(begin), distances, scratch_.found.positions_end());
   for (size_t i = 0; i < kept; ++i) {
     distances[i] += list_base_;
   }
@@ -250,7 +260,7 @@ void ListSearch::ScanProducts(uint32_t list, size_t begin, size_t count, const u
   stats_.distances += count;
 }
 
-/// From the rows nearest by product codes to those nearest by their own codes.
+/// From the rows nearest by the codes of their blocks to those nearest by their own codes.
 void ListSearch::Narrow() {
   CandidateBuffer& found = scratch_.found;
   found.Finish();
@@ -272,7 +282,7 @@ void ListSearch::Narrow() {
 }
 
 Status ListSearch::Rescore() {
-  CandidateBuffer& last = parts_.products.has_value() ? scratch_.narrowed : scratch_.found;
+  CandidateBuffer& last = blocks_ != nullptr ? scratch_.narrowed : scratch_.found;
   last.Finish();
   std::vector<uint32_t>& rows = scratch_.rows;
   rows.clear();

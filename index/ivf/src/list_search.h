@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "bit_lists.h"
 #include "ivf_layout.h"
 #include "leadline/core/status.h"
 #include "leadline/index/candidate_buffer.h"
@@ -13,6 +14,7 @@
 #include "leadline/index/segment_index.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
+#include "list_blocks.h"
 #include "list_chooser.h"
 #include "product_lists.h"
 
@@ -24,13 +26,20 @@ struct IvfParts {
   MatrixView vectors;
   Metric metric = Metric::kL2;
   ListChooser chooser;
-  std::optional<RowCodes> codes;         ///< rows in the order of the lists
-  std::optional<ProductLists> products;  ///< scanned first where there are any; needs codes
+  std::optional<RowCodes> codes;  ///< rows in the order of the lists
+  // Scanned first where there are any, one of them at most; they need codes.
+  std::optional<ProductLists> products;
+  std::optional<BitLists> bits;
+
+  /// What is scanned first; null where it is `codes` or the vectors.
+  [[nodiscard]] const ListBlocks* blocks() const {
+    return products.has_value() ? &products->blocks : bits.has_value() ? &bits->blocks : nullptr;
+  }
 };
 
 /// How many rows each stage of a search hands on.
 struct StageSizes {
-  size_t products = 0;  ///< kept by their product codes
+  size_t scanned = 0;   ///< kept by the codes of their blocks
   size_t rescored = 0;  ///< compared in full precision
 };
 
@@ -68,6 +77,7 @@ class ListSearch {
     CandidateBuffer narrowed;
     RowQuery query;
     PqTable table;
+    BitTable bit_table;
     std::vector<int32_t> sums;
     std::vector<float> distances;
     std::vector<uint32_t> positions;
@@ -95,9 +105,10 @@ class ListSearch {
   Status VisitNearest(size_t count);
   Status OrderLists();
   Status VisitList(const Neighbor& list);
+  void SetBase(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
   void ScanCodes(size_t begin, size_t count, const uint64_t* mask);
-  void ScanProducts(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
+  void ScanBlocks(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
   const uint64_t* MaskOf(size_t begin, size_t count, size_t* allowed);
   void Narrow();
   Status Rescore();
@@ -109,9 +120,12 @@ class ListSearch {
   const simd::MetricDistance distance_;
   const simd::CodeKernels& kernels_;
   const StageSizes sizes_;
+  const ListBlocks* const blocks_;  ///< null where none are scanned
   TopK top_;
   SearchStats stats_;
-  float list_base_ = 0;  ///< of the list being scanned by products
+  // Of the list whose blocks are being scanned.
+  float list_base_ = 0;
+  simd::SumToDistance map_;
   bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;

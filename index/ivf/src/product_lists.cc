@@ -1,7 +1,6 @@
 #include "product_lists.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 namespace leadline::index {
@@ -18,62 +17,19 @@ struct Offsets {
   size_t end = 0;
 };
 
-size_t RoundUp(size_t value) {
-  return (value + kCodeBytes - 1) / kCodeBytes * kCodeBytes;
-}
-
 Offsets OffsetsOf(PqShape shape, size_t nlist, size_t blocks, Metric metric) {
   Offsets offsets;
   offsets.bases = sizeof(ProductListsHeader);
-  offsets.codewords = RoundUp(offsets.bases + nlist * shape.dim * sizeof(float));
-  offsets.adds = RoundUp(offsets.codewords + shape.codeword_floats() * sizeof(float));
+  offsets.codewords = RoundUpToLine(offsets.bases + nlist * shape.dim * sizeof(float));
+  offsets.adds = RoundUpToLine(offsets.codewords + shape.codeword_floats() * sizeof(float));
   const size_t adds = metric == Metric::kL2 ? blocks * kBlockRows * sizeof(float) : 0;
-  offsets.blocks = RoundUp(offsets.adds + adds);
+  offsets.blocks = RoundUpToLine(offsets.adds + adds);
   offsets.end = offsets.blocks + blocks * shape.block_bytes() + kCodeBytes;
   return offsets;
 }
 
-std::vector<uint32_t> FirstBlocks(const IvfView& lists) {
-  std::vector<uint32_t> first(lists.offsets.size());
-  for (size_t l = 0; l + 1 < lists.offsets.size(); ++l) {
-    const size_t rows = lists.offsets[l + 1] - lists.offsets[l];
-    first[l + 1] = first[l] + static_cast<uint32_t>((rows + kBlockRows - 1) / kBlockRows);
-  }
-  return first;
-}
-
 Status Bad(const std::string& what) {
   return DataLossError("IVF product codes are damaged: " + what);
-}
-
-bool AllFinite(const float* values, size_t count) {
-  return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
-}
-
-/// The mean of each list's rows; of an empty one, its centroid.
-std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Executor* executor) {
-  const size_t dim = vectors.dim;
-  std::vector<float> means(lists.centroids.rows * dim);
-  ParallelFor(executor, lists.centroids.rows, [&](size_t l) {
-    float* mean = means.data() + l * dim;
-    const size_t begin = lists.offsets[l];
-    const size_t end = lists.offsets[l + 1];
-    if (begin == end) {
-      std::copy_n(lists.centroids.row(l).data(), dim, mean);
-      return;
-    }
-    // Sums of at most 2^32 rows of 1e15 stay far from the largest float.
-    for (size_t i = begin; i < end; ++i) {
-      const float* row = vectors.row(lists.row_ids[i]).data();
-      for (size_t d = 0; d < dim; ++d) {
-        mean[d] += row[d];
-      }
-    }
-    for (size_t d = 0; d < dim; ++d) {
-      mean[d] /= static_cast<float>(end - begin);
-    }
-  });
-  return means;
 }
 
 /// Codes the rows of list after list.
@@ -141,22 +97,24 @@ Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& l
   }
   ProductLists products;
   products.shape = {header.dim, header.width};
-  products.first_block = FirstBlocks(lists);
-  const size_t blocks = products.first_block.back();
-  const Offsets offsets = OffsetsOf(products.shape, header.nlist, blocks, metric);
+  ListBlocks& blocks = products.blocks;
+  blocks.first_block = FirstBlocks(lists);
+  blocks.lines = products.shape.lines();
+  const size_t count = blocks.first_block.back();
+  const Offsets offsets = OffsetsOf(products.shape, header.nlist, count, metric);
   if (bytes.size() != offsets.end) {
     return Bad("bytes=" + std::to_string(bytes.size()) +
                " expected=" + std::to_string(offsets.end));
   }
-  products.bases = {reinterpret_cast<const float*>(bytes.data() + offsets.bases), header.nlist,
-                    header.dim};
+  blocks.bases = {reinterpret_cast<const float*>(bytes.data() + offsets.bases), header.nlist,
+                  header.dim};
   products.codewords = reinterpret_cast<const float*>(bytes.data() + offsets.codewords);
-  products.blocks = reinterpret_cast<const uint8_t*>(bytes.data() + offsets.blocks);
-  bool finite = AllFinite(products.bases.data, size_t{header.nlist} * header.dim) &&
+  blocks.codes = reinterpret_cast<const uint8_t*>(bytes.data() + offsets.blocks);
+  bool finite = AllFinite(blocks.bases.data, size_t{header.nlist} * header.dim) &&
                 AllFinite(products.codewords, products.shape.codeword_floats());
   if (metric == Metric::kL2) {
-    products.adds = reinterpret_cast<const float*>(bytes.data() + offsets.adds);
-    finite = finite && AllFinite(products.adds, blocks * kBlockRows);
+    blocks.adds = reinterpret_cast<const float*>(bytes.data() + offsets.adds);
+    finite = finite && AllFinite(blocks.adds, count * kBlockRows);
   }
   if (!finite) {
     return Bad("a number is not finite");

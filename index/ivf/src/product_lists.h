@@ -11,6 +11,7 @@
 #include "leadline/core/executor.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
+#include "list_blocks.h"
 #include "product_quantizer.h"
 
 namespace leadline::index {
@@ -34,11 +35,8 @@ static_assert(sizeof(ProductListsHeader) == 64);
 /// Parts of a validated section; points into its bytes, which must outlive it.
 struct ProductLists {
   PqShape shape;
-  MatrixView bases;                   ///< [nlist x dim]: what a list's residuals start from
-  const float* codewords = nullptr;   ///< [shape.codeword_floats()]
-  const float* adds = nullptr;        ///< [blocks x kBlockRows]; null unless the metric is kL2
-  const uint8_t* blocks = nullptr;    ///< [blocks x shape.block_bytes()]
-  std::vector<uint32_t> first_block;  ///< [nlist + 1]: each list starts a block of its own
+  ListBlocks blocks;
+  const float* codewords = nullptr;  ///< [shape.codeword_floats()]
 
   /// Checks header and size, and that every float is finite. kDataLoss otherwise.
   static Result<ProductLists> Open(std::string_view bytes, const IvfView& lists, Metric metric);

@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kFirstProbes = 1;
 constexpr size_t kFirstBeam = 10;
 constexpr size_t kFirstCandidates = 40;
+/// Bits of many dimensions tell so much that fewer than twice as many as are rescored will do.
+constexpr size_t kFirstBitCandidates = 20;
 constexpr size_t kMostCandidates = 10'000;
 /// Factors from one point to the next: between points a search interpolates.
 constexpr double kEffortStep = 1.4142;
@@ -81,7 +83,14 @@ class Trials {
 
   [[nodiscard]] bool lists() const { return index_.kind() == IndexKind::kIvf; }
 
-  [[nodiscard]] bool products() const { return codes_ == CodeType::kPq4; }
+  /// True where codes hand candidates on to others.
+  [[nodiscard]] bool staged() const {
+    return codes_ == CodeType::kPq4 || codes_ == CodeType::kRabitq;
+  }
+
+  [[nodiscard]] size_t first_candidates() const {
+    return codes_ == CodeType::kRabitq ? kFirstBitCandidates : staged() ? kFirstCandidates : 0;
+  }
 
   [[nodiscard]] size_t most_effort() const {
     return lists() ? shape_.lists : std::min<size_t>(vectors_.rows, kMaxEfSearch);
@@ -155,7 +164,7 @@ class Trials {
     const auto dim = static_cast<double>(vectors_.dim);
     const auto scan_bytes = static_cast<double>(shape_.scan_bytes);
     const auto compared = static_cast<double>(stats.distances);
-    if (!products()) {
+    if (!staged()) {
       return compared * (scan_bytes + (lists() ? kBytesPerRow : kBytesPerJump / 4));
     }
     const auto again = std::min(static_cast<double>(setting.candidates), compared);
@@ -203,7 +212,7 @@ Result<std::optional<Trial>> GoOn(Trials* trials, const Trial& now) {
   Setting wider = now.setting;
   wider.effort = Step(wider.effort, kEffortStep, trials->most_effort());
   Setting deeper = now.setting;
-  if (trials->products()) {
+  if (trials->staged()) {
     deeper.candidates = Step(deeper.candidates, kCandidatesStep, trials->most_candidates());
   }
   const bool can_widen = wider.effort > now.setting.effort;
@@ -257,8 +266,7 @@ Result<SearchCurve> MeasureCurve(const SegmentIndex& index, CodeType codes, Matr
   Trials trials(index, codes, vectors, held_out, executor, control);
   Setting first;
   first.effort = std::min(trials.most_effort(), trials.lists() ? kFirstProbes : kFirstBeam);
-  first.candidates =
-      trials.products() ? std::min(kFirstCandidates, trials.most_candidates()) : size_t{0};
+  first.candidates = std::min(trials.first_candidates(), trials.most_candidates());
   if (codes != CodeType::kF32) {
     LEADLINE_ASSIGN_OR_RETURN(first.rescore, ChooseRescore(&trials, first));
   }

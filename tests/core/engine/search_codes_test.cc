@@ -29,8 +29,8 @@ using testing::StatusIs;
 constexpr size_t kDim = 16;
 constexpr size_t kRows = 3000;
 constexpr size_t kQueries = 100;
-constexpr CodeType kAllCodes[] = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
-                                  CodeType::kPq4};
+constexpr CodeType kAllCodes[] = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8,
+                                  CodeType::kSq4, CodeType::kPq4,  CodeType::kRabitq};
 constexpr IndexKind kAllKinds[] = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
 
 using KindAndCodes = std::tuple<IndexKind, CodeType>;
@@ -278,7 +278,8 @@ TEST_P(SearchCodesTest, ExactAnswersAreThoseOfFullPrecisionBitForBit) {
   CreateWith(kDim);
   Write(0, kRows);
   ASSERT_OK(collection_->Optimize());
-  const bool by_codes = codes() == CodeType::kPq4 || codes() == CodeType::kSq8;
+  const bool by_codes =
+      codes() == CodeType::kPq4 || codes() == CodeType::kRabitq || codes() == CodeType::kSq8;
   for (const size_t below : {kRows, size_t{1500}, size_t{40}}) {
     SearchOptions options;
     options.exact = true;
@@ -586,8 +587,18 @@ TEST(CodesOfKinds, AutomaticKindsBecomeOnesThatHaveTheCodes) {
       EXPECT_EQ(engine::ChooseIndex(FieldWith(kind, CodeType::kAuto), rows),
                 (engine::IndexChoice{kind, few ? CodeType::kF32 : codes}));
     }
-    const VectorField products = FieldWith(IndexKind::kAuto, CodeType::kPq4);
-    EXPECT_EQ(engine::ChooseIndex(products, rows).kind, IndexKind::kIvf);
+    for (const auto& [dim, codes] :
+         {std::pair(383U, CodeType::kPq4), std::pair(384U, CodeType::kRabitq)}) {
+      EXPECT_EQ(engine::ChooseIndex(FieldWith(IndexKind::kIvf, CodeType::kAuto, dim), rows).codes,
+                few ? CodeType::kF32 : codes);
+      EXPECT_EQ(engine::ChooseIndex(FieldWith(IndexKind::kAuto, CodeType::kAuto, dim), rows),
+                (engine::IndexChoice{few ? IndexKind::kFlat : IndexKind::kIvf,
+                                     few ? CodeType::kSq8 : codes}));
+    }
+    for (const CodeType codes : {CodeType::kPq4, CodeType::kRabitq}) {
+      EXPECT_EQ(engine::ChooseIndex(FieldWith(IndexKind::kAuto, codes), rows).kind,
+                IndexKind::kIvf);
+    }
   }
 }
 

@@ -20,6 +20,7 @@ constexpr uint32_t kSequences = 5;
 constexpr uint32_t kExpiries = 6;
 constexpr uint32_t kGraph = 32;
 constexpr uint32_t kProducts = 41;
+constexpr uint32_t kBits = 42;
 constexpr uint32_t kRowCodes = 48;
 constexpr uint32_t kCurve = 49;
 constexpr size_t kGraphHeader = 128;
@@ -276,9 +277,11 @@ TEST_F(SegmentRulesTest, V8CurveIsThatOfTheLists) {
 }
 
 TEST_F(SegmentRulesTest, V8CodesOfTheHeaderWithoutTheirSection) {
-  for (const uint32_t missing : {kRowCodes, kProducts}) {
-    Prepare(IndexKind::kIvf, Metric::kL2, CodeType::kPq4);
-    Reseal([missing](segment::SegmentInfo*, Sections* sections) {
+  for (const auto& [codes, missing] :
+       {std::pair(CodeType::kPq4, kRowCodes), std::pair(CodeType::kPq4, kProducts),
+        std::pair(CodeType::kRabitq, kRowCodes), std::pair(CodeType::kRabitq, kBits)}) {
+    Prepare(IndexKind::kIvf, Metric::kL2, codes);
+    Reseal([missing = missing](segment::SegmentInfo*, Sections* sections) {
       ASSERT_EQ(sections->erase(missing), 1U);
     });
     ExpectRefused("V8");

@@ -152,7 +152,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(RowCodes, RefuseOtherForms) {
   const Matrix matrix = GaussianMatrix(57, 3, 8);
-  for (const CodeType codes : {CodeType::kF32, CodeType::kPq4, CodeType::kAuto}) {
+  for (const CodeType codes :
+       {CodeType::kF32, CodeType::kPq4, CodeType::kRabitq, CodeType::kAuto}) {
     EXPECT_THAT(EncodeRowCodes(matrix.view(), Metric::kL2, codes, nullptr, CallControl()),
                 StatusIs(StatusCode::kInvalidArgument, "codes"));
   }

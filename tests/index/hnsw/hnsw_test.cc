@@ -308,6 +308,8 @@ TEST(HnswIndex, RefusesBadOptionsByName) {
               invalid("ef_construction"));
   EXPECT_THAT(build([](BuildOptions* o) { o->codes = CodeType::kPq4; }),
               StatusIs(StatusCode::kUnimplemented, "pq4"));
+  EXPECT_THAT(build([](BuildOptions* o) { o->codes = CodeType::kRabitq; }),
+              StatusIs(StatusCode::kUnimplemented, "rabitq"));
   EXPECT_OK(build([](BuildOptions* o) { o->m = 2; }));
   EXPECT_OK(build([](BuildOptions* o) { o->m = 256; }));
   BuildOptions options;

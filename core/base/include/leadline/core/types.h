@@ -35,6 +35,7 @@ enum class CodeType : uint8_t {
   kSq8 = 4,
   kSq4 = 5,
   kPq4 = 6,
+  kRabitq = 7,
 };
 
 /// What an acknowledgement means.
@@ -93,7 +94,7 @@ bool HigherIsBetter(Metric metric);
 /// "auto", "flat", "hnsw", "ivf".
 std::string_view IndexKindName(IndexKind kind);
 Result<IndexKind> ParseIndexKind(std::string_view name);
-/// "auto", "f32", "bf16", "sq8", "sq4", "pq4".
+/// "auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq".
 std::string_view CodeTypeName(CodeType codes);
 Result<CodeType> ParseCodeType(std::string_view name);
 

@@ -48,7 +48,7 @@ struct DeleteOptions {
 /// A setting of a search and what an index found with it for rows of its own, when it was built.
 struct RecallPoint {
   uint64_t effort = 0;      ///< `nprobe` of ivf, `ef_search` of hnsw
-  uint64_t candidates = 0;  ///< pq4: rows compared once more by 8-bit codes; else 0
+  uint64_t candidates = 0;  ///< pq4, rabitq: rows compared once more by 8-bit codes; else 0
   uint64_t rescore = 0;     ///< rows compared in full precision; 0 with f32 codes
   double recall = 0;        ///< of the ten nearest rows
   double promised = 0;      ///< what queries that are no rows may expect

@@ -72,7 +72,7 @@ struct SearchParams {
   /// ivf: nobody insists on this `nprobe`, so a search may give up as with 0.
   bool nprobe_is_default = false;
   size_t rescore = 0;  ///< candidates rescored in full precision; 0 means the kind's default
-  /// ivf with pq4 codes: candidates handed on by them to the 8-bit codes; 0 means a default.
+  /// ivf with pq4 or rabitq codes: candidates they hand on to the 8-bit codes; 0 means a default.
   size_t candidates = 0;
   /// Queries of the call share one pass over the codes, where the kind has one: quicker for many
   /// queries, and other candidates than a query alone may find. Equal answers for any split of a

@@ -8,9 +8,9 @@
 namespace leadline::index {
 
 /// Build: k-means on a sample (spherical for inner product and cosine), then every row
-/// goes to its nearest centroid. `nlist` 0 means about 4 sqrt(rows), 1.75 sqrt(rows) with pq4. The
-/// default `nprobe` is measured: the smallest that finds 98% of the ten nearest neighbours of 256
-/// sampled rows, which is 95% or more for queries that are not rows
+/// goes to its nearest centroid. `nlist` 0 means about 4 sqrt(rows), 1.75 sqrt(rows) with pq4 and
+/// rabitq. The default `nprobe` is measured: the smallest that finds 98% of the ten nearest
+/// neighbours of 256 sampled rows, which is 95% or more for queries that are not rows
 /// (docs/decisions/0005-default-nprobe.md). Where a filter's matches lie away from the query, so
 /// that the default lists hold far fewer of them than their share, a search gives up and offers
 /// nothing: a scan of the matches has to follow. It needs SearchParams::allowed_count for that, and
