@@ -21,7 +21,7 @@ namespace {
 /// Queries one task handles together; results do not depend on it. Where queries share scans, each
 /// pass over the codes serves a whole block, so blocks are as large as all threads get one.
 constexpr size_t kBlockQueries = 32;
-constexpr size_t kSharingBlockQueries = 256;
+constexpr size_t kSharingBlockQueries = 1024;
 /// A filter that leaves at most this share of a segment is answered by scanning the matches: a
 /// graph walk through failing rows would compare more vectors than that.
 constexpr double kScanShare = 0.02;
@@ -543,6 +543,23 @@ Result<std::vector<std::vector<Candidate>>> Searcher::Run(MatrixView queries,
     plan.simd = simd::CurrentLevel().name;
   }
   return found;
+}
+
+void Searcher::PrefetchIds(std::span<const Candidate> found) const {
+  const auto contents_of = [this](const Candidate& candidate) {
+    const Source& source = sources_[candidate.source];
+    return source.chunk == nullptr && !source.damaged() ? source.contents : nullptr;
+  };
+  for (const Candidate& candidate : found) {
+    if (const SegmentContents* contents = contents_of(candidate)) {
+      __builtin_prefetch(contents->id_offsets + candidate.row);
+    }
+  }
+  for (const Candidate& candidate : found) {
+    if (const SegmentContents* contents = contents_of(candidate)) {
+      __builtin_prefetch(contents->id_bytes.data() + contents->id_offsets[candidate.row]);
+    }
+  }
 }
 
 std::string Searcher::IdOf(const Candidate& candidate) const {

@@ -67,6 +67,9 @@ class Searcher {
   /// Plans of the last Run, one per query, under settings.explain.
   [[nodiscard]] std::vector<Plan>& plans() { return plans_; }
 
+  /// Brings ids that IdOf is about to read nearer: they lie anywhere in memory.
+  void PrefetchIds(std::span<const Candidate> found) const;
+
   /// Id of a candidate. Empty for a row of a damaged segment (read its record).
   [[nodiscard]] std::string IdOf(const Candidate& candidate) const;
   /// Payload text of a tail row, or null where the record must be read.

@@ -52,6 +52,7 @@ class ListChooser {
   size_t nlist_ = 0;
   size_t dim_ = 0;
   size_t stride_ = 0;  ///< bytes of a query's codes
+  size_t length_ = 0;  ///< of these, as many as kernels look at
   size_t packs_ = 0;
   std::vector<float> centre_;
   PackedLines packed_;  ///< centroids, as simd::TileKernels takes queries

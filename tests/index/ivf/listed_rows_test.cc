@@ -131,6 +131,11 @@ class ListedRowsOf : public ::testing::TestWithParam<Kind> {
 
   [[nodiscard]] Grown Index() const { return {rows_, 1500, GetParam().metric, GetParam().codes}; }
 
+  [[nodiscard]] const Matrix& rows() const { return rows_; }
+
+  [[nodiscard]] const Matrix& queries() const { return queries_; }
+
+ private:
   Matrix rows_;
   Matrix queries_;
 };
@@ -138,9 +143,9 @@ class ListedRowsOf : public ::testing::TestWithParam<Kind> {
 TEST_P(ListedRowsOf, AreFoundExactlyWhereEverythingIsLookedAt) {
   const Grown grown = Index();
   const auto listed = grown.AddAll();
-  const auto found = grown.Search(queries_.view(), grown.AllOf(*listed));
+  const auto found = grown.Search(queries().view(), grown.AllOf(*listed));
   for (size_t q = 0; q < found.size(); ++q) {
-    EXPECT_EQ(found[q].neighbors, grown.Exact(queries_.row(q), 20, grown.beside())) << q;
+    EXPECT_EQ(found[q].neighbors, grown.Exact(queries().row(q), 20, grown.beside())) << q;
     EXPECT_TRUE(found[q].stats.beside);
   }
 }
@@ -152,7 +157,7 @@ TEST_P(ListedRowsOf, GiveEqualAnswersHoweverTheyCame) {
   params.nprobe = 3;
   params.candidates = 60;
   params.rescore = 30;
-  const auto expected = grown.Search(queries_.view(), params);
+  const auto expected = grown.Search(queries().view(), params);
   const auto half = grown.Add(nullptr, 0, 333);
   // Twice from the same beginning: the second must not disturb the first.
   for (const size_t step : {1U, 100U, 467U}) {
@@ -161,7 +166,7 @@ TEST_P(ListedRowsOf, GiveEqualAnswersHoweverTheyCame) {
       listed = grown.Add(listed.get(), begin, std::min(begin + step, grown.beside()));
     }
     params.beside = listed.get();
-    const auto found = grown.Search(queries_.view(), params);
+    const auto found = grown.Search(queries().view(), params);
     for (size_t q = 0; q < found.size(); ++q) {
       EXPECT_EQ(found[q].neighbors, expected[q].neighbors) << step << " " << q;
       EXPECT_EQ(found[q].stats.distances, expected[q].stats.distances) << step << " " << q;
@@ -170,9 +175,9 @@ TEST_P(ListedRowsOf, GiveEqualAnswersHoweverTheyCame) {
   // Those after the first 333 do not count, and leave no trace.
   params.beside = at_once.get();
   params.beside_count = 333;
-  const auto cut = grown.Search(queries_.view(), params);
+  const auto cut = grown.Search(queries().view(), params);
   params.beside = half.get();
-  const auto alone = grown.Search(queries_.view(), params);
+  const auto alone = grown.Search(queries().view(), params);
   for (size_t q = 0; q < cut.size(); ++q) {
     EXPECT_EQ(cut[q].neighbors, alone[q].neighbors) << q;
   }
@@ -184,19 +189,19 @@ TEST_P(ListedRowsOf, AreLeftOutWhereBarredOrNoRows) {
   std::vector<uint64_t> present(grown.beside() / 64 + 1, 0);
   for (size_t i = 0; i < grown.beside(); ++i) {
     const bool row = i % 7 != 3;
-    rows.push_back(row ? rows_.row(1500 + i) : nullptr);
+    rows.push_back(row ? rows().row(1500 + i) : nullptr);
     present[i / 64] |= uint64_t{row ? 1U : 0U} << (i % 64);
   }
   ASSERT_OK_AND_ASSIGN(const auto listed, grown.index().ListRows(nullptr, rows, {}));
   SearchParams params = grown.AllOf(*listed);
   std::vector<uint64_t> allowed = testing::RandomBitmap(kSeed, grown.beside(), 0.6);
   params.beside_allowed = allowed.data();
-  const auto found = grown.Search(queries_.view(), params);
+  const auto found = grown.Search(queries().view(), params);
   for (size_t w = 0; w < present.size(); ++w) {
     present[w] &= w < allowed.size() ? allowed[w] : 0;
   }
   for (size_t q = 0; q < found.size(); ++q) {
-    EXPECT_EQ(found[q].neighbors, grown.Exact(queries_.row(q), 20, grown.beside(), present.data()))
+    EXPECT_EQ(found[q].neighbors, grown.Exact(queries().row(q), 20, grown.beside(), present.data()))
         << q;
   }
 }
@@ -251,7 +256,7 @@ TEST(ListedRowsTest, PromisesHoldForRealWordsAtTheirShareOfTheWork) {
     const AtTarget grew = SearchAt(grown, target, data.queries.view(), grown.beside());
     std::printf("[ recall] target %.2f: %.4f at rest, %.4f with %.0f%% more rows; %.0f, %.0f\n",
                 target, rest.recall, grew.recall, 100 * share, rest.distances, grew.distances);
-    const auto hits = static_cast<double>(10 * data.queries.rows() / 3);
+    const double hits = 10.0 * static_cast<double>(data.queries.rows()) / 3;
     EXPECT_GE(grew.recall, target - 3 * std::sqrt(target * (1 - target) / hits));
     // Later words are rarer ones: they crowd into the lists of rare words.
     EXPECT_LE(grew.distances, rest.distances * (1 + 1.8 * share));
@@ -261,13 +266,16 @@ TEST(ListedRowsTest, PromisesHoldForRealWordsAtTheirShareOfTheWork) {
 /// Rows of a kind that the index has never seen: products know nothing of them.
 TEST(ListedRowsTest, PromisesHoldWhereTheRowsAreOfAnotherKind) {
   constexpr size_t kOwn = 4000;
-  Matrix rows = testing::ClusteredMatrix(kSeed, kOwn, 32, 40);
-  const Matrix others = testing::ClusteredMatrix(kSeed + 7, 1200, 32, 6);
+  constexpr size_t kListed = 1200;
+  constexpr size_t kDim = 32;
+  Matrix rows = testing::ClusteredMatrix(kSeed, kOwn, kDim, 40);
+  const Matrix others = testing::ClusteredMatrix(kSeed + 7, kListed, kDim, 6);
   for (const float value : others.values) {
     rows.values.push_back(3 + 2 * value);
   }
-  Matrix queries = testing::ClusteredMatrix(kSeed + 7, 1300, 32, 6);
-  queries.values.erase(queries.values.begin(), queries.values.begin() + 1200 * 32);
+  Matrix queries = testing::ClusteredMatrix(kSeed + 7, kListed + 100, kDim, 6);
+  queries.values.erase(queries.values.begin(),
+                       queries.values.begin() + std::ptrdiff_t{kListed * kDim});
   for (float& value : queries.values) {
     value = 3 + 2 * value;
   }
