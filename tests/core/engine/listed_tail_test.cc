@@ -87,8 +87,8 @@ class ListedTailTest : public EngineTest {
     return options;
   }
 
-  [[nodiscard]] std::vector<std::pair<std::string, float>> Hits(const std::vector<float>& query,
-                                                                SearchOptions options) const {
+  [[nodiscard]] std::vector<std::pair<std::string, float>> Hits(
+      const std::vector<float>& query, const SearchOptions& options) const {
     std::vector<std::pair<std::string, float>> hits;
     const Result<SearchResponse> found = collection_->Search(query, options);
     EXPECT_OK(found);
@@ -139,7 +139,7 @@ TEST_F(ListedTailTest, PromisesHoldWhileRowsArriveAtTheirShareOfTheWork) {
   OpenWith();
   const Measured rest = Measure();
   size_t rows = kSealed;
-  for (const size_t more : {200, 1500, 3500}) {
+  for (const size_t more : {200U, 1500U, 3500U}) {
     Add(rows, rows + more);
     rows += more;
     const Measured measured = Measure();

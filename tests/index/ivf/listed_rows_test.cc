@@ -185,14 +185,14 @@ TEST_P(ListedRowsOf, GiveEqualAnswersHoweverTheyCame) {
 
 TEST_P(ListedRowsOf, AreLeftOutWhereBarredOrNoRows) {
   const Grown grown = Index();
-  std::vector<const float*> rows;
+  std::vector<const float*> later;
   std::vector<uint64_t> present(grown.beside() / 64 + 1, 0);
   for (size_t i = 0; i < grown.beside(); ++i) {
     const bool row = i % 7 != 3;
-    rows.push_back(row ? rows().row(1500 + i) : nullptr);
+    later.push_back(row ? rows().row(1500 + i) : nullptr);
     present[i / 64] |= uint64_t{row ? 1U : 0U} << (i % 64);
   }
-  ASSERT_OK_AND_ASSIGN(const auto listed, grown.index().ListRows(nullptr, rows, {}));
+  ASSERT_OK_AND_ASSIGN(const auto listed, grown.index().ListRows(nullptr, later, {}));
   SearchParams params = grown.AllOf(*listed);
   std::vector<uint64_t> allowed = testing::RandomBitmap(kSeed, grown.beside(), 0.6);
   params.beside_allowed = allowed.data();
