@@ -39,6 +39,8 @@ class ListChooser {
   Status Choose(MatrixView queries, size_t nprobe, const CallControl& control, Scratch* scratch,
                 uint32_t* chosen, uint32_t* nearest) const;
 
+  [[nodiscard]] size_t lists() const { return nlist_; }
+
   [[nodiscard]] size_t resident_bytes() const;
 
  private:
