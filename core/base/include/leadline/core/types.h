@@ -120,7 +120,7 @@ class CancelToken {
 
  private:
   std::atomic<bool> cancelled_{false};
-  const std::vector<const CancelToken*> others_;
+  std::vector<const CancelToken*> others_;
 };
 
 }  // namespace leadline
