@@ -92,7 +92,7 @@ def graphs(data_set):
 def lancedb(data_set):
     few = [ef for ef in EF if ef <= 540][::2]
     yield Setting("lancedb", {"kind": "hnsw", "m": 20, "ef_construction": 200},
-                  [chain("ef", few, k_factor=k) for k in (1, 4)])
+                  [chain("ef", [ef for ef in few if ef >= 10 * k], k_factor=k) for k in (1, 4)])
     yield Setting("lancedb", {"kind": "pq", "nlist": nlists(data_set.rows)[0],
                               "sub_vectors": data_set.dim // (2 if data_set.dim <= 128 else 8)},
                   [chain("nprobe", NPROBE[:15:2], k_factor=k) for k in (4, 10)])

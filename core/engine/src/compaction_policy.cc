@@ -15,6 +15,9 @@ constexpr size_t kMinMergeRun = 4;
 /// that every row is indexed a logarithmic number of times.
 constexpr uint64_t kBackgroundGrowth = 2;
 constexpr uint64_t kOptimizeGrowth = 8;
+/// Lists over no more bytes of vectors are built in a few seconds: two groups are merged sooner
+/// than searched one after the other.
+constexpr uint64_t kEagerBytes = uint64_t{128} << 20;
 /// A flat group this large deserves its index without waiting for company.
 constexpr uint64_t kIndexAloneRows = 20'000;
 /// No code takes more room: 16 bits a value, numbers beside it and what fills up a cache line.
@@ -78,6 +81,18 @@ bool LacksIndex(const SealedGroup& group, const CollectionState& owner) {
   return false;
 }
 
+/// True where a group of so many rows has the vectors of all fields in lists, built in seconds.
+bool IsQuicklyIndexed(uint64_t rows, const CollectionState& owner) {
+  uint64_t bytes = 0;
+  for (const VectorField& field : owner.fields()) {
+    if (!IsIndexedWhenSealed(field, rows)) {
+      return false;
+    }
+    bytes += rows * field.dim * sizeof(float);
+  }
+  return bytes <= kEagerBytes;
+}
+
 BuildRange OneGroup(const GroupList& groups, size_t i, std::string reason) {
   BuildRange range;
   range.first_group = i;
@@ -117,16 +132,28 @@ std::optional<BuildRange> PickUnindexed(const GroupList& groups, const Collectio
   return std::nullopt;
 }
 
-/// The run that ends with the newest group and grows by `growth`; nothing when it is shorter than
-/// `min_run`.
-std::optional<BuildRange> PickMerge(const GroupList& groups, uint64_t growth, size_t min_run,
-                                    const LaneWaits& waits) {
+uint64_t RowsFrom(const GroupList& groups, size_t first) {
+  uint64_t rows = 0;
+  for (size_t i = first; i < groups.size(); ++i) {
+    rows += std::max<uint64_t>(groups[i]->entry.rows, 1);
+  }
+  return rows;
+}
+
+/// The first group of the run that ends with the newest one and grows by `growth`.
+size_t FirstOfRun(const GroupList& groups, uint64_t growth) {
   uint64_t gathered = 0;
   size_t first = groups.size();
   while (first > 0 && (gathered == 0 || groups[first - 1]->entry.rows <= growth * gathered)) {
     --first;
     gathered += std::max<uint64_t>(groups[first]->entry.rows, 1);
   }
+  return first;
+}
+
+/// The groups from `first` on; nothing when they are fewer than `min_run`.
+std::optional<BuildRange> MergeFrom(const GroupList& groups, size_t first, size_t min_run,
+                                    const LaneWaits& waits) {
   if (groups.size() - first < min_run || waits(BuildBackoff::kMergeLane)) {
     return std::nullopt;
   }
@@ -136,6 +163,23 @@ std::optional<BuildRange> PickMerge(const GroupList& groups, uint64_t growth, si
   range.lane = BuildBackoff::kMergeLane;
   range.reason = "merging segments";
   return range;
+}
+
+/// The first of the newest groups that make one quickly.
+size_t FirstQuickGroup(const GroupList& groups, const CollectionState& owner) {
+  size_t first = 0;
+  while (first < groups.size() && !IsQuicklyIndexed(RowsFrom(groups, first), owner)) {
+    ++first;
+  }
+  return first;
+}
+
+/// A merge that costs little and leaves fewer segments to search.
+std::optional<BuildRange> PickEagerMerge(const GroupList& groups, const CollectionState& owner,
+                                         const LaneWaits& waits) {
+  const size_t first =
+      std::max(FirstOfRun(groups, kOptimizeGrowth), FirstQuickGroup(groups, owner));
+  return MergeFrom(groups, first, 2, waits);
 }
 
 }  // namespace
@@ -186,7 +230,11 @@ std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const Coll
   if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups, owner, waits)) {
     return unhealthy;
   }
-  if (std::optional<BuildRange> merge = PickMerge(groups, kBackgroundGrowth, kMinMergeRun, waits)) {
+  if (std::optional<BuildRange> merge =
+          MergeFrom(groups, FirstOfRun(groups, kBackgroundGrowth), kMinMergeRun, waits)) {
+    return merge;
+  }
+  if (std::optional<BuildRange> merge = PickEagerMerge(groups, owner, waits)) {
     return merge;
   }
   return PickUnindexed(groups, owner, kIndexAloneRows, waits);
@@ -199,7 +247,9 @@ std::optional<BuildRange> PickOptimizeBuild(const ReadState& state, const Collec
     groups.pop_back();
   }
   const LaneWaits never = [](uint64_t /*lane*/) { return false; };
-  if (std::optional<BuildRange> merge = PickMerge(groups, kOptimizeGrowth, 2, never)) {
+  const size_t first =
+      std::min(FirstOfRun(groups, kOptimizeGrowth), FirstQuickGroup(groups, owner));
+  if (std::optional<BuildRange> merge = MergeFrom(groups, first, 2, never)) {
     return merge;
   }
   if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups, owner, never)) {

@@ -41,8 +41,8 @@ void CollectExpired(const ReadState& state, int64_t now_ms, size_t limit,
 std::optional<BuildRange> PickSeal(const ReadState& state);
 
 /// What background maintenance should build next from groups, or nothing: rebuilds damaged groups,
-/// those with many dead rows and those whose audit failed, merges runs of small groups, indexes
-/// large flat ones. Passes over lanes that wait.
+/// those with many dead rows and those whose audit failed, merges runs of small groups, and two
+/// or more already where that takes seconds, indexes large flat ones. Passes over lanes that wait.
 std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const CollectionState& owner,
                                               const LaneWaits& waits);
 

@@ -165,6 +165,12 @@ Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& colle
 
 Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field,
                              const Visibility& visibility, const CallControl& control) {
+  const bool all_visible = !visibility.filter.has_value() && chunk.all_have_field(field) &&
+                           chunk.dead().count() == 0 && chunk.min_expiry() > visibility.now_ms &&
+                           visibility.excluded_ordinal == 0;
+  if (all_visible) {
+    return VisibleRows{nullptr, rows};
+  }
   auto mask = std::make_shared<RowMask>();
   mask->words = AllRows(rows);
   bool decided = !visibility.filter.has_value();

@@ -146,6 +146,7 @@ Result<std::vector<SearchResponse>> SearchCall::RunPlain(Searcher* searcher, Mat
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<std::vector<Candidate>> found,
                             searcher->Run(queries, Settings()));
   std::vector<SearchResponse> responses;
+  responses.reserve(queries.rows);
   for (size_t q = 0; q < queries.rows; ++q) {
     LEADLINE_ASSIGN_OR_RETURN(SearchResponse response, MakeResponse(*searcher, found[q], field));
     if (options_.explain) {
@@ -230,6 +231,8 @@ Result<SearchResponse> SearchCall::MakeResponse(const Searcher& searcher,
   response.metric = view_.collection->fields()[field].metric;
   response.higher_is_better = HigherIsBetter(response.metric);
   response.degraded = searcher.degraded();
+  response.hits.reserve(found.size());
+  searcher.PrefetchIds(found);
   for (const Candidate& candidate : found) {
     if (!Acceptable(ScoreOf(response.metric, candidate.distance), response.metric)) {
       break;

@@ -21,11 +21,13 @@ namespace {
 /// Queries one task handles together; results do not depend on it. Where queries share scans, each
 /// pass over the codes serves a whole block, so blocks are as large as all threads get one.
 constexpr size_t kBlockQueries = 32;
-constexpr size_t kSharingBlockQueries = 256;
+constexpr size_t kSharingBlockQueries = 1024;
 /// A filter that leaves at most this share of a segment is answered by scanning the matches: a
 /// graph walk through failing rows would compare more vectors than that.
 constexpr double kScanShare = 0.02;
 constexpr uint64_t kScanRows = 2048;
+/// Fewer tail rows are compared sooner than sorted.
+constexpr size_t kLeastListed = 128;
 /// Beam of graphs that were built before indexes measured themselves.
 constexpr size_t kUsualBeam = 64;
 
@@ -91,27 +93,105 @@ Status Searcher::Prepare() {
     matches_ += source.visible.count;
     sources_.push_back(std::move(source));
   }
+  first_chunk_ = sources_.size();
+  sources_.reserve(first_chunk_ + state_->tail->chunks.size());
   for (size_t i = 0; i < state_->tail->chunks.size(); ++i) {
     Source source;
     source.chunk = state_->tail->chunks[i].get();
     source.rows = state_->ChunkRows(i);
     LEADLINE_ASSIGN_OR_RETURN(source.visible,
                               TailRows(*source.chunk, source.rows, field_, visibility_, control_));
-    LEADLINE_ASSIGN_OR_RETURN(source.coded, source.chunk->CodedScan(field_, source.rows, control_));
     matches_ += source.visible.count;
     sources_.push_back(std::move(source));
   }
   return {};
 }
 
-void Searcher::ChooseAll(const SearchSettings& settings) {
+Status Searcher::ChooseAll(const SearchSettings& settings) {
   for (Source& source : sources_) {
     source.strategy = Choose(source, settings);
-    if (source.strategy == Strategy::kScanMatches && source.chunk != nullptr &&
-        source.coded == nullptr && source.list.empty()) {
-      source.list = index::ListAllowed(source.visible.words(), source.rows);
+    source.listed = 0;
+  }
+  LEADLINE_RETURN_IF_ERROR(ListTail(settings));
+  for (size_t s = first_chunk_; s < sources_.size(); ++s) {
+    LEADLINE_RETURN_IF_ERROR(PrepareScan(&sources_[s]));
+  }
+  return {};
+}
+
+/// Of a chunk of the tail.
+Status Searcher::PrepareScan(Source* source) const {
+  if (source->strategy != Strategy::kScan && source->strategy != Strategy::kScanMatches) {
+    return {};
+  }
+  if (source->coded == nullptr) {
+    LEADLINE_ASSIGN_OR_RETURN(source->coded,
+                              source->chunk->CodedScan(field_, source->rows, control_));
+  }
+  if (source->strategy == Strategy::kScanMatches && source->coded == nullptr &&
+      source->list.empty()) {
+    source->list = index::ListAllowed(source->visible.words(), source->rows);
+  }
+  return {};
+}
+
+std::optional<size_t> Searcher::SegmentForTail(const SearchSettings& settings) const {
+  std::optional<size_t> largest;
+  if (settings.exact || settings.share_scan || visibility_.filter.has_value()) {
+    return largest;
+  }
+  for (size_t s = 0; s < first_chunk_; ++s) {
+    const Source& source = sources_[s];
+    if (source.strategy == Strategy::kIndex && source.contents->index->lists_rows() &&
+        (!largest.has_value() || source.rows > sources_[*largest].rows)) {
+      largest = s;
     }
   }
+  return largest;
+}
+
+Status Searcher::ListTail(const SearchSettings& settings) {
+  listed_.reset();
+  const std::optional<size_t> segment = SegmentForTail(settings);
+  const ListedRange range(*state_);
+  if (!segment.has_value() || range.rows() < kLeastListed ||
+      range.rows() <= settings.full_scan_threshold.value_or(0)) {
+    return {};
+  }
+  const Source& source = sources_[*segment];
+  ListedTail& kept = state_->tail->chunks.front()->listed(field_);
+  LEADLINE_ASSIGN_OR_RETURN(
+      std::shared_ptr<const index::ListedRows> rows,
+      kept.Get(*state_, field_, range, source.segment->entry().info.segment_id,
+               *source.contents->index, control_));
+  listed_ = {*segment, range, std::move(rows), AllowedOfTail(range)};
+  for (size_t i = 0; first_chunk_ + i < sources_.size(); ++i) {
+    Source& chunk = sources_[first_chunk_ + i];
+    chunk.listed = range.RowsOf(*state_, i);
+    if (chunk.listed > 0 && chunk.strategy != Strategy::kSkip) {
+      chunk.strategy = Strategy::kListed;
+    }
+  }
+  return {};
+}
+
+std::vector<uint64_t> Searcher::AllowedOfTail(const ListedRange& range) const {
+  const auto chunks = sources_.begin() + static_cast<std::ptrdiff_t>(first_chunk_);
+  if (std::all_of(chunks, sources_.end(),
+                  [](const Source& chunk) { return chunk.visible.mask == nullptr; })) {
+    return {};
+  }
+  std::vector<uint64_t> allowed((range.count() + 63) / 64, ~uint64_t{0});
+  for (size_t i = 0; first_chunk_ + i < sources_.size(); ++i) {
+    const VisibleRows& visible = sources_[first_chunk_ + i].visible;
+    if (visible.mask != nullptr) {
+      const std::vector<uint64_t>& words = visible.mask->words;
+      const size_t first = range.FirstOf(i) / 64;
+      std::copy_n(words.begin(), std::min(words.size(), allowed.size() - first),
+                  allowed.begin() + static_cast<std::ptrdiff_t>(first));
+    }
+  }
+  return allowed;
 }
 
 Searcher::Strategy Searcher::Choose(const Source& source, const SearchSettings& settings) const {
@@ -137,8 +217,18 @@ Searcher::Strategy Searcher::ScanOf(const Source& source) {
   return sparse ? Strategy::kScanMatches : Strategy::kScan;
 }
 
-uint64_t Searcher::OrdinalOf(const Source& source, uint32_t row) const {
-  return source.chunk != nullptr ? source.chunk->ordinal(row) : source.contents->ordinals[row];
+Candidate Searcher::CandidateOf(size_t s, const index::Neighbor& neighbor) const {
+  size_t row = neighbor.row;
+  if (listed_.has_value() && s == listed_->segment && row >= sources_[s].rows) {
+    const size_t number = row - sources_[s].rows;
+    const size_t chunk = listed_->range.ChunkOf(number);
+    row = number - listed_->range.FirstOf(chunk);
+    s = first_chunk_ + chunk;
+  }
+  const Source& source = sources_[s];
+  const uint64_t ordinal =
+      source.chunk != nullptr ? source.chunk->ordinal(row) : source.contents->ordinals[row];
+  return {neighbor.distance, ordinal, static_cast<uint32_t>(s), static_cast<uint32_t>(row)};
 }
 
 Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
@@ -156,25 +246,53 @@ Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
                                : FoundDamaged(*source.segment);
   }
   return source.coded != nullptr ? source.coded->SearchExact(queries, params, out)
-                                 : ScanVectors(source, queries, k, out);
+                                 : ScanVectors(source, 0, queries, k, out);
 }
 
-/// Of a chunk of the tail.
-Status Searcher::ScanVectors(const Source& source, MatrixView queries, size_t k,
+/// Of a chunk of the tail, from row `begin` on, a multiple of 64.
+Status Searcher::ScanVectors(const Source& source, size_t begin, MatrixView queries, size_t k,
                              std::span<index::SearchOutcome> out) const {
   const VectorField& field = collection_.fields()[field_];
-  const MatrixView vectors{source.chunk->vectors(field_), source.rows, field.dim};
+  const MatrixView vectors{source.chunk->vectors(field_) + begin * field.dim, source.rows - begin,
+                           field.dim};
+  const uint64_t* const words = source.visible.words();
   std::vector<index::TopK> tops(queries.rows, index::TopK(k));
   std::vector<index::SearchStats> stats(queries.rows);
   if (source.strategy == Strategy::kScanMatches) {
     LEADLINE_RETURN_IF_ERROR(
         index::ScanList(vectors, queries, field.metric, source.list, control_, tops, stats));
   } else {
-    LEADLINE_RETURN_IF_ERROR(index::ScanRows(vectors, queries, field.metric, source.visible.words(),
-                                             0, control_, tops, stats));
+    LEADLINE_RETURN_IF_ERROR(index::ScanRows(vectors, queries, field.metric,
+                                             words == nullptr ? nullptr : words + begin / 64,
+                                             static_cast<uint32_t>(begin), control_, tops, stats));
   }
   for (size_t q = 0; q < queries.rows; ++q) {
     out[q] = {tops[q].Take(), stats[q]};
+  }
+  return {};
+}
+
+Status Searcher::ScanAfterListed(const Source& source, MatrixView queries, size_t k,
+                                 const std::vector<bool>& looked_at, Findings* findings) const {
+  for (const bool listed : {true, false}) {
+    const size_t begin = listed ? source.listed : 0;
+    std::vector<size_t> of;
+    std::vector<float> some;
+    for (size_t q = 0; q < queries.rows && begin < source.rows; ++q) {
+      if (looked_at[q] == listed) {
+        of.push_back(q);
+        some.insert(some.end(), queries.row(q).begin(), queries.row(q).end());
+      }
+    }
+    std::vector<index::SearchOutcome> scanned(of.size());
+    if (!of.empty()) {
+      LEADLINE_RETURN_IF_ERROR(
+          ScanVectors(source, begin, {some.data(), of.size(), queries.dim}, k, scanned));
+    }
+    for (size_t i = 0; i < of.size(); ++i) {
+      findings->outcomes[of[i]] = std::move(scanned[i]);
+      findings->fell_back[of[i]] = !listed;
+    }
   }
   return {};
 }
@@ -211,6 +329,11 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.allowed_count = source.visible.count;
   params.row_check = source.contents->unverified.get();
   params.control = control_;
+  if (listed_.has_value() && &source == &sources_[listed_->segment]) {
+    params.beside = listed_->rows.get();
+    params.beside_count = listed_->range.count();
+    params.beside_allowed = listed_->allowed.empty() ? nullptr : listed_->allowed.data();
+  }
   Status searched = source.contents->index->Search(queries, params, findings->outcomes);
   if (params.row_check != nullptr && !searched.ok() && control_.Check().ok()) {
     source.segment->NoteVectorError(std::move(searched));
@@ -294,11 +417,16 @@ Status Searcher::RunSource(const Source& source, MatrixView queries, const Searc
     case Strategy::kScan:
     case Strategy::kScanMatches:
       return ScanSource(source, queries, settings.k, farthest, findings->outcomes);
+    case Strategy::kListed:
+      return {};  // RunBlock knows of which queries
   }
   return {};
 }
 
 CodeType Searcher::ScanCodesOf(const Source& source) {
+  if (source.strategy == Strategy::kListed) {
+    return CodeType::kSq8;
+  }
   if (source.coded != nullptr) {
     return source.coded->scan_codes();
   }
@@ -306,7 +434,8 @@ CodeType Searcher::ScanCodesOf(const Source& source) {
 }
 
 PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {
-  const std::array<const char*, 5> names = {"skipped", "scan", "scan matches", "", "store scan"};
+  const std::array<const char*, 6> names = {"skipped", "scan",       "scan matches",
+                                            "",        "store scan", "lists"};
   const index::SearchOutcome& outcome = findings.outcomes[q];
   // An index may find a scan cheaper, or find out on the way that it needs one.
   const bool scanned_instead =
@@ -340,14 +469,22 @@ PlanStep Searcher::Describe(const Source& source, const Findings& findings, size
 Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
                           std::vector<Candidate>* found, Plan* plans) const {
   std::vector<float> farthest(queries.rows, std::numeric_limits<float>::infinity());
+  std::vector<bool> listed(queries.rows);
   for (size_t s = 0; s < sources_.size(); ++s) {
     const Source& source = sources_[s];
     Findings findings;
+    if (source.strategy == Strategy::kListed && plans == nullptr && source.listed == source.rows &&
+        std::find(listed.begin(), listed.end(), false) == listed.end()) {
+      continue;
+    }
     LEADLINE_RETURN_IF_ERROR(RunSource(source, queries, settings, farthest.data(), &findings));
+    if (source.strategy == Strategy::kListed) {
+      LEADLINE_RETURN_IF_ERROR(ScanAfterListed(source, queries, settings.k, listed, &findings));
+    }
     for (size_t q = 0; q < queries.rows; ++q) {
+      listed[q] = listed[q] || findings.outcomes[q].stats.beside;
       for (const index::Neighbor& neighbor : findings.outcomes[q].neighbors) {
-        found[q].push_back({neighbor.distance, OrdinalOf(source, neighbor.row),
-                            static_cast<uint32_t>(s), neighbor.row});
+        found[q].push_back(CandidateOf(s, neighbor));
       }
       for (Candidate candidate : findings.from_store[q]) {
         candidate.source = static_cast<uint32_t>(s);
@@ -379,7 +516,7 @@ size_t Searcher::BlockQueries(size_t queries, const SearchSettings& settings) co
 
 Result<std::vector<std::vector<Candidate>>> Searcher::Run(MatrixView queries,
                                                           const SearchSettings& settings) {
-  ChooseAll(settings);
+  LEADLINE_RETURN_IF_ERROR(ChooseAll(settings));
   std::vector<std::vector<Candidate>> found(queries.rows);
   plans_.assign(settings.explain ? queries.rows : 0, Plan());
   const size_t block_queries = BlockQueries(queries.rows, settings);
@@ -406,6 +543,23 @@ Result<std::vector<std::vector<Candidate>>> Searcher::Run(MatrixView queries,
     plan.simd = simd::CurrentLevel().name;
   }
   return found;
+}
+
+void Searcher::PrefetchIds(std::span<const Candidate> found) const {
+  const auto contents_of = [this](const Candidate& candidate) {
+    const Source& source = sources_[candidate.source];
+    return source.chunk == nullptr && !source.damaged() ? source.contents : nullptr;
+  };
+  for (const Candidate& candidate : found) {
+    if (const SegmentContents* contents = contents_of(candidate)) {
+      __builtin_prefetch(contents->id_offsets + candidate.row);
+    }
+  }
+  for (const Candidate& candidate : found) {
+    if (const SegmentContents* contents = contents_of(candidate)) {
+      __builtin_prefetch(contents->id_bytes.data() + contents->id_offsets[candidate.row]);
+    }
+  }
 }
 
 std::string Searcher::IdOf(const Candidate& candidate) const {

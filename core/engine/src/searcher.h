@@ -11,6 +11,7 @@
 #include "leadline/core/search.h"
 #include "leadline/index/search_tuning.h"
 #include "leadline/index/segment_index.h"
+#include "listed_tail.h"
 #include "row_source.h"
 
 namespace leadline::engine {
@@ -66,13 +67,16 @@ class Searcher {
   /// Plans of the last Run, one per query, under settings.explain.
   [[nodiscard]] std::vector<Plan>& plans() { return plans_; }
 
+  /// Brings ids that IdOf is about to read nearer: they lie anywhere in memory.
+  void PrefetchIds(std::span<const Candidate> found) const;
+
   /// Id of a candidate. Empty for a row of a damaged segment (read its record).
   [[nodiscard]] std::string IdOf(const Candidate& candidate) const;
   /// Payload text of a tail row, or null where the record must be read.
   [[nodiscard]] const std::string* PayloadOf(const Candidate& candidate) const;
 
  private:
-  enum class Strategy : uint8_t { kSkip, kScan, kScanMatches, kIndex, kStoreScan };
+  enum class Strategy : uint8_t { kSkip, kScan, kScanMatches, kIndex, kStoreScan, kListed };
 
   struct Source {
     const SealedSegment* segment = nullptr;     ///< null for the tail
@@ -84,6 +88,7 @@ class Searcher {
     VisibleRows visible;
     Strategy strategy = Strategy::kSkip;  ///< of the present Run
     std::vector<uint32_t> list;           ///< of the tail: visible rows, for a scan of the matches
+    size_t listed = 0;                    ///< of a chunk: kListed ends here, a scan begins
 
     [[nodiscard]] bool damaged() const { return group != nullptr; }
   };
@@ -97,8 +102,21 @@ class Searcher {
     uint64_t store_rows = 0;  ///< rows a scan of the store compared
   };
 
+  /// Tail rows that are looked at with the segment whose lists they are sorted by.
+  struct ListedRows {
+    size_t segment = 0;  ///< position in sources_
+    ListedRange range;
+    std::shared_ptr<const index::ListedRows> rows;
+    std::vector<uint64_t> allowed;  ///< one bit a number; empty where all may be returned
+  };
+
   /// Fixes the strategy of every source for one Run.
-  void ChooseAll(const SearchSettings& settings);
+  Status ChooseAll(const SearchSettings& settings);
+  Status PrepareScan(Source* source) const;
+  /// The source by whose lists the tail may be searched, or none.
+  [[nodiscard]] std::optional<size_t> SegmentForTail(const SearchSettings& settings) const;
+  Status ListTail(const SearchSettings& settings);
+  [[nodiscard]] std::vector<uint64_t> AllowedOfTail(const ListedRange& range) const;
   Strategy Choose(const Source& source, const SearchSettings& settings) const;
   Status RunBlock(MatrixView queries, const SearchSettings& settings, std::vector<Candidate>* found,
                   Plan* plans) const;
@@ -107,8 +125,11 @@ class Searcher {
                    const float* farthest, Findings* findings) const;
   Status ScanSource(const Source& source, MatrixView queries, size_t k, const float* farthest,
                     std::span<index::SearchOutcome> out) const;
-  Status ScanVectors(const Source& source, MatrixView queries, size_t k,
+  Status ScanVectors(const Source& source, size_t begin, MatrixView queries, size_t k,
                      std::span<index::SearchOutcome> out) const;
+  /// `looked_at` [queries]: the listed rows were.
+  Status ScanAfterListed(const Source& source, MatrixView queries, size_t k,
+                         const std::vector<bool>& looked_at, Findings* findings) const;
   /// How hard to look in an index.
   static index::TunedSearch Tune(const Source& source, const SearchSettings& settings);
   Status RunIndex(const Source& source, MatrixView queries, const SearchSettings& settings,
@@ -122,7 +143,7 @@ class Searcher {
   [[nodiscard]] static PlanStep Describe(const Source& source, const Findings& findings, size_t q);
   /// Queries that one task takes, of `queries` in all.
   [[nodiscard]] size_t BlockQueries(size_t queries, const SearchSettings& settings) const;
-  [[nodiscard]] uint64_t OrdinalOf(const Source& source, uint32_t row) const;
+  [[nodiscard]] Candidate CandidateOf(size_t source, const index::Neighbor& neighbor) const;
 
   DatabaseCore* const core_;
   const CollectionState& collection_;
@@ -131,6 +152,8 @@ class Searcher {
   const Visibility& visibility_;
   const CallControl& control_;
   std::vector<Source> sources_;
+  size_t first_chunk_ = 0;            ///< position in sources_
+  std::optional<ListedRows> listed_;  ///< of the present Run
   uint64_t matches_ = 0;
   bool degraded_ = false;
   std::vector<Plan> plans_;

@@ -33,6 +33,7 @@ TailChunk::TailChunk(const std::vector<VectorField>& fields)
   dead_.Reserve(0);  // one block serves every row of a chunk
   for (const VectorField& field : fields) {
     vectors_.push_back(std::make_unique<float[]>(capacity_ * field.dim));
+    listed_.push_back(std::make_unique<ListedTail>());
   }
 }
 
@@ -51,6 +52,8 @@ void TailChunk::Append(uint64_t ordinal, StoredRecord&& record,
   if (record.expires_at_ms != kNeverExpires) {
     min_expiry_.store(std::min(min_expiry(), record.expires_at_ms), std::memory_order_relaxed);
   }
+  common_fields_.store(common_fields_.load(std::memory_order_relaxed) & record.fields,
+                       std::memory_order_relaxed);
   text_bytes_.fetch_add(record.id.size() + record.payload.size(), std::memory_order_relaxed);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   rows_[row] = std::move(record);
@@ -172,6 +175,9 @@ size_t TailChunk::resident_bytes() const {
   uint64_t arrays = sizeof(*this) + capacity_ * (2 * sizeof(uint64_t) + sizeof(StoredRecord));
   for (const VectorField& field : fields_) {
     arrays += capacity_ * field.dim * sizeof(float);
+  }
+  for (const std::unique_ptr<ListedTail>& listed : listed_) {
+    arrays += listed->resident_bytes();
   }
   MutexLock lock(&codes_mutex_);
   for (size_t f = 0; f < fields_.size(); ++f) {

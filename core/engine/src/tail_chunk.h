@@ -12,6 +12,7 @@
 #include "leadline/core/payload_columns.h"
 #include "leadline/core/status.h"
 #include "leadline/index/segment_index.h"
+#include "listed_tail.h"
 #include "stored_record.h"
 
 namespace leadline::engine {
@@ -62,6 +63,13 @@ class TailChunk {
   /// Row-major [capacity() x dim] in search form; rows without the field hold zeros.
   [[nodiscard]] const float* vectors(uint32_t field) const { return vectors_[field].get(); }
 
+  [[nodiscard]] size_t dim(uint32_t field) const { return fields_[field].dim; }
+
+  /// True where each row so far has the field.
+  [[nodiscard]] bool all_have_field(uint32_t field) const {
+    return ((common_fields_.load(std::memory_order_relaxed) >> field) & 1U) != 0;
+  }
+
   [[nodiscard]] DeadRows& dead() { return dead_; }
 
   [[nodiscard]] const DeadRows& dead() const { return dead_; }
@@ -79,6 +87,9 @@ class TailChunk {
   /// it. The answers are those of comparing vectors(field).
   [[nodiscard]] Result<std::shared_ptr<const index::SegmentIndex>> CodedScan(
       uint32_t field, size_t visible_rows, const CallControl& control) const;
+
+  /// The rows of the tail from this chunk on, in the lists of a segment.
+  [[nodiscard]] ListedTail& listed(uint32_t field) const { return *listed_[field]; }
 
   /// No row will be appended any more (the tail was frozen for sealing).
   void Freeze() { frozen_.store(true, std::memory_order_release); }
@@ -119,6 +130,8 @@ class TailChunk {
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> text_bytes_{0};  ///< ids and payloads alone
   std::atomic<int64_t> min_expiry_{INT64_MAX};
+  std::atomic<uint32_t> common_fields_{UINT32_MAX};  ///< StoredRecord::fields that all rows have
+  std::vector<std::unique_ptr<ListedTail>> listed_;  ///< by field
   mutable Mutex columns_mutex_;
   mutable bool building_columns_ LEADLINE_GUARDED_BY(columns_mutex_) = false;
   mutable std::shared_ptr<const PayloadColumns> columns_ LEADLINE_GUARDED_BY(columns_mutex_);

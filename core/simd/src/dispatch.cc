@@ -47,6 +47,7 @@ bool TilesGranted() {
 }
 
 TileKernels WithTiles(TileKernels kernels) {
+  kernels.step = kPackedStep;
   kernels.packed_sums = amx::PackedSums;
   return kernels;
 }

@@ -7,6 +7,7 @@
 
 namespace {
 
+using leadline::simd::kLineValues;
 using leadline::simd::kPackedStep;
 
 struct Avx2 {
@@ -122,7 +123,8 @@ void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size
       row[l] = queries + (ids == nullptr ? begin + l : ids[begin + l]) * stride;
     }
     int8_t* half = packed + begin / kPackLanes * n * kPackLanes + begin % kPackLanes * 4;
-    for (size_t j = 0; j < n; j += 32) {
+    size_t j = 0;
+    for (; j + 32 <= n; j += 32) {
       __m256i values[kHalf];
       __m256i lines[kHalf];
       Unrolled<kHalf>([&](auto l) __attribute__((always_inline)) {
@@ -137,6 +139,16 @@ void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size
                            lines[g.kValue]);
       });
     }
+    for (; j < n; j += kLineValues) {
+      int8_t* to = half + j / kLineValues * kPackedStep;
+      for (size_t l = 0; l < kHalf; ++l, to += kLineValues) {
+        int32_t four = 0;
+        if (row[l] != nullptr) {
+          __builtin_memcpy(&four, row[l] + j, sizeof(four));
+        }
+        __builtin_memcpy(to, &four, sizeof(four));
+      }
+    }
   }
 }
 
@@ -144,7 +156,8 @@ void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size
 
 namespace leadline::simd {
 
-constinit const TileKernels kAvx2Tiles = {PackQueries, SumsOfWidened<Widened>, HitsOfTile<Avx2>,
-                                          NearestOfTile<Avx2>, DistancesOfTile<Avx2>};
+constinit const TileKernels kAvx2Tiles = {
+    kLineValues,      PackQueries,         SumsOfWidened<Widened>,
+    HitsOfTile<Avx2>, NearestOfTile<Avx2>, DistancesOfTile<Avx2>};
 
 }  // namespace leadline::simd

@@ -7,6 +7,7 @@
 
 namespace {
 
+using leadline::simd::kLineValues;
 using leadline::simd::kPackedStep;
 
 struct Avx512 {
@@ -124,17 +125,22 @@ void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size
     for (size_t l = 0; l < present; ++l) {
       row[l] = queries + (ids == nullptr ? begin + l : ids[begin + l]) * stride;
     }
-    for (size_t j = 0; j < n; j += kPackedStep, packed += kPackLanes * kPackedStep) {
+    for (size_t j = 0; j < n; j += kPackedStep) {
+      const size_t left = n - j < kPackedStep ? n - j : kPackedStep;
+      const __mmask64 there = ~uint64_t{0} >> (kPackedStep - left);
       __m512i values[kPackLanes];
       __m512i lines[kPackLanes];
       Unrolled<kPackLanes>([&](auto l) __attribute__((always_inline)) {
-        values[l.kValue] =
-            l.kValue < present ? _mm512_loadu_si512(row[l.kValue] + j) : _mm512_setzero_si512();
+        values[l.kValue] = l.kValue < present ? _mm512_maskz_loadu_epi8(there, row[l.kValue] + j)
+                                              : _mm512_setzero_si512();
       });
       Transpose(values, lines);
       Unrolled<kPackLanes>([&](auto g) __attribute__((always_inline)) {
-        _mm512_store_si512(packed + g.kValue * kPackedStep, lines[g.kValue]);
+        if (g.kValue < left / kLineValues) {
+          _mm512_store_si512(packed + g.kValue * kPackedStep, lines[g.kValue]);
+        }
       });
+      packed += kPackLanes * left;
     }
   }
 }
@@ -157,8 +163,8 @@ void TileDistances(const SumTile& tile, const TileLanes& lanes, float* out) {
 
 namespace leadline::simd {
 
-constinit const TileKernels kAvx512Tiles = {avx512::PackQueries, SumsOfWidened<Widened>,
-                                            avx512::TileHits, avx512::TileNearest,
-                                            avx512::TileDistances};
+constinit const TileKernels kAvx512Tiles = {
+    kLineValues,      avx512::PackQueries, SumsOfWidened<Widened>,
+    avx512::TileHits, avx512::TileNearest, avx512::TileDistances};
 
 }  // namespace leadline::simd

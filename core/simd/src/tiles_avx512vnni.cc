@@ -83,7 +83,8 @@ void PackedSums(const uint8_t* codes, size_t stride, const uint32_t* ids, size_t
 
 namespace leadline::simd {
 
-constinit const TileKernels kAvx512VnniTiles = {avx512::PackQueries, PackedSums, avx512::TileHits,
+constinit const TileKernels kAvx512VnniTiles = {kLineValues,         avx512::PackQueries,
+                                                PackedSums,          avx512::TileHits,
                                                 avx512::TileNearest, avx512::TileDistances};
 
 }  // namespace leadline::simd

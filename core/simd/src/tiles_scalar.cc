@@ -94,7 +94,8 @@ void PackedSums(const uint8_t* codes, size_t stride, const uint32_t* ids, size_t
 
 namespace leadline::simd {
 
-constinit const TileKernels kScalarTiles = {PackQueries, PackedSums, HitsOfTile<Scalar>,
-                                            NearestOfTile<Scalar>, DistancesOfTile<Scalar>};
+constinit const TileKernels kScalarTiles = {
+    kLineValues,        PackQueries,           PackedSums,
+    HitsOfTile<Scalar>, NearestOfTile<Scalar>, DistancesOfTile<Scalar>};
 
 }  // namespace leadline::simd

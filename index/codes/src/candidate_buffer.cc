@@ -62,6 +62,13 @@ void CandidateBuffer::Reset(size_t keep, size_t append) {
   }
 }
 
+void CandidateBuffer::TakeOver(const CandidateBuffer& other) {
+  std::copy_n(other.distances_.begin(), other.size_, distances_.begin());
+  std::copy_n(other.positions_.begin(), other.size_, positions_.begin());
+  size_ = other.size_;
+  threshold_ = other.threshold_;
+}
+
 void CandidateBuffer::Shrink() {
   const size_t at_most = keep_ + keep_ / 4 + 8;
   threshold_ = BoundOfSmallest(kernels_, distances_.data(), size_, keep_, at_most);

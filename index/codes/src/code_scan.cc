@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "distance_bounds.h"
+#include "group_minima.h"
 #include "leadline/index/packed_lines.h"
 #include "leadline/index/scan.h"
 #include "leadline/simd/distance.h"
@@ -75,6 +76,13 @@ struct QueryState {
         pending(k, farthest),
         reached(farthest),
         reach(bounds.ReachOf(farthest)) {}
+
+  /// No row farther than `farthest` matters.
+  void Limit(float farthest) {
+    pending.Limit(farthest);
+    reached = pending.bound();
+    reach = bounds.ReachOf(reached);
+  }
 
   /// Returns whether the reach has become smaller.
   bool Offer(const CodedRows& rows, uint32_t position, float estimate,
@@ -168,6 +176,7 @@ class SharedCodeScan {
   Status Run(MatrixView queries, std::span<SearchOutcome> out) {
     Prepare(queries);
     LEADLINE_RETURN_IF_ERROR(FindScales());
+    LEADLINE_RETURN_IF_ERROR(LimitByFirstRows());
     const size_t chunk = ChunkRows();
     for (size_t begin = 0; begin < positions_.count; begin += chunk) {
       const size_t end = std::min(positions_.count, begin + chunk);
@@ -202,7 +211,8 @@ class SharedCodeScan {
 
   void Prepare(MatrixView queries) {
     RowQuery query;
-    std::vector<int8_t> integers;
+    length_ = kernels_.LengthOf(queries.dim);
+    std::vector<int8_t> integers(queries.rows * length_);
     const size_t packs = (queries.rows + simd::kPackLanes - 1) / simd::kPackLanes;
     const size_t lanes = (queries.rows + kLanes - 1) / kLanes * kLanes;
     multipliers_.assign(lanes, 0.0F);
@@ -214,8 +224,7 @@ class SharedCodeScan {
     states_.reserve(queries.rows);
     for (size_t q = 0; q < queries.rows; ++q) {
       query.Prepare(rows_.codes, queries.row(q).data());
-      length_ = query.integers().size();
-      integers.insert(integers.end(), query.integers().begin(), query.integers().end());
+      std::copy_n(query.integers().begin(), length_, integers.data() + q * length_);
       multipliers_[q] = query.map().multiplier;
       offsets_[q] = query.map().offset;
       states_.emplace_back(rows_.codes, query, queries.row(q), params_.k, FarthestOf(params_, q));
@@ -239,6 +248,34 @@ class SharedCodeScan {
     return {};
   }
 
+  /// Lets queries begin with a bound that a few rows give, since every row is a hit until there is
+  /// one.
+  Status LimitByFirstRows() {
+    GroupMinima minima(params_.k, positions_.count, kTileRows);
+    if (minima.rows() == 0) {
+      return {};
+    }
+    const float scale = *std::max_element(
+        scales_.begin(),
+        scales_.begin() + static_cast<std::ptrdiff_t>(minima.rows() / kBlockRows + 1));
+    std::vector<float> distances(kTileRows * kLanes);
+    for (size_t first = 0; first < states_.size(); first += kLanes) {
+      const size_t packs = PacksFrom(first);
+      minima.Start(packs * simd::kPackLanes);
+      for (size_t at = 0; at < minima.rows(); at += kTileRows) {
+        LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+        kernels_.tile_distances(SumsOf(at, kTileRows, first, packs), LanesFrom(first),
+                                distances.data());
+        minima.Add(distances.data());
+      }
+      for (size_t q = first; q < std::min(first + kLanes, states_.size()); ++q) {
+        states_[q].Limit(states_[q].bounds.Of(minima.BoundOf(q - first), scale).upper);
+        SetReach(q);
+      }
+    }
+    return {};
+  }
+
   /// `lanes` queries from `first` on against `count` positions from `at` on. Lanes that are left
   /// keep nothing.
   void ScanBlock(MatrixView queries, size_t at, size_t count, size_t first, size_t lanes) {
@@ -250,23 +287,14 @@ class SharedCodeScan {
     std::fill(thresholds_.begin() + static_cast<std::ptrdiff_t>(lanes), thresholds_.end(),
               -std::numeric_limits<float>::infinity());
     for (size_t tile = at; tile < at + count; tile += kTileRows) {
-      ScanTile(queries, tile, std::min(kTileRows, at + count - tile), first, lanes);
+      ScanTile(queries, tile, std::min(kTileRows, at + count - tile), first);
     }
   }
 
-  void ScanTile(MatrixView queries, size_t at, size_t count, size_t first, size_t lanes) {
-    const size_t packs = (lanes + simd::kPackLanes - 1) / simd::kPackLanes;
-    const uint32_t* ids = positions_.listed ? positions_.list.data() + at : nullptr;
-    const size_t skipped = positions_.listed ? 0 : at;
-    const RowCodes& codes = rows_.codes;
-    const uint8_t* terms = codes.terms() + skipped * codes.terms_stride();
-    kernels_.packed_sums(codes.codes() + skipped * codes.stride(), codes.stride(), ids, count,
-                         length_, packed_.pack(first / simd::kPackLanes), packs, sums_.data(),
-                         kLanes);
-    const simd::SumTile tile{sums_.data(), kLanes, count, packs, terms, codes.terms_stride(), ids};
-    const size_t hits = kernels_.tile_hits(
-        tile, {multipliers_.data() + first, offsets_.data() + first, adds_.data()},
-        thresholds_.data(), hits_.data());
+  void ScanTile(MatrixView queries, size_t at, size_t count, size_t first) {
+    const size_t packs = PacksFrom(first);
+    const size_t hits = kernels_.tile_hits(SumsOf(at, count, first, packs), LanesFrom(first),
+                                           thresholds_.data(), hits_.data());
     for (size_t i = 0; i < hits; ++i) {
       const simd::TileHit& hit = hits_[i];
       QueryState& state = states_[first + hit.lane];
@@ -277,6 +305,28 @@ class SharedCodeScan {
         thresholds_[hit.lane] = ThresholdAt(state.reach, scale_);
       }
     }
+  }
+
+  /// Sums of `count` positions from `at` on with the packs of the queries from `first` on.
+  simd::SumTile SumsOf(size_t at, size_t count, size_t first, size_t packs) {
+    const uint32_t* ids = positions_.listed ? positions_.list.data() + at : nullptr;
+    const size_t skipped = positions_.listed ? 0 : at;
+    const RowCodes& codes = rows_.codes;
+    kernels_.packed_sums(codes.codes() + skipped * codes.stride(), codes.stride(), ids, count,
+                         length_, packed_.pack(first / simd::kPackLanes), packs, sums_.data(),
+                         kLanes);
+    return {
+        sums_.data(),         kLanes, count, packs, codes.terms() + skipped * codes.terms_stride(),
+        codes.terms_stride(), ids};
+  }
+
+  [[nodiscard]] simd::TileLanes LanesFrom(size_t first) const {
+    return {multipliers_.data() + first, offsets_.data() + first, adds_.data()};
+  }
+
+  [[nodiscard]] size_t PacksFrom(size_t first) const {
+    const size_t lanes = std::min(kLanes, states_.size() - first);
+    return (lanes + simd::kPackLanes - 1) / simd::kPackLanes;
   }
 
   void SetReach(size_t q) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -31,6 +32,9 @@ class PendingRows {
 
   /// Rows whose distance exceeds it are out.
   [[nodiscard]] float bound() const { return bound_; }
+
+  /// Rows farther than `farthest` are out from now on.
+  void Limit(float farthest) { bound_ = std::min(bound_, farthest); }
 
   /// Takes in row `row`. Looks at full precision only where thousands of rows are pending.
   void Offer(uint32_t row, const DistanceBounds::Interval& interval, const Source& source) {

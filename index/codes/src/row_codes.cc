@@ -282,13 +282,18 @@ void RowQuery::Quantize() {
 }
 
 void RowQuery::Distances(const uint32_t* ids, size_t count, int32_t* sums, float* distances) const {
+  DistancesIn(codes_, ids, count, sums, distances);
+}
+
+void RowQuery::DistancesIn(const RowCodes& table, const uint32_t* ids, size_t count, int32_t* sums,
+                           float* distances) const {
   const bool dot = codes_.metric_ == Metric::kInnerProduct;
   if (codes_.type_ == CodeType::kBf16) {
-    kernels_->bf16_gather(centred_.data(), reinterpret_cast<const uint16_t*>(codes_.codes_),
-                          codes_.stride_ / 2, ids, count, centred_.size(), distances);
+    kernels_->bf16_gather(centred_.data(), reinterpret_cast<const uint16_t*>(table.codes_),
+                          table.stride_ / 2, ids, count, centred_.size(), distances);
     const float factor = dot ? 1.0F : 2.0F;
     for (size_t i = 0; i < count; ++i) {
-      const RowTerms terms = codes_.terms_of(ids[i]);
+      const RowTerms terms = table.terms_of(ids[i]);
       distances[i] = terms.add - factor * distances[i];
     }
     return;
@@ -296,9 +301,9 @@ void RowQuery::Distances(const uint32_t* ids, size_t count, int32_t* sums, float
   const bool nibbles = codes_.type_ == CodeType::kSq4;
   const size_t n = nibbles ? integers_.size() / 2 : integers_.size();
   const auto gather = nibbles ? kernels_->sq4_gather : kernels_->sq8_gather;
-  gather(integers_.data(), codes_.codes_, codes_.stride_, ids, count, n, sums);
+  gather(integers_.data(), table.codes_, table.stride_, ids, count, n, sums);
   for (size_t i = 0; i < count; ++i) {
-    const RowTerms terms = codes_.terms_of(ids[i]);
+    const RowTerms terms = table.terms_of(ids[i]);
     const uint32_t doubled = 2U * static_cast<uint32_t>(sums[i]);
     const auto centred =
         static_cast<float>(static_cast<int32_t>(doubled - static_cast<uint32_t>(map_.offset)));

@@ -31,20 +31,20 @@ class CentreLanes {
  public:
   CentreLanes(const RowCodes& codes, MatrixView centres)
       : codes_(codes),
+        length_(kernels_.LengthOf(centres.dim)),
         packs_((centres.rows + kPackLanes - 1) / kPackLanes),
         multipliers_(packs_ * kPackLanes),
         offsets_(packs_ * kPackLanes),
         adds_(packs_ * kPackLanes, std::numeric_limits<float>::infinity()) {
     RowQuery query;
-    std::vector<int8_t> numbers;
+    std::vector<int8_t> numbers(centres.rows * length_);
     for (size_t c = 0; c < centres.rows; ++c) {
       query.Prepare(codes, centres.row(c).data());
-      numbers.insert(numbers.end(), query.integers().begin(), query.integers().end());
+      std::copy_n(query.integers().begin(), length_, numbers.data() + c * length_);
       multipliers_[c] = query.map().multiplier;
       offsets_[c] = query.map().offset;
       adds_[c] = query.Shift();
     }
-    length_ = numbers.size() / centres.rows;
     packed_.Resize(packs_, length_);
     kernels_.pack_queries(numbers.data(), length_, nullptr, centres.rows, length_, packed_.pack(0));
   }
@@ -72,8 +72,8 @@ class CentreLanes {
  private:
   const RowCodes& codes_;
   const simd::TileKernels& kernels_ = simd::CurrentLevel().tiles;
+  size_t length_;
   size_t packs_;
-  size_t length_ = 0;
   PackedLines packed_;
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;

@@ -23,7 +23,7 @@ size_t RoundUp(size_t value, size_t unit) {
 TileSearch::TileSearch(const RowCodes& codes, size_t dim)
     : codes_(codes),
       kernels_(simd::CurrentLevel().tiles),
-      length_(RoundUp(dim, simd::kPackedStep)),
+      length_(kernels_.LengthOf(dim)),
       multipliers_(kMostLanes),
       offsets_(kMostLanes),
       adds_(kMostLanes),

@@ -31,10 +31,11 @@ void CentroidTable::Set(MatrixView centroids, const float* centre) {
   centroids_ = centroids;
   centre_ = centre;
   stride_ = ByteRowStride(centroids.dim);
+  length_ = Kernels().LengthOf(centroids.dim);
   packs_ = PacksFor(centroids.rows);
   const size_t lanes = packs_ * kPackLanes;
   numbers_.resize(centroids.rows * stride_);
-  packed_.Resize(packs_, stride_);
+  packed_.Resize(packs_, length_);
   multipliers_.assign(lanes, 0.0F);
   offsets_.assign(lanes, 0);
   norms_.assign(lanes, kInfinity);  // lanes without a centroid are never nearest
@@ -67,7 +68,7 @@ void CentroidTable::EncodePack(size_t pack) {
                                    static_cast<double>(squares));
     error_ = std::max(error_, terms.error);
   }
-  Kernels().pack_queries(numbers_.data() + first * stride_, stride_, nullptr, end - first, stride_,
+  Kernels().pack_queries(numbers_.data() + first * stride_, stride_, nullptr, end - first, length_,
                          packed_.pack(pack));
 }
 
@@ -86,7 +87,7 @@ Status CentroidTable::FindNearest(const ByteRows& rows, size_t first, size_t cou
       const size_t width = packs * kPackLanes;
       const size_t lane = pack * kPackLanes;
       Kernels().packed_sums(rows.codes + (first + done) * stride_, stride_, nullptr, tile_rows,
-                            stride_, packed_.pack(pack), packs, scratch->sums.data(), width);
+                            length_, packed_.pack(pack), packs, scratch->sums.data(), width);
       Kernels().tile_nearest(
           {scratch->sums.data(), width, tile_rows, packs, reinterpret_cast<const uint8_t*>(terms),
            sizeof(ByteRowTerms), nullptr},
@@ -103,8 +104,8 @@ Status CentroidTable::FindNearest(const ByteRows& rows, size_t first, size_t cou
 
 void CentroidTable::SetLanes(std::span<const uint32_t> near, Scratch* scratch) const {
   const size_t packs = PacksFor(near.size());
-  scratch->packed.Resize(packs, stride_);
-  Kernels().pack_queries(numbers_.data(), stride_, near.data(), near.size(), stride_,
+  scratch->packed.Resize(packs, length_);
+  Kernels().pack_queries(numbers_.data(), stride_, near.data(), near.size(), length_,
                          scratch->packed.pack(0));
   scratch->multipliers.assign(packs * kPackLanes, 0.0F);
   scratch->offsets.assign(packs * kPackLanes, 0);
@@ -134,7 +135,7 @@ Status CentroidTable::FindNearestAround(uint32_t centroid, const ByteRows& rows,
       const size_t tile_packs = std::min(kTilePacks, packs - pack);
       const size_t width = tile_packs * kPackLanes;
       const size_t first = pack * kPackLanes;
-      Kernels().packed_sums(rows.codes, stride_, ids, tile_rows, stride_,
+      Kernels().packed_sums(rows.codes, stride_, ids, tile_rows, length_,
                             scratch->packed.pack(pack), tile_packs, scratch->sums.data(), width);
       Kernels().tile_nearest(
           {scratch->sums.data(), width, tile_rows, tile_packs,
@@ -205,7 +206,7 @@ Status CentroidTable::FindNearOf(size_t first, size_t count, const CallControl& 
     const size_t packs = std::min(kTilePacks, packs_ - pack);
     const size_t width = packs * kPackLanes;
     const size_t lane = pack * kPackLanes;
-    Kernels().packed_sums(codes.data(), stride_, nullptr, count, stride_, packed_.pack(pack), packs,
+    Kernels().packed_sums(codes.data(), stride_, nullptr, count, length_, packed_.pack(pack), packs,
                           sums.data(), width);
     Kernels().tile_distances(
         {sums.data(), width, count, packs, reinterpret_cast<const uint8_t*>(terms.data()),

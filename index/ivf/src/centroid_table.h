@@ -74,6 +74,7 @@ class CentroidTable {
   MatrixView centroids_;
   const float* centre_ = nullptr;
   size_t stride_ = 0;
+  size_t length_ = 0;  ///< bytes of a row that kernels look at
   size_t packs_ = 0;
   float error_ = 0;              ///< largest error of a centroid
   std::vector<int8_t> numbers_;  ///< [centroids x stride]

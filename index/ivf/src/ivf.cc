@@ -13,6 +13,7 @@
 #include "leadline/index/code_scan.h"
 #include "leadline/index/scan.h"
 #include "list_search.h"
+#include "listed_rows.h"
 #include "shared_scan.h"
 
 namespace leadline::index {
@@ -73,6 +74,20 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] CodeType scan_codes() const override {
     return parts_.codes.has_value() && parts_.codes->type() == CodeType::kSq8 ? CodeType::kSq8
                                                                               : CodeType::kF32;
+  }
+
+  [[nodiscard]] bool lists_rows() const override { return scan_codes() == CodeType::kSq8; }
+
+  [[nodiscard]] Result<std::shared_ptr<const ListedRows>> ListRows(
+      const ListedRows* before, std::span<const float* const> rows,
+      const CallControl& control) const override {
+    if (!lists_rows()) {
+      return SegmentIndex::ListRows(before, rows, control);
+    }
+    LEADLINE_ASSIGN_OR_RETURN(
+        std::shared_ptr<const IvfListedRows> made,
+        IvfListedRows::Make(parts_, static_cast<const IvfListedRows*>(before), rows, control));
+    return std::shared_ptr<const ListedRows>(std::move(made));
   }
 
   [[nodiscard]] size_t resident_bytes() const override {

@@ -37,12 +37,13 @@ ListChooser::ListChooser(MatrixView centroids, Metric metric)
     : nlist_(centroids.rows),
       dim_(centroids.dim),
       stride_(ByteRowStride(centroids.dim)),
+      length_(simd::CurrentLevel().tiles.LengthOf(centroids.dim)),
       packs_((centroids.rows + kPackLanes - 1) / kPackLanes),
       centre_(CentreOf(centroids, metric)),
       multipliers_(packs_ * kPackLanes, 0.0F),
       offsets_(packs_ * kPackLanes, 0),
       adds_(packs_ * kPackLanes, 0.0F) {
-  packed_.Resize(packs_, stride_);
+  packed_.Resize(packs_, length_);
   std::vector<float> centred(dim_);
   std::vector<uint8_t> codes(nlist_ * stride_);
   for (size_t l = 0; l < nlist_; ++l) {
@@ -63,7 +64,7 @@ ListChooser::ListChooser(MatrixView centroids, Metric metric)
     adds_[l] = dot ? 0.0F : terms.scale * terms.scale * static_cast<float>(norm);
   }
   simd::CurrentLevel().tiles.pack_queries(reinterpret_cast<const int8_t*>(codes.data()), stride_,
-                                          nullptr, nlist_, stride_, packed_.pack(0));
+                                          nullptr, nlist_, length_, packed_.pack(0));
 }
 
 size_t ListChooser::resident_bytes() const {
@@ -117,7 +118,7 @@ Status ListChooser::Choose(MatrixView queries, size_t nprobe, const CallControl&
     scratch->distances.resize(kQueriesTogether * lanes);
     for (size_t pack = 0; pack < packs_; pack += kPacksTogether) {
       LEADLINE_RETURN_IF_ERROR(control.Check());
-      kernels.packed_sums(scratch->codes.data(), stride_, nullptr, count, stride_,
+      kernels.packed_sums(scratch->codes.data(), stride_, nullptr, count, length_,
                           packed_.pack(pack), std::min(kPacksTogether, packs_ - pack),
                           scratch->sums.data() + pack * kPackLanes, lanes);
     }

@@ -39,6 +39,8 @@ class ListChooser {
   Status Choose(MatrixView queries, size_t nprobe, const CallControl& control, Scratch* scratch,
                 uint32_t* chosen, uint32_t* nearest) const;
 
+  [[nodiscard]] size_t lists() const { return nlist_; }
+
   [[nodiscard]] size_t resident_bytes() const;
 
  private:
@@ -50,6 +52,7 @@ class ListChooser {
   size_t nlist_ = 0;
   size_t dim_ = 0;
   size_t stride_ = 0;  ///< bytes of a query's codes
+  size_t length_ = 0;  ///< of these, as many as kernels look at
   size_t packs_ = 0;
   std::vector<float> centre_;
   PackedLines packed_;  ///< centroids, as simd::TileKernels takes queries

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "leadline/index/rescoring.h"
 
@@ -32,6 +33,14 @@ StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
   sizes.rescored = std::max(params.k, params.rescore == 0 ? usual : params.rescore);
   sizes.products =
       std::max(sizes.rescored, params.candidates == 0 ? 10 * params.k : params.candidates);
+  if (params.beside != nullptr) {
+    // Among more rows as many more come out nearer than one of the nearest by the error of codes.
+    const double more = 1 + static_cast<double>(params.beside_count) /
+                                static_cast<double>(std::max<size_t>(parts.vectors.rows, 1));
+    for (size_t* size : {&sizes.rescored, &sizes.products}) {
+      *size = static_cast<size_t>(std::ceil(static_cast<double>(*size) * more));
+    }
+  }
   return sizes;
 }
 
@@ -49,11 +58,13 @@ ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const 
       distance_(parts.metric, parts.vectors.dim),
       kernels_(simd::CurrentLevel().codes),
       sizes_(SizesFor(parts, params)),
+      beside_(static_cast<const IvfListedRows*>(params.beside)),
       top_(params.k) {}
 
 Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
   Prepare();
   scratch_.visited.assign(parts_.lists.centroids.rows, false);
+  scratch_.order.clear();
   LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe));
   const double missing = plan.MissingAfter(visited_, met_);
   gave_up_ = missing >= ProbePlan::kElsewhere && plan.may_give_up;
@@ -72,6 +83,10 @@ Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
   }
   if (parts_.products.has_value()) {
     Narrow();
+  }
+  if (beside_ != nullptr) {
+    ScanCodesBeside();
+    stats_.beside = true;
   }
   if (parts_.codes.has_value()) {
     LEADLINE_RETURN_IF_ERROR(Rescore());
@@ -105,6 +120,7 @@ Status ListSearch::VisitNearest(size_t count) {
   LEADLINE_RETURN_IF_ERROR(OrderLists());
   for (const Neighbor& list : scratch_.nearest) {
     scratch_.visited[list.row] = true;
+    scratch_.order.push_back(list.row);
     LEADLINE_RETURN_IF_ERROR(VisitList(list));
   }
   return {};
@@ -155,6 +171,9 @@ Status ListSearch::VisitList(const Neighbor& list) {
     } else {
       ScanRows(at, count, mask);
     }
+  }
+  if (beside_ != nullptr && parts_.products.has_value()) {
+    ScanProductsBeside(list.row);
   }
   ++stats_.hops;
   return {};
@@ -254,36 +273,142 @@ void ListSearch::ScanProducts(uint32_t list, size_t begin, size_t count, const u
 void ListSearch::Narrow() {
   CandidateBuffer& found = scratch_.found;
   found.Finish();
-  const size_t count = found.size();
-  for (size_t i = 0; i < count; ++i) {
-    parts_.codes->Prefetch(found.positions()[i]);
+  scratch_.narrowed.Reset(sizes_.rescored);
+  const auto own = static_cast<uint32_t>(parts_.vectors.rows);
+  const std::span<uint32_t> positions(found.positions(), found.size());
+  const auto beside = std::partition(positions.begin(), positions.end(),
+                                     [own](uint32_t position) { return position < own; });
+  NarrowSome(*parts_.codes, {positions.begin(), beside}, 0);
+  for (auto number = beside; number != positions.end(); ++number) {
+    *number -= own;
   }
-  scratch_.sums.resize(std::max(scratch_.sums.size(), count));
-  scratch_.query.Distances(found.positions(), count, scratch_.sums.data(), found.distances());
-  stats_.distances += count;
-  CandidateBuffer& narrowed = scratch_.narrowed;
-  narrowed.Reset(sizes_.rescored);
-  for (size_t begin = 0; begin < count; begin += CandidateBuffer::kMaxAppend) {
-    const size_t part = std::min(CandidateBuffer::kMaxAppend, count - begin);
-    std::copy_n(found.distances() + begin, part, narrowed.distances_end());
-    std::copy_n(found.positions() + begin, part, narrowed.positions_end());
-    narrowed.Added(part);
+  if (beside != positions.end()) {
+    NarrowSome(beside_->codes(), {beside, positions.end()}, own);
   }
 }
 
+/// The rows beside of one list by their product codes, together with those of the index.
+void ListSearch::ScanProductsBeside(uint32_t number) {
+  const IvfListedRows::List* const list = beside_->list(number);
+  const size_t rows = list == nullptr ? 0 : list->coded.size();
+  const ProductLists& products = *parts_.products;
+  for (size_t at = 0; at < rows; at += kChunkRows) {
+    const std::span<const uint32_t> some =
+        std::span(list->coded).subspan(at, std::min(kChunkRows, rows - at));
+    const size_t first_block = at / simd::kBlockRows;
+    const size_t blocks = (some.size() + simd::kBlockRows - 1) / simd::kBlockRows;
+    kernels_.table_sums(scratch_.table.bytes(),
+                        list->blocks() + first_block * products.shape.block_bytes(),
+                        products.shape.lines(), blocks, scratch_.sums.data());
+    const float* adds = list->adds.empty() ? Fixed().zeros.data() : list->adds.data() + at;
+    const simd::SumToDistance map{-scratch_.table.step() / 2, 0};
+    float* distances = scratch_.found.distances_end();
+    uint32_t* positions = scratch_.found.positions_end();
+    const size_t kept = kernels_.select_near(
+        scratch_.sums.data(), adds, Fixed().ones.data(), blocks * simd::kBlockRows, map,
+        scratch_.found.threshold() - list_base_, MaskOfBeside(some), 0, distances, positions);
+    for (size_t i = 0; i < kept; ++i) {
+      distances[i] += list_base_;
+      positions[i] = static_cast<uint32_t>(parts_.vectors.rows) + some[positions[i]];
+    }
+    scratch_.found.Added(kept);
+    stats_.distances += some.size();
+  }
+}
+
+/// Bits of those of `numbers`, ascending and at most kChunkRows, that count and may be returned.
+const uint64_t* ListSearch::MaskOfBeside(std::span<const uint32_t> numbers) {
+  std::vector<uint64_t>& mask = scratch_.mask;
+  mask.assign(kChunkRows / 64, 0);
+  size_t count = numbers.size();
+  while (count > 0 && numbers[count - 1] >= params_.beside_count) {
+    --count;
+  }
+  std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
+  if (count % 64 != 0) {
+    mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
+  }
+  for (size_t i = 0; params_.beside_allowed != nullptr && i < count; ++i) {
+    const uint64_t barred = IsAllowed(params_.beside_allowed, numbers[i]) ? 0 : 1;
+    mask[i / 64] &= ~(barred << (i % 64));
+  }
+  return mask.data();
+}
+
+/// The rows beside without product codes, in the lists that were visited.
+void ListSearch::ScanCodesBeside() {
+  last().Finish();
+  std::vector<uint32_t>& numbers = scratch_.beside;
+  numbers.clear();
+  for (const uint32_t visited : scratch_.order) {
+    const IvfListedRows::List* const list = beside_->list(visited);
+    for (size_t i = 0; list != nullptr && i < list->plain.size(); ++i) {
+      const uint32_t number = list->plain[i];
+      if (number < params_.beside_count && IsAllowed(params_.beside_allowed, number)) {
+        numbers.push_back(number);
+      }
+    }
+  }
+  NarrowSome(beside_->codes(), numbers, static_cast<uint32_t>(parts_.vectors.rows));
+}
+
+/// Adds `rows` of `codes` to the rows nearest by their own codes, under numbers from `first` on.
+void ListSearch::NarrowSome(const RowCodes& codes, std::span<const uint32_t> rows, uint32_t first) {
+  for (size_t begin = 0; begin < rows.size(); begin += CandidateBuffer::kMaxAppend) {
+    const std::span<const uint32_t> some =
+        rows.subspan(begin, std::min(CandidateBuffer::kMaxAppend, rows.size() - begin));
+    for (const uint32_t row : some) {
+      codes.Prefetch(row);
+    }
+    float* distances = last().distances_end();
+    uint32_t* positions = last().positions_end();
+    scratch_.query.DistancesIn(codes, some.data(), some.size(), scratch_.sums.data(), distances);
+    const float threshold = last().threshold();
+    size_t kept = 0;
+    for (size_t i = 0; i < some.size(); ++i) {
+      distances[kept] = distances[i];
+      positions[kept] = first + some[i];
+      kept += distances[kept] <= threshold ? 1U : 0U;
+    }
+    last().Added(kept);
+  }
+  stats_.distances += rows.size();
+}
+
 Status ListSearch::Rescore() {
-  CandidateBuffer& last = parts_.products.has_value() ? scratch_.narrowed : scratch_.found;
-  last.Finish();
+  last().Finish();
   std::vector<uint32_t>& rows = scratch_.rows;
   rows.clear();
-  for (size_t i = 0; i < last.size(); ++i) {
-    rows.push_back(parts_.lists.row_ids[last.positions()[i]]);
+  scratch_.beside.clear();
+  const size_t own = parts_.vectors.rows;
+  for (size_t i = 0; i < last().size(); ++i) {
+    const uint32_t position = last().positions()[i];
+    if (position < own) {
+      rows.push_back(parts_.lists.row_ids[position]);
+    } else {
+      scratch_.beside.push_back(position - static_cast<uint32_t>(own));
+    }
   }
   if (params_.row_check != nullptr) {
     LEADLINE_RETURN_IF_ERROR(params_.row_check->Check(rows));
   }
+  for (const uint32_t number : scratch_.beside) {
+    __builtin_prefetch(beside_->row(number));
+  }
   RescoreRows(distance_, parts_.vectors, query_, rows, &top_, &stats_);
+  RescoreBeside(scratch_.beside);
   return {};
+}
+
+void ListSearch::RescoreBeside(std::span<const uint32_t> numbers) {
+  for (const uint32_t number : numbers) {
+    const float distance = distance_.Pair(query_, beside_->row(number));
+    if (distance <= top_.threshold()) {
+      top_.Offer(distance, static_cast<uint32_t>(parts_.vectors.rows) + number);
+    }
+  }
+  stats_.distances += numbers.size();
+  stats_.rescored += numbers.size();
 }
 
 }  // namespace leadline::index

@@ -3,30 +3,19 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <optional>
+#include <span>
 #include <vector>
 
-#include "ivf_layout.h"
+#include "ivf_parts.h"
 #include "leadline/core/status.h"
 #include "leadline/index/candidate_buffer.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
-#include "list_chooser.h"
-#include "product_lists.h"
+#include "listed_rows.h"
 
 namespace leadline::index {
-
-/// Everything an opened IVF index consists of. Immutable, thread-safe.
-struct IvfParts {
-  IvfView lists;
-  MatrixView vectors;
-  Metric metric = Metric::kL2;
-  ListChooser chooser;
-  std::optional<RowCodes> codes;         ///< rows in the order of the lists
-  std::optional<ProductLists> products;  ///< scanned first where there are any; needs codes
-};
 
 /// How many rows each stage of a search hands on.
 struct StageSizes {
@@ -74,7 +63,9 @@ class ListSearch {
     std::vector<uint32_t> rows;
     std::vector<uint64_t> mask;
     std::vector<uint32_t> lists;
-    std::vector<bool> visited;  ///< lists
+    std::vector<bool> visited;     ///< lists
+    std::vector<uint32_t> order;   ///< of the visits
+    std::vector<uint32_t> beside;  ///< numbers of rows beside the index's own
     std::vector<Neighbor> nearest;
 
     static Scratch& OfThread();
@@ -100,7 +91,17 @@ class ListSearch {
   void ScanProducts(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
   const uint64_t* MaskOf(size_t begin, size_t count, size_t* allowed);
   void Narrow();
+  void NarrowSome(const RowCodes& codes, std::span<const uint32_t> rows, uint32_t first);
+  void ScanProductsBeside(uint32_t list);
+  const uint64_t* MaskOfBeside(std::span<const uint32_t> numbers);
+  void ScanCodesBeside();
   Status Rescore();
+  void RescoreBeside(std::span<const uint32_t> numbers);
+
+  /// The rows that are compared in full precision.
+  [[nodiscard]] CandidateBuffer& last() {
+    return parts_.products.has_value() ? scratch_.narrowed : scratch_.found;
+  }
 
   const IvfParts& parts_;
   const SearchParams& params_;
@@ -109,6 +110,7 @@ class ListSearch {
   const simd::MetricDistance distance_;
   const simd::CodeKernels& kernels_;
   const StageSizes sizes_;
+  const IvfListedRows* const beside_;
   TopK top_;
   SearchStats stats_;
   float list_base_ = 0;  ///< of the list being scanned by products

@@ -76,43 +76,42 @@ std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Execut
   return means;
 }
 
-/// Codes the rows of list after list.
-class ListEncoder {
- public:
-  ListEncoder(PqShape shape, Metric metric, const float* codewords)
-      : shape_(shape),
-        metric_(metric),
-        codewords_(codewords),
-        residual_(shape.dim),
-        decoded_(shape.dim),
-        codes_(shape.parts()) {}
-
-  /// Row `r` of the block; its term goes to `add` where there is one.
-  void Encode(const float* row, const float* base, size_t r, uint8_t* block, float* add) {
-    for (size_t d = 0; d < shape_.dim; ++d) {
-      residual_[d] = row[d] - base[d];
-    }
-    EncodeParts(shape_, codewords_, residual_.data(), codes_.data(), decoded_.data());
-    PlaceInBlock(shape_, codes_.data(), r, block);
-    if (metric_ == Metric::kL2) {
-      double term = 0;
-      for (size_t d = 0; d < shape_.dim; ++d) {
-        term += static_cast<double>(decoded_[d]) * (2.0 * base[d] + decoded_[d]);
-      }
-      *add = static_cast<float>(term);
-    }
-  }
-
- private:
-  const PqShape shape_;
-  const Metric metric_;
-  const float* const codewords_;
-  std::vector<float> residual_;
-  std::vector<float> decoded_;
-  std::vector<uint8_t> codes_;
-};
-
 }  // namespace
+
+ListEncoder::ListEncoder(PqShape shape, Metric metric, const float* codewords)
+    : shape_(shape),
+      metric_(metric),
+      codewords_(codewords),
+      residual_(shape.dim),
+      decoded_(shape.dim),
+      codes_(shape.parts()) {}
+
+void ListEncoder::Encode(const float* row, const float* base) {
+  for (size_t d = 0; d < shape_.dim; ++d) {
+    residual_[d] = row[d] - base[d];
+  }
+  EncodeParts(shape_, codewords_, residual_.data(), codes_.data(), decoded_.data());
+}
+
+void ListEncoder::Place(const float* base, size_t r, uint8_t* block, float* add) const {
+  PlaceInBlock(shape_, codes_.data(), r, block);
+  if (metric_ == Metric::kL2) {
+    double term = 0;
+    for (size_t d = 0; d < shape_.dim; ++d) {
+      term += static_cast<double>(decoded_[d]) * (2.0 * base[d] + decoded_[d]);
+    }
+    *add = static_cast<float>(term);
+  }
+}
+
+double ListEncoder::SquaredError() const {
+  double sum = 0;
+  for (size_t d = 0; d < shape_.dim; ++d) {
+    const double lost = static_cast<double>(residual_[d]) - decoded_[d];
+    sum += lost * lost;
+  }
+  return sum;
+}
 
 Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& lists,
                                         Metric metric) {
@@ -203,8 +202,9 @@ Result<std::string> EncodeProductLists(MatrixView vectors, const IvfView& lists,
       auto* code =
           reinterpret_cast<uint8_t*>(bytes.data()) + offsets.blocks + block * shape.block_bytes();
       auto* add = reinterpret_cast<float*>(bytes.data() + offsets.adds) + block * kBlockRows;
-      encoder.Encode(vectors.row(lists.row_ids[i]).data(), means.data() + l * vectors.dim,
-                     at % kBlockRows, code, add + at % kBlockRows);
+      const float* base = means.data() + l * vectors.dim;
+      encoder.Encode(vectors.row(lists.row_ids[i]).data(), base);
+      encoder.Place(base, at % kBlockRows, code, add + at % kBlockRows);
     }
   });
   LEADLINE_RETURN_IF_ERROR(control.Check());

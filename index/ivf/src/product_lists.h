@@ -44,6 +44,32 @@ struct ProductLists {
   static Result<ProductLists> Open(std::string_view bytes, const IvfView& lists, Metric metric);
 };
 
+/// Codes rows one after the other, each by its difference to the base of its list.
+/// Thread-compatible.
+class ListEncoder {
+ public:
+  /// `codewords` must outlive the object.
+  ListEncoder(PqShape shape, Metric metric, const float* codewords);
+
+  /// Readies the code of `row` in a list with this base. Shapes: row and base [dim].
+  void Encode(const float* row, const float* base);
+
+  /// Puts it down as row `r` (< kBlockRows) of a block that holds zeros for it, and its term at
+  /// `add` under kL2. `base` is the one that it was coded with.
+  void Place(const float* base, size_t r, uint8_t* block, float* add) const;
+
+  /// Squared distance between the row and what its code stands for.
+  [[nodiscard]] double SquaredError() const;
+
+ private:
+  const PqShape shape_;
+  const Metric metric_;
+  const float* const codewords_;
+  std::vector<float> residual_;
+  std::vector<float> decoded_;
+  std::vector<uint8_t> codes_;
+};
+
 /// Codes every row of `lists` (rows of `vectors`) by parts of its difference to the mean of its
 /// list; under kL2 each row has a term beside its code. Equal bytes on any number of threads.
 /// Errors: kCancelled, kDeadlineExceeded. May throw std::bad_alloc on the calling thread.

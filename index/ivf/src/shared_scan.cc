@@ -12,6 +12,9 @@ namespace {
 
 /// Rows a query may gather beyond those it keeps: the fewer, the sooner its threshold falls.
 constexpr size_t kAppend = 32;
+/// Rows compared with one query at a time.
+constexpr size_t kRowsTogether = 256;
+static_assert(kRowsTogether <= CandidateBuffer::kMaxAppend);
 
 }  // namespace
 
@@ -30,25 +33,18 @@ SharedScan::SharedScan(const IvfParts& parts, const SearchParams& params)
       hits_(kTileRows * kLanes) {}
 
 Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcome> out) {
-  Encode(queries);
   visits_.assign(queries.rows, {});
   found_.resize(queries.rows);
-  for (CandidateBuffer& found : found_) {
-    found.Reset(keep_, kAppend);
-  }
   chosen_.resize(queries.rows * nprobe);
   nearest_.resize(queries.rows);
   ListChooser::Scratch chooser;
   LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose(queries, nprobe, params_.control, &chooser,
                                                  chosen_.data(), nearest_.data()));
-  // Each query's nearest list first: that sets its threshold, and few rows pass it afterwards.
+  LEADLINE_RETURN_IF_ERROR(VisitNearest(queries));
+  GroupByList(nprobe, false);
   const size_t nlist = parts_.lists.centroids.rows;
-  for (const bool first : {true, false}) {
-    GroupByList(nprobe, first);
-    for (uint32_t l = 0; l < nlist; ++l) {
-      LEADLINE_RETURN_IF_ERROR(
-          VisitList(l, {grouped_.data() + group_start_[l], group_start_[l + 1] - group_start_[l]}));
-    }
+  for (uint32_t l = 0; l < nlist; ++l) {
+    LEADLINE_RETURN_IF_ERROR(VisitList(l, GroupOf(l)));
   }
   LEADLINE_RETURN_IF_ERROR(Rescore(queries, out));
   for (size_t q = 0; q < queries.rows; ++q) {
@@ -58,18 +54,66 @@ Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcom
   return {};
 }
 
-void SharedScan::Encode(MatrixView queries) {
+/// Readies the queries and compares each with its nearest list. That sets its threshold, which few
+/// rows pass afterwards; most lists are nearest to too few queries to fill a tile.
+Status SharedScan::VisitNearest(MatrixView queries) {
   RowQuery query;
   maps_.resize(queries.rows);
-  for (size_t q = 0; q < queries.rows; ++q) {
-    query.Prepare(codes_, queries.row(q).data());
-    length_ = query.integers().size();
-    integers_.resize(queries.rows * length_);
-    std::copy(query.integers().begin(), query.integers().end(),
-              integers_.begin() + static_cast<std::ptrdiff_t>(q * length_));
-    maps_[q] = query.map();
-  }
+  length_ = kernels_.LengthOf(queries.dim);
+  integers_.resize(queries.rows * length_);
   packed_.Resize(kLanes / simd::kPackLanes, length_);
+  GroupByList(chosen_.size() / queries.rows, true);
+  for (uint32_t l = 0; l < parts_.lists.centroids.rows; ++l) {
+    const std::span<const uint32_t> group = GroupOf(l);
+    if (group.empty()) {
+      continue;
+    }
+    ListPositions(l);
+    Count(l, positions_.size(), group);
+    for (const uint32_t q : group) {
+      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+      query.Prepare(codes_, queries.row(q).data());
+      std::copy_n(query.integers().begin(), length_, integers_.data() + q * length_);
+      maps_[q] = query.map();
+      ScanPositions(query);
+      found_[q].Reset(keep_, kAppend);
+      found_[q].TakeOver(nearest_rows_);
+    }
+  }
+  return {};
+}
+
+/// Leaves the nearest of positions_ in nearest_rows_.
+void SharedScan::ScanPositions(const RowQuery& query) {
+  nearest_rows_.Reset(keep_);
+  for (size_t first = 0; first < positions_.size(); first += kRowsTogether) {
+    const size_t count = std::min(kRowsTogether, positions_.size() - first);
+    query.Distances(positions_.data() + first, count, sums_.data(), nearest_rows_.distances_end());
+    std::copy_n(positions_.data() + first, count, nearest_rows_.positions_end());
+    nearest_rows_.Added(count);
+  }
+  nearest_rows_.Finish();
+}
+
+std::span<const uint32_t> SharedScan::GroupOf(uint32_t list) const {
+  return {grouped_.data() + group_start_[list], group_start_[list + 1] - group_start_[list]};
+}
+
+/// The allowed positions of a list, in order.
+void SharedScan::ListPositions(uint32_t list) {
+  positions_.clear();
+  for (uint32_t at = parts_.lists.offsets[list]; at < parts_.lists.offsets[list + 1]; ++at) {
+    if (params_.allowed == nullptr || IsAllowed(params_.allowed, parts_.lists.row_ids[at])) {
+      positions_.push_back(at);
+    }
+  }
+}
+
+void SharedScan::Count(uint32_t list, size_t met, std::span<const uint32_t> queries) {
+  for (const uint32_t q : queries) {
+    visits_[q].visited += parts_.lists.offsets[list + 1] - parts_.lists.offsets[list];
+    visits_[q].met += met;
+  }
 }
 
 /// Lists the queries of each list: of those that have it as their nearest, or of all others.
@@ -101,17 +145,11 @@ Status SharedScan::VisitList(uint32_t list, std::span<const uint32_t> queries) {
   if (queries.empty() || begin == end) {
     return {};
   }
-  allowed_.clear();
-  for (uint32_t at = begin; at < end && params_.allowed != nullptr; ++at) {
-    if (IsAllowed(params_.allowed, parts_.lists.row_ids[at])) {
-      allowed_.push_back(at);
-    }
+  if (params_.allowed != nullptr) {
+    ListPositions(list);
   }
-  const size_t rows = params_.allowed == nullptr ? end - begin : allowed_.size();
-  for (const uint32_t q : queries) {
-    visits_[q].visited += end - begin;
-    visits_[q].met += rows;
-  }
+  const size_t rows = params_.allowed == nullptr ? end - begin : positions_.size();
+  Count(list, rows, queries);
   for (size_t first_query = 0; first_query < queries.size(); first_query += kLanes) {
     const auto group = queries.subspan(first_query, std::min(kLanes, queries.size() - first_query));
     SetLanes(group);
@@ -119,7 +157,7 @@ Status SharedScan::VisitList(uint32_t list, std::span<const uint32_t> queries) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
       const size_t count = std::min(kTileRows, rows - first);
       ScanTile(begin + first, count, group.size(),
-               params_.allowed == nullptr ? nullptr : allowed_.data() + first);
+               params_.allowed == nullptr ? nullptr : positions_.data() + first);
     }
   }
   return {};

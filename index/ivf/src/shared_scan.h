@@ -35,11 +35,15 @@ class SharedScan {
  private:
   /// Queries side by side in one pass over a list, and rows in one tile with them.
   static constexpr size_t kLanes = 64;
-  static constexpr size_t kTileRows = 64;
+  static constexpr size_t kTileRows = 96;
 
-  void Encode(MatrixView queries);
+  Status VisitNearest(MatrixView queries);
+  void ScanPositions(const RowQuery& query);
   void GroupByList(size_t nprobe, bool nearest);
   Status VisitList(uint32_t list, std::span<const uint32_t> queries);
+  [[nodiscard]] std::span<const uint32_t> GroupOf(uint32_t list) const;
+  void ListPositions(uint32_t list);
+  void Count(uint32_t list, size_t met, std::span<const uint32_t> queries);
   void SetLanes(std::span<const uint32_t> queries);
   void ScanTile(size_t first, size_t count, size_t lanes, const uint32_t* positions);
   Status Rescore(MatrixView queries, std::span<SearchOutcome> out);
@@ -53,6 +57,7 @@ class SharedScan {
   size_t length_ = 0;
   std::vector<simd::SumToDistance> maps_;
   std::vector<CandidateBuffer> found_;
+  CandidateBuffer nearest_rows_;  ///< of one query, in its nearest list
   std::vector<Visits> visits_;
   std::vector<uint32_t> chosen_;       ///< [n x nprobe]
   std::vector<uint32_t> nearest_;      ///< of each query, its first list
@@ -67,7 +72,7 @@ class SharedScan {
   std::vector<float> thresholds_;
   std::vector<int32_t> sums_;
   std::vector<simd::TileHit> hits_;
-  std::vector<uint32_t> allowed_;
+  std::vector<uint32_t> positions_;
 };
 
 }  // namespace leadline::index

@@ -556,5 +556,24 @@ TEST_F(MaintenanceTest, AGraphThatFailsItsAuditIsRebuiltOnceAndServes) {
   EXPECT_EQ(collection_->Search(MakeRecord(7).vector)->hits.size(), 10U);
 }
 
+/// Searching two segments costs nearly twice as much as one, and lists are built in no time.
+TEST_F(MaintenanceTest, TwoSegmentsOfListsBecomeOneByThemselves) {
+  options_.seal_rows = 10'000;
+  Open();
+  Create(8, IndexKind::kAuto);
+  Fill(0, 20'000);
+  EXPECT_TRUE(Eventually([&] {
+    const CollectionStats stats = collection_->Stats().value();
+    return stats.segments == 1 && stats.tail_rows == 0;
+  })) << collection_->Stats()->segments;
+  EXPECT_EQ(collection_->Count(std::nullopt).value(), 20'000U);
+  // Less than an eighth is not worth building all of them anew, unless somebody asks for it.
+  options_.background_maintenance = false;
+  Reopen();
+  Fill(20'000, 21'000);
+  ASSERT_OK(collection_->Optimize());
+  EXPECT_EQ(collection_->Stats()->segments, 1U);
+}
+
 }  // namespace
 }  // namespace leadline::testing

@@ -55,6 +55,10 @@ std::string Trace(std::initializer_list<std::pair<const char*, size_t>> values) 
 class TileKernelsTest : public ::testing::TestWithParam<const Level*> {
  protected:
   const TileKernels& tiles() const { return GetParam()->tiles; }
+
+  size_t RandomLength(Rng* rng) const {
+    return tiles().step * (1 + rng->Uniform(320 / tiles().step));
+  }
 };
 
 void CheckPack(TileKernels::PackQueries pack, Rng* rng, size_t count, size_t n, bool listed) {
@@ -85,7 +89,7 @@ void CheckPack(TileKernels::PackQueries pack, Rng* rng, size_t count, size_t n, 
 TEST_P(TileKernelsTest, QueriesArePackedAsDefined) {
   Rng rng(kSeed);
   for (size_t count = 0; count <= 50; ++count) {
-    CheckPack(tiles().pack_queries, &rng, count, 64 * (1 + rng.Uniform(5)), count % 2 == 0);
+    CheckPack(tiles().pack_queries, &rng, count, RandomLength(&rng), count % 2 == 0);
   }
   CheckPack(tiles().pack_queries, &rng, 17, kMaxPackedLength, false);
 }
@@ -133,11 +137,22 @@ void CheckSums(TileKernels::PackedSums packed_sums, Rng* rng, Fill fill, size_t 
   }
 }
 
+TEST_P(TileKernelsTest, EveryLengthOfAWholeLineIsTaken) {
+  EXPECT_TRUE(tiles().step == kLineValues || tiles().step == kPackedStep) << tiles().step;
+  Rng rng(kSeed);
+  for (size_t n = tiles().step; n <= 3 * kPackedStep; n += tiles().step) {
+    ASSERT_EQ(tiles().LengthOf(n), n);
+    ASSERT_EQ(tiles().LengthOf(n - 1), n);
+    CheckPack(tiles().pack_queries, &rng, 19, n, false);
+    CheckSums(tiles().packed_sums, &rng, Fill::kRandom, 37, 3, n, n % 8 == 0);
+  }
+}
+
 TEST_P(TileKernelsTest, SumsEqualTheirDefinition) {
   Rng rng(kSeed);
   for (size_t rows = 0; rows <= 40; ++rows) {
     for (size_t packs = 0; packs <= 7; ++packs) {
-      CheckSums(tiles().packed_sums, &rng, Fill::kRandom, rows, packs, 64 * (1 + rng.Uniform(4)),
+      CheckSums(tiles().packed_sums, &rng, Fill::kRandom, rows, packs, RandomLength(&rng),
                 rng.Uniform(2) == 1);
     }
   }

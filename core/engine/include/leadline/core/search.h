@@ -64,8 +64,9 @@ struct Hit {
 /// What one source of rows did for a query; under group_by in all of its rounds.
 struct PlanStep {
   std::string source;  ///< "tail" or "segment N"
-  /// What ran: "scan" (also where an index chose to scan), "scan matches", "hnsw", "ivf", "store
-  /// scan", "skipped".
+  /// What ran: "scan" (also where an index chose to scan), "scan matches", "hnsw", "ivf", "lists"
+  /// (of the tail: compared with the rows of a segment, in whose step they count), "store scan",
+  /// "skipped".
   std::string strategy;
   /// What rows were compared by first: CodeTypeName of the index's codes, "f32" for scans, empty
   /// where nothing was compared.

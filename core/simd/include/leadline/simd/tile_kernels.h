@@ -15,9 +15,11 @@ namespace leadline::simd {
 
 /// Queries in a pack.
 inline constexpr size_t kPackLanes = 16;
-/// Lengths of rows and queries are multiples of it, at most kMaxPackedLength, filled up with zeros
-/// in the query.
-inline constexpr size_t kPackedStep = 64;
+/// Values of each of them in a line.
+inline constexpr size_t kLineValues = 4;
+/// Bytes of a line. Lengths that are multiples of it suit every level; most take shorter steps,
+/// TileKernels::step.
+inline constexpr size_t kPackedStep = kPackLanes * kLineValues;
 inline constexpr size_t kMaxPackedLength = 65'536;
 
 /// Bytes of packed queries of `n` values.
@@ -87,11 +89,19 @@ struct TileKernels {
   /// out[r * 16 * packs + l] = distance(r, l).
   using TileDistances = void (*)(const SumTile& tile, const TileLanes& lanes, float* out);
 
+  /// What lengths n are multiples of, up to kMaxPackedLength: kLineValues or kPackedStep. Queries
+  /// that are shorter are filled up with zeros; what rows hold there does not matter then.
+  size_t step;
   PackQueries pack_queries;
   PackedSums packed_sums;
   TileHits tile_hits;
   TileNearest tile_nearest;
   TileDistances tile_distances;
+
+  /// The least length that holds `values` values.
+  [[nodiscard]] constexpr size_t LengthOf(size_t values) const {
+    return (values + step - 1) / step * step;
+  }
 };
 
 }  // namespace leadline::simd

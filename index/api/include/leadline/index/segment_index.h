@@ -65,6 +65,21 @@ class RowCheck {
   [[nodiscard]] virtual Status Check(std::span<const uint32_t> rows) const = 0;
 };
 
+/// Rows that came after an index was built, sorted by its lists (SegmentIndex::ListRows): a search
+/// of the index looks at them too, for no more than their share of the work. Immutable,
+/// thread-safe. Holds addresses of the rows, not the rows.
+class ListedRows {
+ public:
+  ListedRows() = default;
+  ListedRows(const ListedRows&) = delete;
+  ListedRows& operator=(const ListedRows&) = delete;
+  virtual ~ListedRows() = default;
+  /// Numbers given so far, to those that are no rows too.
+  [[nodiscard]] virtual size_t size() const = 0;
+  /// Bytes on the heap; what it shares with those it grew from counts in each of them.
+  [[nodiscard]] virtual size_t resident_bytes() const = 0;
+};
+
 struct SearchParams {
   size_t k = 10;          ///< [1, kMaxTopK]
   size_t ef_search = 64;  ///< hnsw; values below k are raised to k
@@ -86,6 +101,12 @@ struct SearchParams {
   /// SearchExact: rows farther from query q than farthest[q] need not be returned, since that many
   /// nearer ones are known elsewhere. Null: all may matter.
   const float* farthest = nullptr;
+  /// Search: rows of this index's ListRows, looked at beside its own and numbered from rows() on,
+  /// unless the index scans instead or queries share scans: SearchStats::beside says. Null: none.
+  const ListedRows* beside = nullptr;
+  /// The first so many of them, and of these, where not null, those with a bit set.
+  size_t beside_count = 0;
+  const uint64_t* beside_allowed = nullptr;
   /// Asked before vectors are read; null where all of them may be. Only for an index that was
   /// opened over vectors that are not verified.
   const RowCheck* row_check = nullptr;
@@ -110,6 +131,7 @@ struct SearchStats {
   uint64_t rescored = 0;   ///< rows compared in full precision after their codes were
   uint64_t hops = 0;       ///< graph nodes expanded, or lists scanned
   bool scanned = false;    ///< the index compared every allowed row itself: the answer is exact
+  bool beside = false;     ///< the answer takes the rows of SearchParams::beside into account
 };
 
 struct SearchOutcome {
@@ -148,6 +170,20 @@ class SegmentIndex {
 
   /// What SearchExact compares rows by first: kSq8 or kF32.
   [[nodiscard]] virtual CodeType scan_codes() const { return CodeType::kF32; }
+
+  /// True where the kind and its codes have ListRows.
+  [[nodiscard]] virtual bool lists_rows() const { return false; }
+
+  /// `before` (null: no rows), which ListRows of this index made, and `rows` after those: each the
+  /// address of a row in search form that must outlive all searches for it, or null for a number
+  /// that is no row. `before` stays as it is. Equal inputs give equal answers of searches.
+  /// Cost: a comparison with each centroid for each of `rows`; 4 bytes are copied for each of
+  /// those before, and now and then their codes.
+  /// Errors: kUnimplemented unless lists_rows(), kCancelled, kDeadlineExceeded. May throw
+  /// std::bad_alloc.
+  [[nodiscard]] virtual Result<std::shared_ptr<const ListedRows>> ListRows(
+      const ListedRows* before, std::span<const float* const> rows,
+      const CallControl& control) const;
 
   /// Zeros for kinds that have nothing to tune.
   [[nodiscard]] virtual IndexShape shape() const { return {}; }

@@ -20,6 +20,10 @@ class CandidateBuffer {
   /// Starts anew; `append` is what one append may add at most. REQUIRES: keep >= 1.
   void Reset(size_t keep, size_t append = kMaxAppend);
 
+  /// Goes on from what `other`, finished and keeping as many, has found.
+  /// REQUIRES: nothing was appended yet.
+  void TakeOver(const CandidateBuffer& other);
+
   /// A row farther than this need not be appended. Never infinite.
   [[nodiscard]] float threshold() const { return threshold_; }
 

@@ -109,6 +109,7 @@ class RowCodes {
 
  private:
   friend class RowQuery;
+  friend class GrowingCodes;
 
   [[nodiscard]] bool terms_in_row() const { return terms_stride_ == stride_; }
 
@@ -147,6 +148,11 @@ class RowQuery {
   /// rounding of the query and a number that is the same for every row. Equal bits for equal pairs
   /// at any position, and at every SIMD level for sq8 and sq4. `sums` is room for count integers.
   void Distances(const uint32_t* ids, size_t count, int32_t* sums, float* distances) const;
+
+  /// The same for rows of `table`, whose codes, metric, dimension and mean are those of the table
+  /// that the query was readied for.
+  void DistancesIn(const RowCodes& table, const uint32_t* ids, size_t count, int32_t* sums,
+                   float* distances) const;
 
   /// The query of sq8 or sq4 as kernels take it, a multiple of simd::kCodeBytes long, and what its
   /// sums stand for.
