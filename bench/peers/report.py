@@ -5,7 +5,9 @@ import os
 import re
 
 import plots
+import promises
 from machine import described
+from tables import table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -30,7 +32,8 @@ def missing(path):
         return dict(line.rstrip("\n").split("\t") for line in file)
 
 
-def write(results, out):
+def write(results, page, images):
+    """`page`: the Markdown file; `images`: the folder of its plots."""
     lines = [f"# Leadline beside its peers\n\nOne run on {results['date']}: {described(results['machine'])}; "
              f"pinned to core {results['core']}.\n\n"
              + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + "."]
@@ -38,6 +41,8 @@ def write(results, out):
         lines.append("**A quick run on parts of the sets: it shows that everything works, and its numbers "
                      "mean nothing.**")
     lines += [f"Not installed: {name} ({why})." for name, why in results["missing"].items()]
+    lines.append(table(("set", "what", "measured", "must", "aim", ""),
+                       [(*cells, "kept" if kept else "**missed**") for *cells, kept in promises.kept(results)]))
     for name, found in results["sets"].items():
         about = found["about"]
         lines.append(f"## {name}: {about['rows']:,} x {about['dim']}, {about['metric']}\n\n{about['about']}; "
@@ -47,8 +52,9 @@ def write(results, out):
             lines.append(module.markdown(measured))
             if section == "search":
                 for mode in ("one", "batch"):
-                    image = f"{name}-{mode}.svg"
-                    plots.write(os.path.join(out, image), f"{name}, {mode}", measured["runs"], mode)
-                    lines.append(f"![recall and speed, {mode}]({image})")
-    with open(os.path.join(out, "report.md"), "w", encoding="utf-8") as file:
+                    image = os.path.join(images, f"{name}-{mode}.svg")
+                    plots.write(image, f"{name}, {mode}", measured["runs"], mode)
+                    shown = os.path.relpath(image, os.path.dirname(page))
+                    lines.append(f"![recall and speed, {mode}]({shown})")
+    with open(page, "w", encoding="utf-8") as file:
         file.write("\n\n".join(lines) + "\n")

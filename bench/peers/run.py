@@ -75,7 +75,7 @@ def save(args, results):
     with open(path + ".tmp", "w", encoding="utf-8") as file:
         json.dump(results, file, indent=1)
     os.replace(path + ".tmp", path)
-    report.write(results, args.out)
+    report.write(results, os.path.join(args.out, "report.md"), args.out)
 
 
 def main():

@@ -216,6 +216,11 @@ Status MeasureDatabase(const AnnBenchOptions& options, const std::string& path,
     LEADLINE_ASSIGN_OR_RETURN(result->batches, MeasureBatches(opened, queries, sweep, options.batch,
                                                               running.search, console));
   }
+  if (options.scaling > 0) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        result->scaling,
+        MeasureScaling(opened, queries, truth, result->points, options.scaling, running, console));
+  }
   for (const double selectivity : options.selectivities) {
     LEADLINE_ASSIGN_OR_RETURN(
         FilteredPoints filtered,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ann_batches.h"
+#include "ann_scaling.h"
 #include "console.h"
 #include "leadline/core/options.h"
 #include "leadline/eval/ann_runner.h"
@@ -22,6 +23,7 @@ struct AnnBenchOptions {
   std::vector<double> selectivities;
   size_t batch = 0;  ///< queries a call of the measurement in batches; 0: none
   size_t threads = 1;
+  size_t scaling = 0;  ///< most threads of the measurement of scaling; 0: none
   uint32_t build_threads = 2;
   std::string directory;
 };
@@ -45,6 +47,7 @@ struct AnnBenchResult {
   uint64_t segments = 0;
   std::vector<eval::AnnPoint> points;
   std::vector<BatchPoint> batches;
+  Scaling scaling;  ///< no points where it was not asked for
   std::vector<FilteredPoints> filtered;
 };
 

@@ -31,6 +31,7 @@ struct BenchArguments {
   uint64_t k = 10;
   uint64_t batch = 0;
   uint64_t threads = 1;
+  uint64_t scaling = 0;
   uint64_t build_threads = 2;
 };
 
@@ -53,6 +54,7 @@ Result<AnnBenchOptions> MakeOptions(const BenchArguments& args) {
   }
   options.batch = args.batch;
   options.threads = args.threads;
+  options.scaling = args.scaling;
   options.build_threads = static_cast<uint32_t>(args.build_threads);
   options.directory = args.directory;
   return options;
@@ -66,6 +68,14 @@ Json PointsJson(const std::vector<eval::AnnPoint>& points) {
   return list;
 }
 
+Json ScalingJson(const Scaling& scaling) {
+  Json points = Json::array();
+  for (const ScalingPoint& point : scaling.points) {
+    points.push_back({{"threads", point.threads}, {"qps", point.qps}, {"speedup", point.speedup}});
+  }
+  return {{scaling.setting.name(), scaling.setting.value}, {"points", std::move(points)}};
+}
+
 Json ResultJson(const AnnBenchOptions& options, const AnnBenchResult& result) {
   VectorField field = options.field;
   field.dim = result.dim;
@@ -77,6 +87,9 @@ Json ResultJson(const AnnBenchOptions& options, const AnnBenchResult& result) {
       object["batch"]["points"].push_back(
           {{point.setting.name(), point.setting.value}, {"qps", point.qps}});
     }
+  }
+  if (!result.scaling.points.empty()) {
+    object["scaling"] = ScalingJson(result.scaling);
   }
   object["filtered"] = Json::array();
   for (const FilteredPoints& filtered : result.filtered) {
@@ -116,6 +129,12 @@ void PrintResult(const AnnBenchResult& result, Console& console) {
     console.Line("in batches, " + point.setting.name() + " " + std::to_string(point.setting.value) +
                  ": " + FormatFixed(point.qps, 0) + " qps");
   }
+  for (const ScalingPoint& point : result.scaling.points) {
+    console.Line("threads " + std::to_string(point.threads) + ", " + result.scaling.setting.name() +
+                 " " + std::to_string(result.scaling.setting.value) + ": " +
+                 FormatFixed(point.qps, 0) + " qps, " + FormatFixed(point.speedup, 2) +
+                 " times one");
+  }
   for (const FilteredPoints& filtered : result.filtered) {
     console.Line("filter that passes " + FormatFixed(100 * filtered.selectivity, 3) + "% (" +
                  std::to_string(filtered.matches) + " rows):");
@@ -154,6 +173,9 @@ CommandBody DeclareBench(Arguments& arguments) {
   arguments.Number(&args->batch, "--batch", "also measure with so many queries a call; 0: no", 0,
                    kMaxBatch);
   arguments.Number(&args->threads, "--threads", "queries in flight", 1, kMaxThreads);
+  arguments.Number(&args->scaling, "--scaling",
+                   "also measure with 1, 2, 4, .. so many queries in flight; 0: no", 0,
+                   kMaxThreads);
   arguments.Number(&args->build_threads, "--build-threads", "threads that build the index", 1,
                    kMaxThreads);
   arguments.Text(
@@ -173,7 +195,8 @@ Command BenchAnnCommand() {
       R"(Goes through the public calls of the library: a scratch database is created, filled, optimized,
 closed and opened again, then searched with every value of the sweep. --batch
 searches all queries again, so many a call, one call after the other; the answers, and so recall, are
-those of single calls. Searches under --filter-selectivity use at most 1,000 queries, compared with
+those of single calls. --scaling does so one a call with more and more calls in flight, at the first value
+with a recall of 0.95 (or the last). Searches under --filter-selectivity use at most 1,000 queries, compared with
 exact search under the same filter.
 
 resident_bytes is what the unfiltered sweep brought into memory: the pages of segment files that were
@@ -181,7 +204,8 @@ touched and the heap of tail and indexes. The store's caches and the program its
 
 --json: {"points":[..as in eval ann..],"filtered":[{"selectivity","matches","points"}],"ingest_s",
 "build_s","open_ms","resident_bytes","disk_bytes","rows","simd",..}, under --batch
-also "batch":{"queries","points":[{"ef_search","qps"},..]}.)",
+also "batch":{"queries","points":[{"ef_search","qps"},..]}, under --scaling
+"scaling":{"ef_search","points":[{"threads","qps","speedup"},..]}.)",
       DeclareBench, "makes a database of its own"};
 }
 

@@ -44,6 +44,7 @@ struct EvalRunArguments {
   bool all_queries = false;
   bool replace = false;
   uint64_t threads = 1;
+  uint64_t batch = 1;
   uint64_t warmup = 32;
   uint64_t seed = 42;
 };
@@ -110,6 +111,19 @@ Status LoadSnippets(Collection& collection, eval::EvaluatedRun* evaluated) {
   return OkStatus();
 }
 
+void PrintSpeed(const eval::RunResult& run, Console& console) {
+  if (run.batch > 1) {
+    console.Line("searched " + std::to_string(run.queries.size()) + " queries, " +
+                 std::to_string(run.batch) + " a call, in " + FormatFixed(run.wall_seconds, 2) +
+                 " s");
+    return;
+  }
+  const eval::LatencyFigures& latency = run.latency;
+  console.Line("latency  p50 " + FormatMicros(latency.p50_us) + "  p95 " +
+               FormatMicros(latency.p95_us) + "  p99 " + (latency.p99_reliable ? "" : "~") +
+               FormatMicros(latency.p99_us) + (latency.p99_reliable ? "" : " (n<1000)"));
+}
+
 void PrintRun(const eval::EvaluatedRun& evaluated, const std::vector<std::string>& directories,
               Console& console) {
   if (console.json()) {
@@ -127,10 +141,7 @@ void PrintRun(const eval::EvaluatedRun& evaluated, const std::vector<std::string
                std::to_string(mean.n_used) + "/" + std::to_string(mean.n_total)});
   }
   table.Print(console);
-  const eval::LatencyFigures& latency = evaluated.run.latency;
-  console.Line("latency  p50 " + FormatMicros(latency.p50_us) + "  p95 " +
-               FormatMicros(latency.p95_us) + "  p99 " + (latency.p99_reliable ? "" : "~") +
-               FormatMicros(latency.p99_us) + (latency.p99_reliable ? "" : " (n<1000)"));
+  PrintSpeed(evaluated.run, console);
   console.Line("run      " + evaluated.run.hash);
   for (const std::string& directory : directories) {
     console.Line("report   " + Printable(JoinPath(directory, "report.html")));
@@ -188,6 +199,7 @@ Status Evaluate(const EvalRunArguments& args, const OpenedCollection& opened,
   LEADLINE_ASSIGN_OR_RETURN(options.search, MakeSearchOptions(args.search));
   options.document_key = args.document_key;
   options.threads = args.threads;
+  options.batch = args.batch;
   options.warmup = args.warmup;
   options.seed = args.seed;
   options.cancel = stop.token();
@@ -279,6 +291,9 @@ CommandBody DeclareEvalRun(Arguments& arguments) {
   arguments.Flag(&args->all_queries, "--all-queries", "run queries without judgments too");
   arguments.Number(&args->threads, "--threads", "queries in flight; changes no result", 1,
                    kMaxThreads);
+  arguments.Number(&args->batch, "--batch",
+                   "queries a call; changes no result, and above 1 no latency is measured", 1,
+                   eval::kMaxRunBatch);
   arguments.Number(&args->warmup, "--warmup", "queries searched before the clock starts", 0,
                    100'000);
   arguments.Number(&args->seed, "--seed", "of the bootstrap intervals", 0, UINT64_MAX);
@@ -299,7 +314,7 @@ Command EvalRunCommand() {
 cannot be embedded among them, count as 0; queries without judgments are not run; all are counted. Intervals are 95% bootstrap intervals of
 the mean; sums over queries (num_*) and geometric means (gm_*) have none. The same pins (snapshot,
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
-threads; run.json has a hash of the judgments beside the measures. per_query.jsonl ends with judged
+threads and in batches of any size; run.json has a hash of the judgments beside the measures. Under --batch no latency is told. per_query.jsonl ends with judged
 queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.)",
       DeclareEvalRun, "reads the directory of the database and keeps runs there"};
 }

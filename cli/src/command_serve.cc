@@ -42,6 +42,7 @@ void WaitForSignal(const SignalStop& stop, rpc::Service* service, ServeLogs* log
 rpc::ServiceOptions ServiceOptionsOf(const ServeSettings& settings, const ServeLogs& logs) {
   rpc::ServiceOptions options;
   options.search_slots = settings.searches;
+  options.gather_micros = settings.gather_us;
   options.backup_directory = settings.backups;
   options.reflection = settings.reflection;
   options.rate.per_second = static_cast<uint32_t>(settings.rate);

@@ -61,6 +61,10 @@ std::vector<eval::ReportLatencyBucket> LatencyBuckets(const std::vector<double>&
 
 eval::ReportLatency LatencyOf(const eval::RunResult& run) {
   eval::ReportLatency latency;
+  if (run.batch > 1) {
+    latency.note = "Not measured: queries were searched " + std::to_string(run.batch) + " a call.";
+    return latency;
+  }
   const std::vector<double> durations = SearchedMicros(run);
   latency.buckets = LatencyBuckets(durations);
   latency.percentiles_us = {

@@ -1,6 +1,7 @@
 #include "serve_settings.h"
 
 #include "directory_rule.h"
+#include "leadline/rpc/limits.h"
 
 namespace leadline::cli {
 namespace {
@@ -13,6 +14,12 @@ void DeclareLimits(Arguments& arguments, ServeSettings* target) {
       .Number(&target->searches, "--searches", "searches at a time; 0 means one for each processor",
               0, kMaxSearches)
       .Key("limits.searches");
+  arguments
+      .Number(&target->gather_us, "--gather-us",
+              "microseconds for which searches that wait and are alike are gathered into one "
+              "batch; 0 answers each by itself",
+              0, rpc::kMaxGatherMicros)
+      .Key("limits.gather_us");
   arguments
       .Number(&target->rate, "--rate",
               "calls a second of each token without a rate of its own, and of all callers "

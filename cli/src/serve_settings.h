@@ -22,6 +22,7 @@ struct ServeSettings {
   std::string backups;
   uint64_t threads = 1;
   uint64_t searches = 0;
+  uint64_t gather_us = 0;
   uint64_t drain_ms = 10'000;
   uint64_t rate = 0;
   ServeLogArguments logs;

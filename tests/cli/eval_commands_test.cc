@@ -187,6 +187,23 @@ TEST_F(EvalOnVectors, RunHashIsTheSameOnAnyNumberOfThreads) {
   EXPECT_GE(one["measures"]["recip_rank"]["upper"].get<double>(), 40.0 / 41);
 }
 
+TEST_F(EvalOnVectors, BatchesWriteTheSameRun) {
+  const std::string one = dir_.file("one");
+  const std::string many = dir_.file("many");
+  const Json single = EvalRun({"--out", one}).OneJson();
+  const Json batched = EvalRun({"--out", many, "--batch", "16"}).OneJson();
+  EXPECT_EQ(ReadFile(many + "/run.trec"), ReadFile(one + "/run.trec"));
+  EXPECT_EQ(batched["hash"], single["hash"]);
+  EXPECT_EQ(batched["measures"], single["measures"]);
+  EXPECT_EQ(batched["batch"], 16);
+  EXPECT_TRUE(single.contains("latency_us"));
+  EXPECT_FALSE(batched.contains("latency_us"));
+  EXPECT_GT(batched["ann"]["points"][0]["latency_us"]["n"], 0) << "recall is measured one by one";
+  EXPECT_EQ(ReadFile(many + "/per_query.jsonl").find("took_us"), std::string::npos);
+  EXPECT_THAT(ReadFile(many + "/report.html"), Not(HasSubstr("p50 latency")));
+  EXPECT_EQ(EvalRun({"--batch", "5000"}).exit_code, 2);
+}
+
 TEST_F(EvalOnVectors, AQueryThatCannotRunIsNamedOnce) {
   WriteFile(dir_.file("queries.jsonl"), "{\"id\":\"q0\",\"vector\":[0,0,0,0,0,0,0,0]}\n");
   const ProgramOutput zero = EvalRun({});
@@ -377,6 +394,8 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
                                         "0.5,0.05",
                                         "--batch",
                                         "7",
+                                        "--scaling",
+                                        "3",
                                         "--dir",
                                         dir_.file("scratch"),
                                         "--json"});
@@ -388,6 +407,13 @@ TEST_F(EvalOnVectors, BenchBuildsMeasuresAndCleansUp) {
   ASSERT_EQ(result["batch"]["points"].size(), 2U);
   EXPECT_EQ(result["batch"]["points"][1]["ef_search"], 100);
   EXPECT_GT(result["batch"]["points"][1]["qps"].get<double>(), 0);
+  EXPECT_EQ(result["scaling"]["ef_search"], 10);
+  ASSERT_EQ(result["scaling"]["points"].size(), 3U);
+  for (const size_t i : {size_t{0}, size_t{1}, size_t{2}}) {
+    EXPECT_EQ(result["scaling"]["points"][i]["threads"], i + 1);
+    EXPECT_GT(result["scaling"]["points"][i]["qps"].get<double>(), 0);
+  }
+  EXPECT_EQ(result["scaling"]["points"][0]["speedup"], 1.0);
   ASSERT_EQ(result["filtered"].size(), 2U);
   EXPECT_GT(result["filtered"][1]["points"][1]["recall"]["id"].get<double>(), 0.99);
   for (const char* name : {"build_s", "resident_bytes", "disk_bytes", "open_ms", "simd"}) {
@@ -654,6 +680,11 @@ TEST_F(QueriesWithoutWords, CountAsZeroInARunAndAreNamed) {
   EXPECT_EQ(run["failed_queries"][0]["query"], "empty");
   EXPECT_NEAR(run["measures"]["recip_rank"]["value"].get<double>(), 2.0 / 4, 1e-9);
   EXPECT_THAT(result.err, HasSubstr("2 queries could not be searched: empty, control"));
+  const Json batched = Leadline({"eval", "run", db_, "docs", "--queries", dir_.path(), "--qrels",
+                                 dir_.path(), "-m", "rr", "--json", "--batch", "3"})
+                           .OneJson();
+  EXPECT_EQ(batched["hash"], run["hash"]);
+  EXPECT_EQ(batched["failed_queries"], run["failed_queries"]);
 }
 
 TEST_F(QueriesWithoutWords, AreLeftOutOfRecallAndNamed) {

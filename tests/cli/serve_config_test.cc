@@ -82,6 +82,7 @@ class ServeConfig : public ::testing::Test {
             {"tls.client_ca", files("ca")},
             {"limits.connections", {11, 12, 13}},
             {"limits.searches", {1, 2, 3}},
+            {"limits.gather_us", {50, 0, 10'000}},
             {"limits.rate", {100, 0, 1'000'000}},
             {"limits.drain_ms", {0, 1, 3'600'000}},
             {"grpc.reflection", {true, false, true}},

@@ -199,6 +199,25 @@ TEST(Lane, WhatIsPutBackFindsRoomInAFullQueue) {
   EXPECT_EQ(order, "AbcA");
 }
 
+TEST(Lane, WorkTakesAlongWhatIsNextAndMayGoAlong) {
+  const auto lane = NewCallerLane(1, 80);
+  std::string order;
+  EXPECT_TRUE(lane->Submit(Somebody, [&] {
+    EXPECT_FALSE(lane->TakeAlong());
+    const WhoAsks a = [] { return "a"; };
+    EXPECT_TRUE(lane->SubmitAlong(a, [&order] { order += 'a'; }));
+    EXPECT_TRUE(lane->SubmitAlong(a, [&order] { order += 'A'; }));
+    EXPECT_TRUE(lane->SubmitAlong([] { return "b"; }, [&order] { order += 'b'; }));
+    EXPECT_TRUE(lane->Submit([] { return "c"; }, [&order] { order += 'c'; }));
+    while (const std::function<void()> next = lane->TakeAlong()) {
+      next();
+    }
+    EXPECT_EQ(order, "ab") << "up to what may not go along, in turn";
+    EXPECT_EQ(lane->waiting(), 2U);
+  }));
+  EXPECT_EQ(order, "abcA");
+}
+
 TEST(Lane, ThereIsRoomForOneMoreCallerHoweverManyFillIt) {
   const auto lane = NewThreadLane(1, 256);
   Door door;

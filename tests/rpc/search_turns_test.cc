@@ -11,6 +11,7 @@
 #include "leadline/leadline.h"
 #include "leadline/v1/search.pb.h"
 #include "served_database.h"
+#include "service_call.h"
 
 namespace leadline::rpc {
 namespace {
@@ -56,49 +57,8 @@ v1::SearchRequest OneQuery() {
   return request;
 }
 
-/// One call of `who`, as a transport makes it.
-template <typename Request, typename Response>
-class Call {
- public:
-  Call(Service* service, const std::string& path, std::string who, Request request)
-      : service_(service), method_(FindMethod(path)), request_(std::move(request)) {
-    record_.peer = [who = std::move(who)] { return who; };
-    Result<Caller> caller = service->Admit({.method = method_}, &record_);
-    EXPECT_OK(caller);
-    caller_ = *std::move(caller);
-  }
-
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-
-  /// Calls `ended` once the answer is there.
-  void Submit(std::function<void()> ended) {
-    EXPECT_OK(service_->Submit(*method_, &record_, [this, ended = std::move(ended)] {
-      service_->AnswerInTurns(*method_, {&caller_, &cancel, deadline_nanos, &record_}, request_,
-                              &response, [this, ended](const Status& end) {
-                                status = end;
-                                ended();
-                              });
-    }));
-  }
-
-  [[nodiscard]] const CallRecord& record() const { return record_; }
-
-  CancelToken cancel;
-  int64_t deadline_nanos = 0;
-  Response response;
-  Status status;
-
- private:
-  Service* const service_;
-  const Method* const method_;
-  const Request request_;
-  CallRecord record_;
-  Caller caller_;
-};
-
-using BatchCall = Call<v1::SearchBatchRequest, v1::SearchBatchResponse>;
-using SearchCall = Call<v1::SearchRequest, v1::SearchResponse>;
+using BatchCall = ServiceCall<v1::SearchBatchRequest, v1::SearchBatchResponse>;
+using SearchCall = ServiceCall<v1::SearchRequest, v1::SearchResponse>;
 
 class SearchTurns : public ::testing::Test {
  protected:

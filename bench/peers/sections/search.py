@@ -5,6 +5,7 @@ core; the best pass of each point counts. Points far below the front of their ow
 repeated.
 """
 import os
+import re
 import sys
 import tempfile
 
@@ -75,7 +76,7 @@ class Runner:
         self.args, self.data_set, self.setting, self.truth = args, data_set, setting, truth
         self.points = []
         self.worker = None
-        self.opened, self.rss, self.error = {}, 0, None
+        self.opened, self.rss, self.kept, self.error = {}, 0, None, None
         self.folder, self.built = build(args, data_set, setting, args.build_threads)
         self.error = self.built.get("error")
         self.modes = list(MODES)
@@ -110,7 +111,8 @@ class Runner:
                         raise
                     self.modes.remove(mode)
                     break
-        self.rss = self.worker.ask(do="memory")["rss_bytes"]
+        memory = self.worker.ask(do="memory")
+        self.rss, self.kept = memory["rss_bytes"], memory.get("kept_bytes")
 
     def sweep_chain(self, mode, chain):
         recalls = []
@@ -143,6 +145,7 @@ class Runner:
     def json(self):
         return {"system": self.setting.system, "name": self.setting.name, "config": self.setting.config,
                 "build": self.built, "open_s": self.opened.get("open_s"), "rss_bytes": self.rss,
+                "kept_bytes": self.kept,
                 "modes": self.modes, "error": self.error, "points": [p.json() for p in self.points]}
 
 
@@ -226,14 +229,19 @@ def shown(best):
     return f"{best['name']}; {params}"
 
 
+def reason(error):
+    """Without the source files that some peers name."""
+    return re.sub(r",? /\S+", "", error or "")
+
+
 def configuration_row(run):
     built = run["build"]
     if "build_s" not in built:
-        return run["system"], run["name"], "", "", "", "", "", "", run["error"]
+        return run["system"], run["name"], "", "", "", "", "", "", reason(run["error"])
     return (run["system"], run["name"], f"{built['build_s']:.1f}", built["threads"],
             f"{built['disk_bytes'] / 1e6:.0f}", f"{run['rss_bytes'] / 1e6:.0f}",
             f"{run['open_s']:.3f}" if run["open_s"] is not None else "",
-            f"{max((p['recall'] for p in run['points']), default=0):.4f}", run["error"] or "")
+            f"{max((p['recall'] for p in run['points']), default=0):.4f}", reason(run["error"]))
 
 
 def markdown(result):

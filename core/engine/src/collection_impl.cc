@@ -301,7 +301,7 @@ Result<std::vector<SearchResponse>> CollectionImpl::SearchRows(MatrixView querie
 
 Result<std::vector<SearchResponse>> CollectionImpl::SearchBatch(MatrixView queries,
                                                                 const SearchOptions& options) {
-  return SearchRows(queries, options, /*share_scan=*/true);
+  return SearchRows(queries, options, /*share_scan=*/!options.as_single);
 }
 
 Result<SearchResponse> CollectionImpl::Search(VectorView query, const SearchOptions& options) {

@@ -113,7 +113,8 @@ std::string QueryRow(const ReportQuery& query) {
         "<td class=\"number\">" + (value ? Fixed(*value, 4) : std::string("undefined")) + "</td>";
   }
   return row + "<td class=\"number\" data-value=\"" + std::to_string(query.took_us) + "\">" +
-         (query.missing ? "" : Micros(static_cast<double>(query.took_us))) + "</td></tr>";
+         (query.missing || query.took_us == 0 ? "" : Micros(static_cast<double>(query.took_us))) +
+         "</td></tr>";
 }
 
 /// Indexes of the queries, worst first; those without a value come before all.

@@ -89,6 +89,9 @@ Result<bool> ScoreNeighbours(Collection& collection, const VectorField& field, V
   return true;
 }
 
+/// As many queries as a scan compares a row with before it goes on to the next.
+constexpr size_t kExactBatch = 256;
+
 const VectorField* FindField(const CollectionOptions& options, const std::string& name) {
   for (const VectorField& field : options.vectors) {
     if (name.empty() || field.name == name) {
@@ -105,6 +108,7 @@ Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
   RunOptions exact = options;
   exact.search.exact = true;
   exact.warmup = 0;
+  exact.batch = kExactBatch;
   LEADLINE_ASSIGN_OR_RETURN(RunResult run, RunQueries(database, collection, queries, exact));
   AnnTruth truth;
   truth.seconds = run.wall_seconds;
@@ -162,6 +166,7 @@ Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
                             const AnnSetting& setting, const RunOptions& options) {
   RunOptions approximate = options;
   approximate.search.exact = false;
+  approximate.batch = 1;  // its latency is a result
   if (setting.parameter == AnnSetting::Parameter::kEfSearch) {
     approximate.search.ef_search = setting.value;
   } else {

@@ -248,7 +248,9 @@ std::string RunJson(const EvaluatedRun& evaluated) {
   object["measures"] = MeasuresJson(evaluated);
   object["judgments"] = JudgmentsJson(evaluated.qrels);
   object["counts"] = CountsJson(evaluated);
-  object["latency_us"] = LatencyJson(run.latency);
+  if (run.batch == 1) {
+    object["latency_us"] = LatencyJson(run.latency);
+  }
   if (!evaluated.ann.empty()) {
     object["ann"] = {{"k", evaluated.ann_k}, {"queries", evaluated.ann_queries}};
     for (const AnnPoint& point : evaluated.ann) {
@@ -256,6 +258,7 @@ std::string RunJson(const EvaluatedRun& evaluated) {
     }
   }
   object["threads"] = run.threads;
+  object["batch"] = run.batch;
   object["warmup_queries"] = run.warmup;
   object["wall_s"] = run.wall_seconds;
   object["qps"] =
@@ -286,8 +289,10 @@ std::vector<std::string> PerQueryJson(const EvaluatedRun& evaluated) {
     }
     Json line = {{"query", outcome.id}, {"text", evaluated.queries[q].text}};
     AddValues(evaluated.scores, scored == scores.end() ? nullptr : scored->second, &line);
-    line["took_us"] = static_cast<double>(outcome.took_ns) / 1e3;
-    line["embed_us"] = static_cast<double>(outcome.embed_ns) / 1e3;
+    if (evaluated.run.batch == 1) {
+      line["took_us"] = static_cast<double>(outcome.took_ns) / 1e3;
+      line["embed_us"] = static_cast<double>(outcome.embed_ns) / 1e3;
+    }
     line["hits"] = std::move(hits);
     if (!outcome.error.empty()) {
       line["error"] = outcome.error;

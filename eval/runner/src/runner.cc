@@ -50,7 +50,7 @@ Result<std::string> DocumentOf(const Hit& hit, const std::string& key) {
   return found->get<std::string>();
 }
 
-/// Searches single queries on one snapshot. Thread-safe after Prepare.
+/// Searches queries on one snapshot. Thread-safe after Prepare.
 class QueryRunner {
  public:
   QueryRunner(Collection& collection, const RunOptions& options)
@@ -71,8 +71,19 @@ class QueryRunner {
   /// Searches query `i`. Errors other than an unusable text end the run.
   Status RunOne(size_t i, QueryOutcome* outcome, bool* degraded) const;
 
+  /// Queries [first, end) that one call can search: how far `batch` of them reach from `first`.
+  [[nodiscard]] size_t EndOfBatch(size_t first, size_t batch) const;
+
+  /// Searches queries [first, first + outcomes.size()), which have one filter, in one call. The
+  /// same outcomes and errors as one by one, without their times.
+  Status RunTogether(size_t first, std::span<QueryOutcome> outcomes, bool* degraded) const;
+
  private:
   Status OpenQueryEmbedder();
+  /// The vector of query `i` behind those in `matrix`; a text that is unusable sets the error.
+  void AddVector(size_t i, std::vector<float>* matrix, QueryOutcome* outcome) const;
+  /// Keeps the hits of query `i`.
+  Status Keep(size_t i, const SearchResponse& response, QueryOutcome* outcome) const;
 
   Collection& collection_;
   const RunOptions& options_;
@@ -144,48 +155,121 @@ Status QueryRunner::RunOne(size_t i, QueryOutcome* outcome, bool* degraded) cons
   if (!response.ok()) {
     return WithQuery(response.status(), *query.input);
   }
-  outcome->hits.reserve(response->hits.size());
-  for (const Hit& hit : response->hits) {
+  *degraded = response->degraded;
+  return Keep(i, *response, outcome);
+}
+
+Status QueryRunner::Keep(size_t i, const SearchResponse& response, QueryOutcome* outcome) const {
+  outcome->hits.reserve(response.hits.size());
+  for (const Hit& hit : response.hits) {
     std::string id = hit.id;
     if (!options_.document_key.empty()) {
       Result<std::string> document = DocumentOf(hit, options_.document_key);
       if (!document.ok()) {
-        return WithQuery(document.status(), *query.input);
+        return WithQuery(document.status(), *prepared_[i].input);
       }
       id = *std::move(document);
     }
     outcome->hits.push_back({std::move(id), hit.score, hit.id});
   }
-  *degraded = response->degraded;
   return OkStatus();
 }
 
-/// Runs queries [0, n) on the executor; the first error by query number is returned.
+size_t QueryRunner::EndOfBatch(size_t first, size_t batch) const {
+  const size_t most = std::min(prepared_.size(), first + batch);
+  size_t end = first + 1;
+  while (end < most && prepared_[end].input->filter == prepared_[first].input->filter) {
+    ++end;
+  }
+  return end;
+}
+
+void QueryRunner::AddVector(size_t i, std::vector<float>* matrix, QueryOutcome* outcome) const {
+  const InputQuery& query = *prepared_[i].input;
+  if (!query.vector.empty()) {
+    matrix->insert(matrix->end(), query.vector.begin(), query.vector.end());
+    return;
+  }
+  const size_t before = matrix->size();
+  matrix->resize(before + embedder_->dim());
+  const std::string_view text = query.text;
+  const Status status = embedder_->Embed({&text, 1}, std::span(*matrix).subspan(before));
+  if (!status.ok()) {
+    outcome->error = status.message();
+    matrix->resize(before);
+  }
+}
+
+Status QueryRunner::RunTogether(size_t first, std::span<QueryOutcome> outcomes,
+                                bool* degraded) const {
+  std::vector<float> matrix;
+  std::vector<size_t> searched;
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    outcomes[i].id = prepared_[first + i].input->id;
+    AddVector(first + i, &matrix, &outcomes[i]);
+    if (outcomes[i].error.empty()) {
+      searched.push_back(i);
+    }
+  }
+  SearchOptions search = prepared_[first].search;
+  search.as_single = true;
+  const Result<std::vector<SearchResponse>> responses =
+      collection_.SearchBatch({matrix.data(), searched.size(), field_->dim}, search);
+  if (!responses.ok()) {
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      outcomes[i] = {};
+      LEADLINE_RETURN_IF_ERROR(RunOne(first + i, &outcomes[i], degraded));
+      outcomes[i].took_ns = 0;
+      outcomes[i].embed_ns = 0;
+    }
+    return OkStatus();
+  }
+  for (size_t r = 0; r < searched.size(); ++r) {
+    const size_t i = searched[r];
+    *degraded = *degraded || (*responses)[r].degraded;
+    LEADLINE_RETURN_IF_ERROR(Keep(first + i, (*responses)[r], &outcomes[i]));
+  }
+  return OkStatus();
+}
+
+/// Runs all queries on the executor; the first error by query number is returned.
 class ParallelRun {
  public:
   ParallelRun(const QueryRunner& runner, const RunOptions& options, RunResult* result)
       : runner_(runner), options_(options), result_(result) {}
 
-  Status Run(Executor* executor, size_t n) {
-    ParallelFor(executor, n, [this](size_t i) { One(i); });
+  Status Run(Executor* executor) {
+    std::vector<size_t> ends;
+    // No batch so large that some of the threads have none.
+    const size_t share = (runner_.size() + options_.threads - 1) / options_.threads;
+    for (size_t first = 0; first < runner_.size(); first = ends.back()) {
+      ends.push_back(runner_.EndOfBatch(first, std::min(options_.batch, share)));
+    }
+    ParallelFor(executor, ends.size(),
+                [this, &ends](size_t call) { One(call == 0 ? 0 : ends[call - 1], ends[call]); });
     MutexLock lock(&mutex_);
     result_->degraded |= degraded_;
     return first_error_;
   }
 
  private:
-  void One(size_t i) {
+  /// The call with queries [first, end).
+  void One(size_t first, size_t end) {
     if (stopped_.load(std::memory_order_relaxed)) {
       return;
     }
     bool degraded = false;
-    Status status = runner_.RunOne(i, &result_->queries[i], &degraded);
+    Status status =
+        options_.batch == 1
+            ? runner_.RunOne(first, &result_->queries[first], &degraded)
+            : runner_.RunTogether(first, std::span(result_->queries).subspan(first, end - first),
+                                  &degraded);
     MutexLock lock(&mutex_);
     degraded_ |= degraded;
-    ++done_;
-    if (!status.ok() && i < first_failed_) {
+    done_ += end - first;
+    if (!status.ok() && first < first_failed_) {
       stopped_.store(true, std::memory_order_relaxed);
-      first_failed_ = i;
+      first_failed_ = first;
       first_error_ = std::move(status);
     } else if (options_.progress) {
       options_.progress(done_);
@@ -233,6 +317,10 @@ Status CheckRun(std::span<const InputQuery> queries, const RunOptions& options) 
   if (options.threads < 1 || options.threads > kMaxThreads) {
     return InvalidFieldError("threads out of range", "threads", std::to_string(options.threads),
                              "[1, " + std::to_string(kMaxThreads) + "]");
+  }
+  if (options.batch < 1 || options.batch > kMaxRunBatch) {
+    return InvalidFieldError("batch out of range", "batch", std::to_string(options.batch),
+                             "[1, " + std::to_string(kMaxRunBatch) + "]");
   }
   return OkStatus();
 }
@@ -296,6 +384,7 @@ Result<RunResult> RunQueries(Database& database, Collection& collection,
   }
   result.metric = runner.field().metric;
   result.threads = options.threads;
+  result.batch = options.batch;
   result.warmup = std::min(options.warmup, queries.size());
   result.queries.resize(queries.size());
   LEADLINE_RETURN_IF_ERROR(WarmUp(runner, result.warmup, &result));
@@ -306,10 +395,11 @@ Result<RunResult> RunQueries(Database& database, Collection& collection,
   }
   const int64_t started = Clock::System()->MonotonicNanos();
   LEADLINE_RETURN_IF_ERROR(
-      ParallelRun(runner, options, &result)
-          .Run(pool == nullptr ? Executor::Inline() : pool.get(), runner.size()));
+      ParallelRun(runner, options, &result).Run(pool == nullptr ? Executor::Inline() : pool.get()));
   result.wall_seconds = static_cast<double>(Clock::System()->MonotonicNanos() - started) / 1e9;
-  result.latency = FiguresOf(result.queries);
+  if (options.batch == 1) {
+    result.latency = FiguresOf(result.queries);
+  }
   result.hash = HashRun(result);
   return result;
 }

@@ -34,6 +34,8 @@ class CallBook {
 
   [[nodiscard]] const ServiceMetrics& metrics() const { return metrics_; }
 
+  [[nodiscard]] ServiceMetrics* mutable_metrics() { return &metrics_; }
+
   [[nodiscard]] const AuditLog* audit() const { return audit_; }
 
  private:

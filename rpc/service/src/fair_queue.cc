@@ -37,7 +37,7 @@ void FairQueue::ForgetIfNew(Callers::value_type* caller) {
   }
 }
 
-bool FairQueue::Push(const std::string& who, std::function<void()> work) {
+bool FairQueue::Push(const std::string& who, std::function<void()> work, bool along) {
   const auto known = callers_.find(who);
   const size_t own = known != callers_.end() ? known->second.work.size() : 0;
   if (own >= kShareOfRoom * (max_size_ - std::min(size_, max_size_))) {
@@ -45,7 +45,7 @@ bool FairQueue::Push(const std::string& who, std::function<void()> work) {
   }
   Callers::value_type* const caller = FindOrAdd(who);
   try {
-    caller->second.work.push_back(std::move(work));
+    caller->second.work.push_back({std::move(work), along});
   } catch (...) {
     ForgetIfNew(caller);
     throw;
@@ -57,7 +57,7 @@ bool FairQueue::Push(const std::string& who, std::function<void()> work) {
 void FairQueue::PutBack(const std::string& who, std::function<void()> rest) {
   Callers::value_type* const caller = FindOrAdd(who);
   try {
-    caller->second.work.push_front(std::move(rest));
+    caller->second.work.push_front({std::move(rest), false});
   } catch (...) {
     ForgetIfNew(caller);
     throw;
@@ -80,13 +80,20 @@ std::function<void()> FairQueue::Pop() {
       continue;
     }
     now_ = caller->second.turn.first;
-    std::function<void()> next = std::move(caller->second.work.front());
+    std::function<void()> next = std::move(caller->second.work.front().run);
     caller->second.work.pop_front();
     --size_;
     Delay(&caller->second, 1);
     return next;
   }
   return nullptr;
+}
+
+std::function<void()> FairQueue::PopAlong() {
+  const auto next = std::find_if(turns_.begin(), turns_.end(), [](const auto& turn) {
+    return !turn.second->second.work.empty();
+  });
+  return next != turns_.end() && next->second->second.work.front().along ? Pop() : nullptr;
 }
 
 }  // namespace leadline::rpc

@@ -26,7 +26,8 @@ class FairQueue {
 
   /// False, and nothing is kept, where there is no room for `who`. May throw std::bad_alloc, and
   /// then nothing is kept either.
-  bool Push(const std::string& who, std::function<void()> work);
+  /// PopAlong gives the work only if `along` says so.
+  bool Push(const std::string& who, std::function<void()> work, bool along = false);
   /// Keeps what is left of work that `who` brought and that was taken, whether there is room or
   /// not: it is the next of that caller. May throw std::bad_alloc, and then nothing is kept.
   void PutBack(const std::string& who, std::function<void()> rest);
@@ -35,6 +36,8 @@ class FairQueue {
   void Charge(const std::string& who, uint64_t turns);
   /// What is next; empty where nothing waits.
   std::function<void()> Pop();
+  /// The same where what is next was pushed to go along; else empty, and nothing changes.
+  std::function<void()> PopAlong();
 
   /// Above `max_size` only by what was put back.
   [[nodiscard]] size_t size() const { return size_; }
@@ -43,8 +46,13 @@ class FairQueue {
   /// The turn that a caller has next; of equal ones the older is first.
   using Turn = std::pair<uint64_t, uint64_t>;
 
+  struct Work {
+    std::function<void()> run;
+    bool along = false;
+  };
+
   struct Caller {
-    std::deque<std::function<void()>> work;
+    std::deque<Work> work;
     Turn turn;
   };
 

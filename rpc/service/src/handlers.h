@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,9 @@
 #include "leadline/rpc/call_context.h"
 #include "leadline/rpc/method_table.h"
 #include "leadline/rpc/page_source.h"
+#include "leadline/v1/search.pb.h"
 #include "lease_table.h"
+#include "search_gatherer.h"
 
 namespace leadline::rpc {
 
@@ -111,6 +114,11 @@ class HandlerTable {
   std::map<const Method*, StartSteps> steps_;
   std::map<const Method*, StartPages> pages_;
 };
+
+/// What a search needs to be answered with others. Nullopt where it has to be answered by itself:
+/// a snapshot, a plan or groups are asked for, or many hits; and where anything is wrong with it.
+std::optional<GatherableSearch> ReadGatherable(Database* database,
+                                               const v1::SearchRequest& request);
 
 void AddCollectionHandlers(const ServiceParts& parts, HandlerTable* table);
 void AddRecordHandlers(const ServiceParts& parts, HandlerTable* table);

@@ -175,7 +175,59 @@ Result<std::unique_ptr<AnswerSteps>> SearchBatch(const ServiceParts& parts,
   return std::unique_ptr<AnswerSteps>(std::move(steps));
 }
 
+/// More hits than that are not kept for others.
+constexpr uint32_t kMaxGatheredHits = 1000;
+
+bool MayBeGathered(const v1::SearchRequest& request) {
+  const v1::SearchOptions& options = request.options();
+  return !request.has_id() && options.snapshot().empty() && options.group_by().empty() &&
+         !options.explain() && options.limit() <= kMaxGatheredHits;
+}
+
+Result<std::vector<float>> QueryOf(Collection& collection, const VectorField& field,
+                                   const v1::SearchRequest& request) {
+  std::vector<float> vector;
+  LEADLINE_RETURN_IF_ERROR(ReadVector(
+      {request.vector(), request.vector_f32(), request.vector_bf16()}, "vector", &vector));
+  if (vector.empty() != request.has_text()) {
+    return InvalidFieldError("nothing to look for, or several things", "vector, text", "", "one");
+  }
+  if (request.has_text()) {
+    if (&field != collection.options().vectors.data()) {
+      return InvalidFieldError("the embedder made no vectors of this field", "vector_field",
+                               field.name, collection.options().vectors[0].name);
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const auto embedder, collection.OpenEmbedder());
+    vector.resize(embedder->dim());
+    const std::string_view text = request.text();
+    LEADLINE_RETURN_IF_ERROR(embedder->Embed({&text, 1}, vector));
+  }
+  LEADLINE_RETURN_IF_ERROR(CheckQueries(field, {vector.data(), 1, vector.size()}));
+  return vector;
+}
+
+Result<GatherableSearch> Gatherable(Database* database, const v1::SearchRequest& request) {
+  GatherableSearch search;
+  LEADLINE_ASSIGN_OR_RETURN(search.collection, database->OpenCollection(request.collection()));
+  LEADLINE_ASSIGN_OR_RETURN(const VectorField* const field,
+                            FieldOf(*search.collection, request.options().vector_field()));
+  LEADLINE_ASSIGN_OR_RETURN(search.vector, QueryOf(*search.collection, *field, request));
+  // With the size: a collection of the same name may have taken the place of another one.
+  search.likeness = request.collection() + '\0' + std::to_string(search.vector.size()) + '\0' +
+                    request.options().SerializeAsString();
+  return search;
+}
+
 }  // namespace
+
+std::optional<GatherableSearch> ReadGatherable(Database* database,
+                                               const v1::SearchRequest& request) {
+  if (!MayBeGathered(request)) {
+    return std::nullopt;
+  }
+  Result<GatherableSearch> search = Gatherable(database, request);
+  return search.ok() ? std::optional(*std::move(search)) : std::nullopt;
+}
 
 void AddSearchHandlers(const ServiceParts& parts, HandlerTable* table) {
   table->AddAnswer("/leadline.v1.Search/Search", parts, Search);

@@ -19,13 +19,18 @@ class Places {
   enum class Admission { kRuns, kWaits, kRefused };
 
   /// Moves `work` into the queue where it has to wait; where it runs, the caller has a place.
-  Admission Take(const WhoAsks& who, std::function<void()>* work) {
+  Admission Take(const WhoAsks& who, std::function<void()>* work, bool along) {
     MutexLock lock(&mutex_);
     if (running_ < places_) {
       ++running_;
       return Admission::kRuns;
     }
-    return queue_.Push(who(), std::move(*work)) ? Admission::kWaits : Admission::kRefused;
+    return queue_.Push(who(), std::move(*work), along) ? Admission::kWaits : Admission::kRefused;
+  }
+
+  std::function<void()> TakeAlong() {
+    MutexLock lock(&mutex_);
+    return queue_.PopAlong();
   }
 
   /// Whoever calls this has a place and frees it soon: the queue is too long by that many at most.
@@ -87,13 +92,14 @@ class ThreadLane final : public Lane {
       : places_(threads, max_waiting), threads_(NewThreadPool(threads)) {}
 
   bool Submit(const WhoAsks& who, std::function<void()> work) override {
-    const Places::Admission admission = places_.Take(who, &work);
-    if (admission == Places::Admission::kRuns) {
-      threads_->Schedule(
-          [this, work = std::move(work)]() mutable { places_.RunAndFree(std::move(work)); });
-    }
-    return admission != Places::Admission::kRefused;
+    return Place(who, std::move(work), false);
   }
+
+  bool SubmitAlong(const WhoAsks& who, std::function<void()> work) override {
+    return Place(who, std::move(work), true);
+  }
+
+  std::function<void()> TakeAlong() override { return places_.TakeAlong(); }
 
   void PutBack(const WhoAsks& who, uint64_t turns, std::function<void()> rest) override {
     places_.PutBack(who, turns, std::move(rest));
@@ -104,6 +110,15 @@ class ThreadLane final : public Lane {
   [[nodiscard]] size_t waiting() override { return places_.waiting(); }
 
  private:
+  bool Place(const WhoAsks& who, std::function<void()> work, bool along) {
+    const Places::Admission admission = places_.Take(who, &work, along);
+    if (admission == Places::Admission::kRuns) {
+      threads_->Schedule(
+          [this, work = std::move(work)]() mutable { places_.RunAndFree(std::move(work)); });
+    }
+    return admission != Places::Admission::kRefused;
+  }
+
   Places places_;
   const std::unique_ptr<Executor> threads_;  // ends first, and with it all that runs
 };
@@ -118,12 +133,14 @@ class CallerLane final : public Lane {
   ~CallerLane() override { places_.WaitUntilFree(); }
 
   bool Submit(const WhoAsks& who, std::function<void()> work) override {
-    const Places::Admission admission = places_.Take(who, &work);
-    if (admission == Places::Admission::kRuns) {
-      places_.RunAndFree(std::move(work));
-    }
-    return admission != Places::Admission::kRefused;
+    return Place(who, std::move(work), false);
   }
+
+  bool SubmitAlong(const WhoAsks& who, std::function<void()> work) override {
+    return Place(who, std::move(work), true);
+  }
+
+  std::function<void()> TakeAlong() override { return places_.TakeAlong(); }
 
   void PutBack(const WhoAsks& who, uint64_t turns, std::function<void()> rest) override {
     places_.PutBack(who, turns, std::move(rest));
@@ -134,6 +151,14 @@ class CallerLane final : public Lane {
   [[nodiscard]] size_t waiting() override { return places_.waiting(); }
 
  private:
+  bool Place(const WhoAsks& who, std::function<void()> work, bool along) {
+    const Places::Admission admission = places_.Take(who, &work, along);
+    if (admission == Places::Admission::kRuns) {
+      places_.RunAndFree(std::move(work));
+    }
+    return admission != Places::Admission::kRefused;
+  }
+
   Places places_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -18,13 +19,17 @@
 #include "leadline/v1/health.pb.h"
 #include "leadline/v1/records.pb.h"
 #include "leadline/v1/reflection.pb.h"
+#include "leadline/v1/search.pb.h"
 #include "metric_families.h"
+#include "search_gatherer.h"
 
 namespace leadline::rpc {
 namespace {
 
 constexpr std::string_view kBearer = "Bearer ";
 constexpr std::string_view kHealthPath = "/grpc.health.v1.Health/Check";
+constexpr std::string_view kSearchPath = "/leadline.v1.Search/Search";
+constexpr int64_t kNanosPerMicro = 1000;
 /// Advice to whoever met a limit of which nobody knows when it lets go.
 constexpr int64_t kRetryAfterMs = 100;
 
@@ -114,7 +119,8 @@ struct Service::Parts {
   CallBook book;
   LeaseTable leases;
   HandlerTable handlers;
-  JobTable jobs;  // last: what runs in it uses the database
+  std::unique_ptr<SearchGatherer> gatherer;  // null where every search is answered by itself
+  JobTable jobs;                             // last: what runs in it uses the database
 };
 
 struct Service::OpenAnswer {
@@ -146,6 +152,12 @@ Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& o
   lane(v1::WORK_SEARCH) = NewCallerLane(SlotsOf(options), options.search_queue);
   lane(v1::WORK_BLOCKING) = NewThreadLane(options.blocking_threads, options.blocking_queue);
   lane(v1::WORK_LONG) = NewThreadLane(options.long_threads, options.long_queue);
+  if (options.gather_micros > 0) {
+    parts_->gatherer = std::make_unique<SearchGatherer>(
+        lane(v1::WORK_SEARCH).get(), clock_,
+        static_cast<int64_t>(options.gather_micros) * kNanosPerMicro,
+        parts_->book.mutable_metrics());
+  }
 }
 
 Service::~Service() = default;
@@ -207,17 +219,23 @@ Status Service::Submit(const Method& method, CallRecord* record, std::function<v
     work();
     return {};
   }
-  // Once it was taken the call may end before this thread goes on.
-  const bool taken = lane->Submit(CallerOf(record), [this, record, work = std::move(work)] {
+  auto turn = [this, record, work = std::move(work)] {
     NoteTurn(clock_, record);
     work();
-  });
+  };
+  // Once it was taken the call may end before this thread goes on.
+  const bool taken = MayBeGathered(method) ? lane->SubmitAlong(CallerOf(record), std::move(turn))
+                                           : lane->Submit(CallerOf(record), std::move(turn));
   if (taken) {
     return {};
   }
   record->refusal = Refusal::kQueue;
   record->retry_after_ms = kRetryAfterMs;
   return ResourceExhaustedError("too many calls wait; try again later");
+}
+
+bool Service::MayBeGathered(const Method& method) const {
+  return parts_->gatherer != nullptr && method.path == kSearchPath;
 }
 
 Status Service::Health(const std::string& name, v1::HealthResponse* response) const {
@@ -322,9 +340,47 @@ Status Service::Answer(const Method& method, const CallContext& context,
   return more.status();
 }
 
+bool Service::Gather(const Method& method, const CallContext& context,
+                     const google::protobuf::Message& request, google::protobuf::Message* response,
+                     const Answered& answered) {
+  std::optional<GatherableCall> call;
+  {
+    const WorkTime time(clock_, context.record);
+    Contained([&] {
+      const auto& search = static_cast<const v1::SearchRequest&>(request);
+      LEADLINE_RETURN_IF_ERROR(CheckRequest(method, context, request));
+      std::optional<GatherableSearch> read = ReadGatherable(parts_->database, search);
+      if (read) {
+        call = GatherableCall{*std::move(read),
+                              &search.options(),
+                              context,
+                              static_cast<v1::SearchResponse*>(response),
+                              answered,
+                              [this, &method, context, &request, response, answered] {
+                                AnswerAlone(method, context, request, response, answered);
+                              }};
+      }
+      return OkStatus();
+    }).IgnoreError();  // alone it fails again, and says why
+  }
+  if (!call) {
+    return false;
+  }
+  parts_->gatherer->Answer(*std::move(call));
+  return true;
+}
+
 void Service::AnswerInTurns(const Method& method, const CallContext& context,
                             const google::protobuf::Message& request,
                             google::protobuf::Message* response, Answered answered) {
+  if (!MayBeGathered(method) || !Gather(method, context, request, response, answered)) {
+    AnswerAlone(method, context, request, response, std::move(answered));
+  }
+}
+
+void Service::AnswerAlone(const Method& method, const CallContext& context,
+                          const google::protobuf::Message& request,
+                          google::protobuf::Message* response, Answered answered) {
   std::unique_ptr<AnswerSteps> steps;
   Result<bool> more = Begin(method, context, request, response, &steps);
   if (steps == nullptr) {

@@ -122,6 +122,12 @@ struct ServiceMetrics::Series {
                                      .Help("Calls that arrived and have not ended.")
                                      .Register(registry)
                                      .Add({});
+  prometheus::Histogram& gathered =
+      prometheus::BuildHistogram()
+          .Name("leadline_gathered_queries")
+          .Help("Of each batch that single searches were gathered into: how many.")
+          .Register(registry)
+          .Add({}, prometheus::Histogram::BucketBoundaries{2, 4, 8, 16, 32});
   std::vector<OfMethod> methods{Methods().size() + 1};
   std::array<prometheus::Counter*, std::size(kReasons)> refused{};
   std::array<prometheus::Histogram*, kLaneNames.size()> queue{};
@@ -142,6 +148,10 @@ const prometheus::Registry& ServiceMetrics::registry() const {
 
 void ServiceMetrics::Arrived() {
   series_->in_flight.Increment();
+}
+
+void ServiceMetrics::Gathered(size_t queries) {
+  series_->gathered.Observe(static_cast<double>(queries));
 }
 
 void ServiceMetrics::Ended(const CallEnd& end) {

@@ -25,6 +25,8 @@ class ServiceMetrics final : public CallObserver {
 
   /// One more call is in flight, until Ended.
   void Arrived();
+  /// So many searches were answered together.
+  void Gathered(size_t queries);
   void Ended(const CallEnd& end) override;
 
   /// What was counted.

@@ -80,6 +80,7 @@ Result<SearchOptions> ReadSearchOptions(const v1::SearchOptions& in) {
   options.fields.assign(in.fields().begin(), in.fields().end());
   options.with_vectors = in.with_vectors();
   options.explain = in.explain();
+  options.as_single = in.as_single();
   if (in.has_target_recall()) {
     options.target_recall = in.target_recall();
   }
@@ -111,6 +112,7 @@ void WriteSearchOptions(const SearchOptions& options, v1::SearchOptions* out) {
   }
   out->set_with_vectors(options.with_vectors);
   out->set_explain(options.explain);
+  out->set_as_single(options.as_single);
   if (options.target_recall) {
     out->set_target_recall(*options.target_recall);
   }

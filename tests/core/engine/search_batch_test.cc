@@ -118,6 +118,34 @@ TEST_P(SearchBatchTest, EqualsSingleCallsOnAnyNumberOfThreads) {
   }
 }
 
+class CodedSearchBatch : public SearchBatchTest {};
+
+TEST_F(CodedSearchBatch, AsSingleFindsWhatSingleCallsFindWhereScansAreShared) {
+  CollectionOptions coded;
+  coded.vectors = {
+      {.dim = kDim, .metric = Metric::kL2, .index = IndexKind::kIvf, .codes = CodeType::kPq4}};
+  Create(coded);
+  Fill(0, kRows, [this](size_t i) { return MakeRecord(i); });
+  ASSERT_OK(collection_->Optimize());
+  SearchOptions options;
+  options.full_scan_threshold = 0;
+  options.nprobe = 2;
+  options.filter = Filter::Parse("n < 50").value();
+  options.limit = 12;
+  options.rescore = 12;  // as few as there are hits: what the codes say decides
+  ASSERT_OK_AND_ASSIGN(const auto shared, collection_->SearchBatch(queries(), options));
+  options.as_single = true;
+  ASSERT_OK_AND_ASSIGN(const auto as_single, collection_->SearchBatch(queries(), options));
+  size_t differ = 0;
+  for (size_t q = 0; q < kQueries; ++q) {
+    ASSERT_OK_AND_ASSIGN(const SearchResponse single,
+                         collection_->Search(queries().row(q), options));
+    EXPECT_EQ(ShownHits(as_single[q]), ShownHits(single)) << q;
+    differ += ShownHits(shared[q]) == ShownHits(single) ? 0 : 1;
+  }
+  EXPECT_GT(differ, 0U) << "or the option has nothing to do here";
+}
+
 TEST_P(SearchBatchTest, GroupedBatchEqualsSingleCalls) {
   Create(kDim, Metric::kCosine, GetParam());
   Fill(0, kRows, [this](size_t i) { return MakeRecord(i); });

@@ -1,6 +1,7 @@
 #include "leadline/eval/runner.h"
 
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -123,6 +124,85 @@ TEST_F(Runner, ResultsAreThoseOfSingleSearches) {
   }
   EXPECT_EQ(run.latency.n, queries_.size());
   EXPECT_FALSE(run.latency.p99_reliable);
+}
+
+/// Everything of a run but its times.
+std::string Shown(const RunResult& run) {
+  std::string text = run.hash + (run.degraded ? " degraded" : "");
+  for (const QueryOutcome& query : run.queries) {
+    text += "\n" + query.id + query.error;
+    for (const RunHit& hit : query.hits) {
+      text += " " + hit.id + "/" + hit.record + "=" +
+              std::to_string(std::bit_cast<uint32_t>(hit.score));
+    }
+  }
+  return text;
+}
+
+TEST_F(Runner, BatchesGiveWhatSingleSearchesGive) {
+  // Searching such lists together finds other rows than searching them one by one.
+  CollectionOptions coded;
+  coded.vectors = {
+      {.dim = kDim, .metric = Metric::kL2, .index = IndexKind::kIvf, .codes = CodeType::kPq4}};
+  ASSERT_OK_AND_ASSIGN(collection_, database_->CreateCollection("coded", coded));
+  Rng rng(14);
+  WriteRows(&rng, "r", 3000);
+  ASSERT_OK(collection_->Optimize());
+  WriteRows(&rng, "t", 50);
+  for (size_t q = 10; q < 50; ++q) {
+    queries_[q].filter = q < 30 ? "n >= 20" : "n < " + std::to_string(q * 20);
+  }
+  RunOptions options;
+  options.search.limit = 12;
+  options.search.nprobe = 2;
+  options.search.rescore = 1;  // what the codes say decides
+  options.search.full_scan_threshold = 0;
+  ASSERT_OK_AND_ASSIGN(options.search.snapshot, database_->TakeSnapshot());
+  ASSERT_OK_AND_ASSIGN(const RunResult single, Run(options));
+  EXPECT_EQ(single.latency.n, queries_.size());
+  for (const size_t batch : {size_t{2}, size_t{7}, size_t{32}, kMaxRunBatch}) {
+    for (const size_t threads : {size_t{1}, size_t{3}}) {
+      options.batch = batch;
+      options.threads = threads;
+      size_t told = 0;
+      options.progress = [&told](size_t done) { told = done; };
+      ASSERT_OK_AND_ASSIGN(const RunResult run, Run(options));
+      EXPECT_EQ(Shown(run), Shown(single)) << batch << " a call on " << threads << " threads";
+      EXPECT_EQ(told, queries_.size());
+      EXPECT_EQ(run.latency.n, 0U) << "nothing was measured of single queries";
+    }
+  }
+  options.batch = 0;
+  EXPECT_THAT(Run(options), StatusIs(StatusCode::kInvalidArgument, "batch"));
+  options.batch = kMaxRunBatch + 1;
+  EXPECT_THAT(Run(options), StatusIs(StatusCode::kInvalidArgument, "batch"));
+}
+
+TEST_F(Runner, AnErrorInABatchIsThatOfTheFirstQueryThatHasOne) {
+  Rng rng(15);
+  std::vector<Record> records(400);
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].id = "doc" + std::to_string(i);
+    // The first two are the nearest of one query each.
+    records[i].vector = i < 2 ? queries_[30 + i].vector : RandomVector(&rng);
+    records[i].payload = i < 2 ? R"({"doc":7})" : R"({"doc":"x)" + std::to_string(i) + "\"}";
+  }
+  ASSERT_OK(collection_->Upsert(std::move(records)));
+  RunOptions options;
+  options.search.limit = 1;
+  options.document_key = "doc";
+  options.warmup = 0;
+  ASSERT_OK_AND_ASSIGN(options.search.filter, Filter::Parse("EXISTS doc"));
+  const Status single = Run(options).status();
+  EXPECT_THAT(single, StatusIs(StatusCode::kInvalidArgument, "query q30"));
+  for (const size_t batch : {size_t{2}, size_t{16}, size_t{100}}) {
+    options.batch = batch;
+    EXPECT_EQ(Run(options).status().message(), single.message()) << batch;
+  }
+  CancelToken token;
+  token.Cancel();
+  options.cancel = &token;
+  EXPECT_THAT(Run(options), StatusIs(StatusCode::kCancelled));
 }
 
 TEST_F(Runner, RankedRunTurnsDistancesSoThatHigherIsBetter) {

@@ -2,11 +2,14 @@
 
 /// Words shared by every part of the public API.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "leadline/core/status.h"
 
@@ -102,12 +105,23 @@ Result<CodeType> ParseCodeType(std::string_view name);
 /// least every 1,024 distance computations and then return kCancelled.
 class CancelToken {
  public:
+  CancelToken() = default;
+
+  /// Of work that is done for several: fires by itself once all of `others` have. Borrowed; must
+  /// outlive it.
+  explicit CancelToken(std::vector<const CancelToken*> others) : others_(std::move(others)) {}
+
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  [[nodiscard]] bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool cancelled() const {
+    return cancelled_.load(std::memory_order_relaxed) ||
+           (!others_.empty() && std::all_of(others_.begin(), others_.end(),
+                                            [](const auto* other) { return other->cancelled(); }));
+  }
 
  private:
   std::atomic<bool> cancelled_{false};
+  std::vector<const CancelToken*> others_;
 };
 
 }  // namespace leadline

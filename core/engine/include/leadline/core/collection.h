@@ -142,8 +142,8 @@ class Collection {
   virtual Result<SearchResponse> Search(VectorView query, const SearchOptions& options = {}) = 0;
   /// One response per row of `queries`, at one moment. Queries share their way through an index
   /// where that is quicker, so with codes other than f32 an answer may hold other near records than
-  /// that of Search for the same query. It depends neither on the other queries, nor on how many
-  /// calls a batch is split into, nor on the number of threads.
+  /// that of Search for the same query, unless `as_single` is set. It depends neither on the other
+  /// queries, nor on how many calls a batch is split into, nor on the number of threads.
   virtual Result<std::vector<SearchResponse>> SearchBatch(MatrixView queries,
                                                           const SearchOptions& options = {}) = 0;
   /// Embeds `text` with OpenEmbedder() first. Searches the default field, whose vectors the

@@ -46,6 +46,9 @@ struct SearchOptions {
   std::vector<std::string> fields;  ///< payload paths to return; empty means all of it
   bool with_vectors = false;
   bool explain = false;
+  /// SearchBatch: every answer is that of Search for the same query, also where sharing the way
+  /// through an index would be quicker. Search is like that anyway.
+  bool as_single = false;
   int64_t timeout_ms = 0;  ///< >= 0; 0 means none; kDeadlineExceeded without partial results
   const CancelToken* cancel = nullptr;
   std::shared_ptr<const Snapshot> snapshot;  ///< null reads the newest state

@@ -41,8 +41,8 @@ struct ReportQuery {
   std::vector<std::optional<double>> values;  ///< one per ReportInput::query_measures
   std::vector<ReportHit> hits;                ///< best first
   std::vector<std::string> missed;            ///< relevant documents that did not come back
-  int64_t took_us = 0;
-  bool missing = false;  ///< judged, but not run
+  int64_t took_us = 0;                        ///< 0 where it was not measured
+  bool missing = false;                       ///< judged, but not run
 };
 
 /// One bar of the latency histogram: durations in [from_us, to_us).

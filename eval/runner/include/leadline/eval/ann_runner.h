@@ -23,8 +23,8 @@ struct AnnTruth {
   double seconds = 0;      ///< what finding them took
 };
 
-/// Finds the exact `options.search.limit` neighbours of every query by exact search, filters
-/// included. Errors: as RunQueries.
+/// Finds the exact `options.search.limit` neighbours of every query by exact search in batches,
+/// filters included. Errors: as RunQueries.
 Result<AnnTruth> ExactTruth(Database& database, Collection& collection,
                             std::span<const InputQuery> queries, const RunOptions& options);
 
@@ -66,9 +66,9 @@ struct AnnPoint {
   double qps = 0;  ///< searched queries a second, options.threads in flight
 };
 
-/// Searches every query with `setting` and compares with `truth`. The snapshot in `options.search`
-/// should be the one the truth was found at. A text without a known word has no part in recall,
-/// also where a truth file names neighbours of it. Errors: as RunQueries.
+/// Searches every query with `setting`, one a call, and compares with `truth`. The snapshot in
+/// `options.search` should be the one the truth was found at. A text without a known word has no
+/// part in recall, also where a truth file names neighbours of it. Errors: as RunQueries.
 Result<AnnPoint> MeasureAnn(Database& database, Collection& collection,
                             std::span<const InputQuery> queries, const AnnTruth& truth,
                             const AnnSetting& setting, const RunOptions& options);

@@ -24,6 +24,9 @@
 
 namespace leadline::eval {
 
+/// Bounds the answers that one call holds.
+inline constexpr size_t kMaxRunBatch = 4096;
+
 struct RunOptions {
   /// Settings of every query; `snapshot` is replaced by the run's own, `filter` is combined with
   /// the query's by AND.
@@ -31,7 +34,10 @@ struct RunOptions {
   /// Top-level payload key whose string names the document, for collections of chunks ("doc_id"):
   /// the best chunk stands for its document. Empty: record ids.
   std::string document_key;
-  size_t threads = 1;  ///< queries in flight, [1, 64]; changes no result
+  size_t threads = 1;  ///< calls in flight, [1, 64]; changes no result
+  /// Queries a call (Collection::SearchBatch), [1, kMaxRunBatch]; changes no result. Above 1 no
+  /// latency is measured.
+  size_t batch = 1;
   size_t warmup = 32;  ///< queries searched before the clock starts; at most the query set once
   uint64_t seed = 42;  ///< of what follows the run: bootstrap intervals
   const CancelToken* cancel = nullptr;
@@ -74,7 +80,7 @@ struct RunHit {
 struct QueryOutcome {
   std::string id;
   std::vector<RunHit> hits;  ///< best first
-  int64_t took_ns = 0;       ///< embedding and search, as a caller sees it
+  int64_t took_ns = 0;       ///< embedding and search, as a caller sees it; 0 in batches
   int64_t embed_ns = 0;      ///< of these, embedding; 0 for vector queries
   std::string error;         ///< why the query could not be searched, or empty
 };
@@ -83,12 +89,14 @@ struct RunResult {
   RunPins pins;
   Metric metric = Metric::kCosine;
   std::vector<QueryOutcome> queries;  ///< in the order of the query set
-  LatencyFigures latency;             ///< of took_ns; warm-up and failed queries left out
+  LatencyFigures latency;             ///< of took_ns; warm-up and failed queries left out; empty
+                                      ///< in batches
   bool degraded = false;              ///< some segment was damaged and answered from the store
   double wall_seconds = 0;            ///< of the timed part
   size_t threads = 1;
+  size_t batch = 1;
   size_t warmup = 0;
-  /// Over pins, ids and score bits, 16 hex digits; latencies and threads have no part in it.
+  /// Over pins, ids and score bits, 16 hex digits; latencies, threads and batch have no part in it.
   std::string hash;
 };
 
@@ -99,7 +107,10 @@ struct RunResult {
 ///         record has; text queries on a collection without an embedder), kCancelled. A
 ///         text without a known word is no error of the run: its outcome has no hits and says why.
 /// Threads: reentrant; writers may go on meanwhile.
-/// Latency: closed loop, `threads` queries in flight, clock read around each query.
+/// Latency: closed loop, `threads` calls in flight, clock read around each query. Queries that
+/// follow each other under equal filters share a call of `batch`; where it fails, they are searched
+/// one by one, so that an error names the first query that has one. Progress and cancellation come
+/// between calls, and the answers of `threads` calls are held beside the results.
 Result<RunResult> RunQueries(Database& database, Collection& collection,
                              std::span<const InputQuery> queries, const RunOptions& options);
 

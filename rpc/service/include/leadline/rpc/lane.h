@@ -22,6 +22,13 @@ class Lane {
   /// nothing is kept.
   virtual bool Submit(const WhoAsks& who, std::function<void()> work) = 0;
 
+  /// The same for work that other such work may take along.
+  virtual bool SubmitAlong(const WhoAsks& who, std::function<void()> work) = 0;
+
+  /// For work that runs here: what is next, to be run as a part of it, and counted as a turn of
+  /// whoever brought it. Empty where nothing waits, or what is next may not go along.
+  virtual std::function<void()> TakeAlong() = 0;
+
   /// For work that runs here, as the last that it does: what is left of it waits like work that was
   /// submitted, but is never refused and goes on before what else its caller brought. What ran
   /// counts as `turns` of the caller, at least 1: each other one that waits has as many before the

@@ -18,5 +18,7 @@ inline constexpr uint32_t kMaxStreamsPerConnection = 128;
 inline constexpr size_t kMinBytesPerSecond = 64 << 10;
 /// A call without a deadline gets this one.
 inline constexpr int64_t kDefaultTimeoutMs = 60'000;
+/// How long searches may be gathered into one batch.
+inline constexpr uint64_t kMaxGatherMicros = 10'000;
 
 }  // namespace leadline::rpc

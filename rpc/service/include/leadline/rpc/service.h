@@ -31,8 +31,11 @@ namespace leadline::rpc {
 class AnswerSteps;
 
 struct ServiceOptions {
-  size_t search_slots = 0;       ///< searches at a time; 0 means one for each processor
-  size_t search_queue = 256;     ///< that wait; more are refused with kResourceExhausted
+  size_t search_slots = 0;    ///< searches at a time; 0 means one for each processor
+  size_t search_queue = 256;  ///< that wait; more are refused with kResourceExhausted
+  /// Searches that wait and are alike may be answered together by whoever has a slot, who gathers
+  /// them for at most so long, [0, kMaxGatherMicros]; 0 answers each by itself.
+  uint64_t gather_micros = 0;
   size_t blocking_threads = 16;  ///< writes at a time: they share syncs
   size_t blocking_queue = 256;
   size_t long_threads = 2;  ///< checks, backups, optimisations at a time
@@ -133,6 +136,16 @@ class Service {
   /// kInvalidArgument and kPermissionDenied that only the body can tell.
   static Status CheckRequest(const Method& method, const CallContext& context,
                              const google::protobuf::Message& request);
+  /// True where calls of the method may be answered with others.
+  [[nodiscard]] bool MayBeGathered(const Method& method) const;
+  /// Leaves the answer to the gatherer; false where it has to be found alone.
+  bool Gather(const Method& method, const CallContext& context,
+              const google::protobuf::Message& request, google::protobuf::Message* response,
+              const Answered& answered);
+  /// AnswerInTurns without others.
+  void AnswerAlone(const Method& method, const CallContext& context,
+                   const google::protobuf::Message& request, google::protobuf::Message* response,
+                   Answered answered);
   /// An answer between two of its steps.
   struct OpenAnswer;
 
