@@ -163,7 +163,8 @@ interleaved with its peer in this run. Ratios travel between machines; the figur
 
 ## Graph search and building
 
-`bench/peers/hnswlib_ratio.py`, on the index alone:
+Beside all peers, with codes, filters and writes: [peers.md](peers.md). Here full precision, with
+`bench/peers/hnswlib_ratio.py` on the index alone:
 
 {graph_section(results['graph'])}
 
@@ -214,9 +215,9 @@ time, median of 9 repetitions; load average {text['load']:.1f} when it started.
 
 ## Where Leadline loses, and what these numbers do not say
 
-- The graph is searched on full-precision vectors, the automatic choice. Peers that search quantised codes
-  are faster at equal recall on data like this; Leadline's own codes ([indexes.md](indexes.md)) are not
-  measured here.
+- The graph above is one of full-precision vectors, built by searching and compared at equal parameters with
+  hnswlib. What `auto` chooses, and Leadline's codes beside the best peers, stand in [peers.md](peers.md), with
+  the promises that were missed there.
 - The first search after opening pays for verifying the segment. Later ones do not.
 - Importing in `os` mode is slower than LanceDB: every record goes through the log and the memory table
   of the store with its id, payload and sequence, where LanceDB appends columns to a file.
