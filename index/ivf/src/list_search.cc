@@ -172,8 +172,8 @@ Status ListSearch::VisitList(const Neighbor& list) {
       ScanRows(at, count, mask);
     }
   }
-  if (beside_ != nullptr && parts_.products.has_value()) {
-    ScanProductsBeside(list.row);
+  if (beside_ != nullptr && blocks_ != nullptr) {
+    ScanBlocksBeside(list.row);
   }
   ++stats_.hops;
   return {};
@@ -250,9 +250,11 @@ void ListSearch::SetBase(const Neighbor& list) {
   if (parts_.products.has_value()) {
     list_base_ = list.distance + scratch_.table.base();
     // Twice the sum times minus half a step, taken away, adds the sum's steps.
+    table_ = scratch_.table.bytes();
     map_ = {-scratch_.table.step() / 2, 0};
   } else if (parts_.bits.has_value()) {
     list_base_ = list.distance;
+    table_ = scratch_.bit_table.bytes();
     map_ = scratch_.bit_table.map();
   }
 }
@@ -262,9 +264,8 @@ void ListSearch::ScanBlocks(uint32_t list, size_t begin, size_t count, const uin
   const size_t first_block = blocks_->first_block[list] + in_list / simd::kBlockRows;
   const size_t blocks = (count + simd::kBlockRows - 1) / simd::kBlockRows;
   const size_t at = first_block * simd::kBlockRows;
-  kernels_.table_sums(parts_.bits.has_value() ? scratch_.bit_table.bytes() : scratch_.table.bytes(),
-                      blocks_->codes + first_block * blocks_->block_bytes(), blocks_->lines, blocks,
-                      scratch_.sums.data());
+  kernels_.table_sums(table_, blocks_->codes + first_block * blocks_->block_bytes(), blocks_->lines,
+                      blocks, scratch_.sums.data());
   const float* adds = blocks_->adds == nullptr ? Fixed().zeros.data() : blocks_->adds + at;
   const float* scales = blocks_->scales == nullptr ? Fixed().ones.data() : blocks_->scales + at;
   float* distances = scratch_.found.distances_end();
@@ -297,24 +298,23 @@ void ListSearch::Narrow() {
   }
 }
 
-/// The rows beside of one list by their product codes, together with those of the index.
-void ListSearch::ScanProductsBeside(uint32_t number) {
+/// The rows beside of one list that are in blocks, together with those of the index.
+void ListSearch::ScanBlocksBeside(uint32_t number) {
   const IvfListedRows::List* const list = beside_->list(number);
   const size_t rows = list == nullptr ? 0 : list->coded.size();
-  const ProductLists& products = *parts_.products;
   for (size_t at = 0; at < rows; at += kChunkRows) {
     const std::span<const uint32_t> some =
         std::span(list->coded).subspan(at, std::min(kChunkRows, rows - at));
     const size_t first_block = at / simd::kBlockRows;
     const size_t blocks = (some.size() + simd::kBlockRows - 1) / simd::kBlockRows;
-    kernels_.table_sums(scratch_.table.bytes(),
-                        list->blocks() + first_block * products.blocks.block_bytes(),
-                        products.blocks.lines, blocks, scratch_.sums.data());
+    kernels_.table_sums(table_, list->blocks() + first_block * blocks_->block_bytes(),
+                        blocks_->lines, blocks, scratch_.sums.data());
     const float* adds = list->adds.empty() ? Fixed().zeros.data() : list->adds.data() + at;
+    const float* scales = list->scales.empty() ? Fixed().ones.data() : list->scales.data() + at;
     float* distances = scratch_.found.distances_end();
     uint32_t* positions = scratch_.found.positions_end();
     const size_t kept = kernels_.select_near(
-        scratch_.sums.data(), adds, Fixed().ones.data(), blocks * simd::kBlockRows, map_,
+        scratch_.sums.data(), adds, scales, blocks * simd::kBlockRows, map_,
         scratch_.found.threshold() - list_base_, MaskOfBeside(some), 0, distances, positions);
     for (size_t i = 0; i < kept; ++i) {
       distances[i] += list_base_;
@@ -344,7 +344,7 @@ const uint64_t* ListSearch::MaskOfBeside(std::span<const uint32_t> numbers) {
   return mask.data();
 }
 
-/// The rows beside without product codes, in the lists that were visited.
+/// The rows beside that are in no blocks, in the lists that were visited.
 void ListSearch::ScanCodesBeside() {
   last().Finish();
   std::vector<uint32_t>& numbers = scratch_.beside;

@@ -94,7 +94,7 @@ class ListSearch {
   const uint64_t* MaskOf(size_t begin, size_t count, size_t* allowed);
   void Narrow();
   void NarrowSome(const RowCodes& codes, std::span<const uint32_t> rows, uint32_t first);
-  void ScanProductsBeside(uint32_t list);
+  void ScanBlocksBeside(uint32_t list);
   const uint64_t* MaskOfBeside(std::span<const uint32_t> numbers);
   void ScanCodesBeside();
   Status Rescore();
@@ -118,6 +118,7 @@ class ListSearch {
   SearchStats stats_;
   // Of the list whose blocks are being scanned.
   float list_base_ = 0;
+  const uint8_t* table_ = nullptr;  ///< of the query, for blocks
   simd::SumToDistance map_;
   bool gave_up_ = false;
   uint64_t met_ = 0;

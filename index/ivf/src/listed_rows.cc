@@ -13,12 +13,74 @@ using List = IvfListedRows::List;
 constexpr size_t kOfThousand = 980;
 constexpr size_t kSampledRows = 256;
 
-/// The squared error of products that few of the index's own rows exceed. The rows are taken as
-/// their sq8 codes say: these are in memory, and lose next to nothing beside products.
+/// Codes rows as the blocks of an index do. REQUIRES: the index has blocks.
+class BlockEncoder {
+ public:
+  explicit BlockEncoder(const IvfParts& parts)
+      : blocks_(*parts.blocks()),
+        shape_(parts.products.has_value() ? parts.products->shape : SignShape(parts.codes->dim())),
+        codes_(shape_.parts()) {
+    if (parts.products.has_value()) {
+      products_.emplace(shape_, parts.metric, parts.products->codewords);
+    } else {
+      bits_.emplace(parts.bits->rotation, parts.metric);
+    }
+  }
+
+  /// Readies `row` for list `list`; returns how far off its code may be, in a measure that compares
+  /// rows of one index.
+  double Encode(const float* row, size_t list) {
+    base_ = blocks_.bases.row(list).data();
+    if (products_.has_value()) {
+      products_->Encode(row, base_);
+      return products_->SquaredError();
+    }
+    bits_->SetBase(base_);
+    terms_ = bits_->Encode(row, codes_.data());
+    return terms_.scale;
+  }
+
+  /// Adds the row that was readied to `list`.
+  void AddTo(List* list, uint32_t number) const {
+    const size_t block = list->coded.size() / kBlockRows;
+    const size_t r = list->coded.size() % kBlockRows;
+    if (r == 0) {
+      const size_t rows = (block + 1) * kBlockRows;
+      list->lines.resize((block + 1) * blocks_.lines + 1);
+      list->adds.resize(blocks_.adds == nullptr ? 0 : rows);
+      list->scales.resize(blocks_.scales == nullptr ? 0 : rows);
+    }
+    BitTerms terms = terms_;
+    uint8_t* const bytes = list->lines[block * blocks_.lines].bytes;
+    if (products_.has_value()) {
+      products_->Place(base_, r, bytes, &terms.add);
+    } else {
+      PlaceInBlock(shape_, codes_.data(), r, bytes);
+    }
+    if (!list->adds.empty()) {
+      list->adds[block * kBlockRows + r] = terms.add;
+    }
+    if (!list->scales.empty()) {
+      list->scales[block * kBlockRows + r] = terms.scale;
+    }
+    list->coded.push_back(number);
+  }
+
+ private:
+  const ListBlocks& blocks_;
+  const PqShape shape_;
+  std::optional<ListEncoder> products_;
+  std::optional<BitEncoder> bits_;
+  std::vector<uint8_t> codes_;
+  BitTerms terms_;
+  const float* base_ = nullptr;
+};
+
+/// The error that few of the index's own rows exceed. The rows are taken as their sq8 codes say:
+/// these are in memory, and lose next to nothing beside what blocks lose.
 double UsualError(const IvfParts& parts) {
   const RowCodes& codes = *parts.codes;
-  const ProductLists& products = *parts.products;
-  ListEncoder encoder(products.shape, parts.metric, products.codewords);
+  BlockEncoder encoder(parts);
   std::vector<float> row(codes.dim());
   std::vector<double> errors;
   const size_t step = std::max<size_t>(1, codes.rows() / kSampledRows);
@@ -32,28 +94,12 @@ double UsualError(const IvfParts& parts) {
     for (size_t d = 0; d < row.size(); ++d) {
       row[d] = codes.mean()[d] + scale * static_cast<float>(int{code[d]} - 128);
     }
-    encoder.Encode(row.data(), products.blocks.bases.row(list).data());
-    errors.push_back(encoder.SquaredError());
+    errors.push_back(encoder.Encode(row.data(), list));
   }
   const auto usual =
       errors.begin() + static_cast<std::ptrdiff_t>((errors.size() - 1) * kOfThousand / 1000);
   std::nth_element(errors.begin(), usual, errors.end());
   return *usual;
-}
-
-/// Adds to `list` the row that `encoder` has readied.
-void AddCoded(const PqShape& shape, const float* base, const ListEncoder& encoder, uint32_t number,
-              bool with_adds, List* list) {
-  const size_t block = list->coded.size() / kBlockRows;
-  const size_t r = list->coded.size() % kBlockRows;
-  if (r == 0) {
-    list->lines.resize((block + 1) * shape.lines() + 1);
-    list->adds.resize(with_adds ? (block + 1) * kBlockRows : 0);
-  }
-  float ignored = 0;
-  encoder.Place(base, r, list->lines[block * shape.lines()].bytes,
-                with_adds ? &list->adds[block * kBlockRows + r] : &ignored);
-  list->coded.push_back(number);
 }
 
 }  // namespace
@@ -107,9 +153,9 @@ Result<std::vector<uint32_t>> IvfListedRows::ChooseLists(const IvfParts& parts,
 void IvfListedRows::AddToLists(const IvfParts& parts, std::span<const float* const> rows,
                                std::span<const uint32_t> lists, size_t begin) {
   std::vector<std::shared_ptr<List>> grown(lists_.size());
-  std::optional<ListEncoder> encoder;
-  if (parts.products.has_value()) {
-    encoder.emplace(parts.products->shape, parts.metric, parts.products->codewords);
+  std::optional<BlockEncoder> encoder;
+  if (parts.blocks() != nullptr) {
+    encoder.emplace(parts);
   }
   for (size_t i = 0; i < rows.size(); ++i) {
     const uint32_t l = lists[i];
@@ -121,13 +167,8 @@ void IvfListedRows::AddToLists(const IvfParts& parts, std::span<const float* con
           lists_[l] == nullptr ? std::make_shared<List>() : std::make_shared<List>(*lists_[l]);
     }
     const auto number = static_cast<uint32_t>(begin + i);
-    const float* base = encoder.has_value() ? parts.products->blocks.bases.row(l).data() : nullptr;
-    if (encoder.has_value()) {
-      encoder->Encode(rows[i], base);
-    }
-    if (encoder.has_value() && encoder->SquaredError() <= most_error_) {
-      AddCoded(parts.products->shape, base, *encoder, number, parts.metric == Metric::kL2,
-               grown[l].get());
+    if (encoder.has_value() && encoder->Encode(rows[i], l) <= most_error_) {
+      encoder->AddTo(grown[l].get(), number);
     } else {
       grown[l]->plain.push_back(number);
     }
@@ -152,7 +193,7 @@ Result<std::shared_ptr<const IvfListedRows>> IvfListedRows::Make(const IvfParts&
     made->lists_ = before->lists_;
   } else {
     made->lists_.resize(parts.chooser.lists());
-    made->most_error_ = parts.products.has_value() ? UsualError(parts) : 0;
+    made->most_error_ = parts.blocks() != nullptr ? UsualError(parts) : 0;
   }
   made->size_ = begin + rows.size();
   made->AddToLists(parts, rows, lists, begin);
@@ -172,7 +213,8 @@ size_t IvfListedRows::resident_bytes() const {
   for (const std::shared_ptr<const List>& list : lists_) {
     if (list != nullptr) {
       bytes += sizeof(List) + (list->plain.capacity() + list->coded.capacity()) * sizeof(uint32_t) +
-               list->adds.capacity() * sizeof(float) + list->lines.capacity() * sizeof(List::Line);
+               (list->adds.capacity() + list->scales.capacity()) * sizeof(float) +
+               list->lines.capacity() * sizeof(List::Line);
     }
   }
   return bytes;

@@ -14,23 +14,25 @@
 
 namespace leadline::index {
 
-/// ListedRows of an IVF index with sq8 codes, pq4 and rabitq included; beside rabitq rows have
-/// their sq8 codes alone.
+/// ListedRows of an IVF index with sq8 codes, pq4 and rabitq included.
 ///
-/// Products have learned what the index's own rows look like. A row that they stand for much worse
-/// is left to its sq8 code, so that rows of another kind are found as well, only more slowly.
+/// Products have learned what the index's own rows look like, and bits say the less of a row the
+/// farther it lies from its list. A row for which they stand much worse than for the index's own is
+/// left to its sq8 code, so that rows of another kind are found as well, only more slowly.
 class IvfListedRows final : public ListedRows {
  public:
   /// The rows of one list. Immutable.
   struct List {
-    std::vector<uint32_t> plain;  ///< numbers of those that have no product codes, ascending
+    std::vector<uint32_t> plain;  ///< numbers of those that are in no blocks, ascending
     std::vector<uint32_t> coded;  ///< of those that have, ascending
 
     [[nodiscard]] const uint8_t* blocks() const {
       return reinterpret_cast<const uint8_t*>(lines.data());
     }
 
-    std::vector<float> adds;  ///< beside each row of the blocks; empty unless the metric is kL2
+    // Beside each row of the blocks; empty where the index's own ListBlocks have none.
+    std::vector<float> adds;
+    std::vector<float> scales;
 
     struct alignas(64) Line {
       uint8_t bytes[64];
@@ -81,7 +83,7 @@ class IvfListedRows final : public ListedRows {
 
   std::shared_ptr<Store> store_;
   size_t size_ = 0;
-  double most_error_ = 0;  ///< squared, of a row with product codes
+  double most_error_ = 0;  ///< of a row in blocks
   std::vector<std::shared_ptr<const List>> lists_;
 };
 

@@ -246,11 +246,13 @@ AtTarget SearchAt(const Grown& grown, double target, MatrixView queries, size_t 
   return at;
 }
 
-TEST(ListedRowsTest, PromisesHoldForRealWordsAtTheirShareOfTheWork) {
+class ListedBlocks : public ::testing::TestWithParam<CodeType> {};
+
+TEST_P(ListedBlocks, PromisesHoldForRealWordsAtTheirShareOfTheWork) {
   RealVectors data = testing::ShippedWords();
   data.PrepareFor(Metric::kCosine);
   const size_t own = data.base.rows() * 4 / 5;
-  const Grown grown(data.base, own, Metric::kCosine, CodeType::kPq4);
+  const Grown grown(data.base, own, Metric::kCosine, GetParam());
   const double share = static_cast<double>(grown.beside()) / static_cast<double>(own);
   for (const double target : {0.8, 0.9, 0.95, 0.98}) {
     const AtTarget rest = SearchAt(grown, target, data.queries.view(), 0);
@@ -264,8 +266,8 @@ TEST(ListedRowsTest, PromisesHoldForRealWordsAtTheirShareOfTheWork) {
   }
 }
 
-/// Rows of a kind that the index has never seen: products know nothing of them.
-TEST(ListedRowsTest, PromisesHoldWhereTheRowsAreOfAnotherKind) {
+/// Rows of a kind that the index has never seen: products know nothing of them, and bits little.
+TEST_P(ListedBlocks, PromisesHoldWhereTheRowsAreOfAnotherKind) {
   constexpr size_t kOwn = 4000;
   constexpr size_t kListed = 1200;
   constexpr size_t kDim = 32;
@@ -280,16 +282,16 @@ TEST(ListedRowsTest, PromisesHoldWhereTheRowsAreOfAnotherKind) {
   for (float& value : queries.values) {
     value = 3 + 2 * value;
   }
-  const Grown grown(rows, kOwn, Metric::kL2, CodeType::kPq4);
+  const Grown grown(rows, kOwn, Metric::kL2, GetParam());
   const AtTarget at = SearchAt(grown, 0.9, queries.view(), grown.beside());
   std::printf("[ recall] seed %zu: %.4f\n", static_cast<size_t>(kSeed), at.recall);
   EXPECT_GE(at.recall, 0.9);
 }
 
-TEST(ListedRowsTest, AnswersOfBatchesDoNotDependOnTheirSplit) {
+TEST_P(ListedBlocks, AnswersOfBatchesDoNotDependOnTheirSplit) {
   const Matrix rows = testing::ClusteredMatrix(kSeed, 3000, 40, 30);
   const Matrix queries = testing::ClusteredMatrix(kSeed + 1, 40, 40, 30);
-  const Grown grown(rows, 2000, Metric::kL2, CodeType::kPq4);
+  const Grown grown(rows, 2000, Metric::kL2, GetParam());
   const auto listed = grown.AddAll();
   SearchParams params;
   params.beside = listed.get();
@@ -304,6 +306,9 @@ TEST(ListedRowsTest, AnswersOfBatchesDoNotDependOnTheirSplit) {
     EXPECT_FALSE(outcome.stats.beside);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Codes, ListedBlocks, ::testing::Values(CodeType::kPq4, CodeType::kRabitq),
+                         [](const auto& test) { return std::string(CodeTypeName(test.param)); });
 
 TEST(ListedRowsTest, KindsWithoutListsOrBytesRefuse) {
   const Matrix rows = testing::GaussianMatrix(kSeed, 300, 16);
