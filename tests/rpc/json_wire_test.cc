@@ -65,7 +65,7 @@ TEST(JsonWire, OptionsStandBesideTheQuery) {
   EXPECT_EQ(Again<v1::SearchRequest>(R"({"vector":[1],"limit":5,"exact":true,"filter":"n < 3"})"),
             R"({"collection":"","vector":[1],"limit":5,"vector_field":"","filter":"n < 3",)"
             R"("exact":true,"nprobe":0,"rescore":0,"group_by":"","fields":[],)"
-            R"("with_vectors":false,"explain":false,"snapshot":""})");
+            R"("with_vectors":false,"explain":false,"snapshot":"","as_single":false})");
   v1::SearchBatchRequest batch;
   ASSERT_OK(ReadJson(R"({"vectors":[[1,2],[3,4]],"ef_search":7})", &batch));
   EXPECT_EQ(batch.vectors(1).values(0), 3.0F);
