@@ -7,7 +7,7 @@ namespace leadline::index {
 namespace {
 
 /// Rows looked at twice, and what share of all they may be.
-constexpr size_t kMostRows = 4096;
+constexpr size_t kMostFirstRows = 4096;
 constexpr size_t kShare = 8;
 /// Groups for each of the k: fewer bound worse, more take longer.
 constexpr size_t kGroupsEach = 4;
@@ -16,7 +16,7 @@ constexpr size_t kGroupsEach = 4;
 
 GroupMinima::GroupMinima(size_t k, size_t rows, size_t tile_rows)
     : k_(k),
-      rows_(std::min(rows / kShare, kMostRows) / tile_rows * tile_rows),
+      rows_(std::min(rows / kShare, kMostFirstRows) / tile_rows * tile_rows),
       tile_rows_(tile_rows) {
   if (k > rows_ / kGroupsEach) {
     rows_ = 0;

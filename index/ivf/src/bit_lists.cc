@@ -11,7 +11,7 @@ namespace {
 using simd::kBlockRows;
 using simd::kCodeBytes;
 
-struct Offsets {
+struct BitOffsets {
   size_t bases = 0;
   size_t centre = 0;
   size_t signs = 0;
@@ -21,8 +21,8 @@ struct Offsets {
   size_t end = 0;
 };
 
-Offsets OffsetsOf(size_t dim, size_t rounds, size_t nlist, size_t blocks) {
-  Offsets offsets;
+BitOffsets BitOffsetsOf(size_t dim, size_t rounds, size_t nlist, size_t blocks) {
+  BitOffsets offsets;
   offsets.bases = sizeof(BitListsHeader);
   offsets.centre = RoundUpToLine(offsets.bases + nlist * dim * sizeof(float));
   offsets.signs = RoundUpToLine(offsets.centre + dim * sizeof(float));
@@ -33,11 +33,11 @@ Offsets OffsetsOf(size_t dim, size_t rounds, size_t nlist, size_t blocks) {
   return offsets;
 }
 
-Status Bad(const std::string& what) {
+Status BadBits(const std::string& what) {
   return DataLossError("IVF bit codes are damaged: " + what);
 }
 
-Status CheckHeader(const BitListsHeader& header, const IvfView& lists, Metric metric) {
+Status CheckBitsHeader(const BitListsHeader& header, const IvfView& lists, Metric metric) {
   if (header.version != kIvfBitsVersion) {
     return UnimplementedError(
         "IVF bit codes of another version: value=" + std::to_string(header.version) +
@@ -45,13 +45,13 @@ Status CheckHeader(const BitListsHeader& header, const IvfView& lists, Metric me
   }
   if (header.metric != static_cast<uint32_t>(metric) || header.rows != lists.row_ids.size() ||
       header.dim != lists.centroids.dim || header.nlist != lists.centroids.rows) {
-    return Bad("shape differs from the lists: rows=" + std::to_string(header.rows) +
-               " dim=" + std::to_string(header.dim) + " nlist=" + std::to_string(header.nlist));
+    return BadBits("shape differs from the lists: rows=" + std::to_string(header.rows) +
+                   " dim=" + std::to_string(header.dim) + " nlist=" + std::to_string(header.nlist));
   }
   const bool zeros = std::all_of(std::begin(header.reserved), std::end(header.reserved),
                                  [](uint32_t word) { return word == 0; });
   if (header.rounds < 1 || header.rounds > kMaxRotationRounds || !zeros) {
-    return Bad("rounds=" + std::to_string(header.rounds));
+    return BadBits("rounds=" + std::to_string(header.rounds));
   }
   return {};
 }
@@ -84,23 +84,23 @@ std::vector<float> MeanOf(const std::vector<float>& means, const IvfView& lists)
 Result<BitLists> BitLists::Open(std::string_view bytes, const IvfView& lists, Metric metric) {
   BitListsHeader header{};
   if (bytes.size() < sizeof header) {
-    return Bad("shorter than the header: bytes=" + std::to_string(bytes.size()));
+    return BadBits("shorter than the header: bytes=" + std::to_string(bytes.size()));
   }
   if (reinterpret_cast<uintptr_t>(bytes.data()) % kCodeBytes != 0) {
     return InvalidArgumentError("IVF bit codes are not aligned to 64 bytes");
   }
   std::memcpy(&header, bytes.data(), sizeof header);
-  LEADLINE_RETURN_IF_ERROR(CheckHeader(header, lists, metric));
+  LEADLINE_RETURN_IF_ERROR(CheckBitsHeader(header, lists, metric));
   BitLists opened;
   ListBlocks& blocks = opened.blocks;
   blocks.first_block = FirstBlocks(lists);
   blocks.lines = SignShape(header.dim).lines();
   const size_t rows = blocks.first_block.back() * kBlockRows;
-  const Offsets offsets =
-      OffsetsOf(header.dim, header.rounds, header.nlist, blocks.first_block.back());
+  const BitOffsets offsets =
+      BitOffsetsOf(header.dim, header.rounds, header.nlist, blocks.first_block.back());
   if (bytes.size() != offsets.end) {
-    return Bad("bytes=" + std::to_string(bytes.size()) +
-               " expected=" + std::to_string(offsets.end));
+    return BadBits("bytes=" + std::to_string(bytes.size()) +
+                   " expected=" + std::to_string(offsets.end));
   }
   const auto floats = [&bytes](size_t offset) {
     return reinterpret_cast<const float*>(bytes.data() + offset);
@@ -116,7 +116,7 @@ Result<BitLists> BitLists::Open(std::string_view bytes, const IvfView& lists, Me
       AllFinite(blocks.scales, rows) &&
       std::all_of(blocks.scales, blocks.scales + rows, [](float scale) { return scale >= 0; });
   if (!sound) {
-    return Bad("a number is not finite or too large, or a scale is negative");
+    return BadBits("a number is not finite or too large, or a scale is negative");
   }
   opened.rotation =
       BitRotation(centre, header.dim,
@@ -133,7 +133,7 @@ Result<std::string> EncodeBitLists(MatrixView vectors, const IvfView& lists, Met
   const std::vector<uint8_t> signs = DrawRotation(vectors.dim, seed);
   const BitRotation rotation(centre.data(), vectors.dim, signs.data(), kRotationRounds);
   const std::vector<uint32_t> first_block = FirstBlocks(lists);
-  const Offsets offsets = OffsetsOf(vectors.dim, kRotationRounds, nlist, first_block.back());
+  const BitOffsets offsets = BitOffsetsOf(vectors.dim, kRotationRounds, nlist, first_block.back());
   std::string bytes(offsets.end, '\0');
   BitListsHeader header{};
   header.version = kIvfBitsVersion;

@@ -9,7 +9,7 @@ namespace {
 using simd::kBlockRows;
 using simd::kCodeBytes;
 
-struct Offsets {
+struct ProductOffsets {
   size_t bases = 0;
   size_t codewords = 0;
   size_t adds = 0;
@@ -17,8 +17,8 @@ struct Offsets {
   size_t end = 0;
 };
 
-Offsets OffsetsOf(PqShape shape, size_t nlist, size_t blocks, Metric metric) {
-  Offsets offsets;
+ProductOffsets ProductOffsetsOf(PqShape shape, size_t nlist, size_t blocks, Metric metric) {
+  ProductOffsets offsets;
   offsets.bases = sizeof(ProductListsHeader);
   offsets.codewords = RoundUpToLine(offsets.bases + nlist * shape.dim * sizeof(float));
   offsets.adds = RoundUpToLine(offsets.codewords + shape.codeword_floats() * sizeof(float));
@@ -28,7 +28,7 @@ Offsets OffsetsOf(PqShape shape, size_t nlist, size_t blocks, Metric metric) {
   return offsets;
 }
 
-Status Bad(const std::string& what) {
+Status BadProducts(const std::string& what) {
   return DataLossError("IVF product codes are damaged: " + what);
 }
 
@@ -73,7 +73,7 @@ Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& l
                                         Metric metric) {
   ProductListsHeader header{};
   if (bytes.size() < sizeof header) {
-    return Bad("shorter than the header: bytes=" + std::to_string(bytes.size()));
+    return BadProducts("shorter than the header: bytes=" + std::to_string(bytes.size()));
   }
   if (reinterpret_cast<uintptr_t>(bytes.data()) % kCodeBytes != 0) {
     return InvalidArgumentError("IVF product codes are not aligned to 64 bytes");
@@ -86,13 +86,14 @@ Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& l
   }
   if (header.metric != static_cast<uint32_t>(metric) || header.rows != lists.row_ids.size() ||
       header.dim != lists.centroids.dim || header.nlist != lists.centroids.rows) {
-    return Bad("shape differs from the lists: rows=" + std::to_string(header.rows) +
-               " dim=" + std::to_string(header.dim) + " nlist=" + std::to_string(header.nlist));
+    return BadProducts("shape differs from the lists: rows=" + std::to_string(header.rows) +
+                       " dim=" + std::to_string(header.dim) +
+                       " nlist=" + std::to_string(header.nlist));
   }
   const bool zeros = std::all_of(std::begin(header.reserved), std::end(header.reserved),
                                  [](uint32_t word) { return word == 0; });
   if (header.width < 1 || header.width > kMaxPqWidth || !zeros) {
-    return Bad("width=" + std::to_string(header.width));
+    return BadProducts("width=" + std::to_string(header.width));
   }
   ProductLists products;
   products.shape = {header.dim, header.width};
@@ -100,10 +101,10 @@ Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& l
   blocks.first_block = FirstBlocks(lists);
   blocks.lines = products.shape.lines();
   const size_t count = blocks.first_block.back();
-  const Offsets offsets = OffsetsOf(products.shape, header.nlist, count, metric);
+  const ProductOffsets offsets = ProductOffsetsOf(products.shape, header.nlist, count, metric);
   if (bytes.size() != offsets.end) {
-    return Bad("bytes=" + std::to_string(bytes.size()) +
-               " expected=" + std::to_string(offsets.end));
+    return BadProducts("bytes=" + std::to_string(bytes.size()) +
+                       " expected=" + std::to_string(offsets.end));
   }
   blocks.bases = {reinterpret_cast<const float*>(bytes.data() + offsets.bases), header.nlist,
                   header.dim};
@@ -116,7 +117,7 @@ Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& l
     finite = finite && AllFinite(blocks.adds, count * kBlockRows);
   }
   if (!finite) {
-    return Bad("a number is not finite");
+    return BadProducts("a number is not finite");
   }
   return products;
 }
@@ -137,7 +138,7 @@ Result<std::string> EncodeProductLists(MatrixView vectors, const IvfView& lists,
                             TrainCodewords(vectors, {means.data(), nlist, vectors.dim}, list_of,
                                            shape, seed, executor, control));
   const std::vector<uint32_t> first_block = FirstBlocks(lists);
-  const Offsets offsets = OffsetsOf(shape, nlist, first_block.back(), metric);
+  const ProductOffsets offsets = ProductOffsetsOf(shape, nlist, first_block.back(), metric);
   std::string bytes(offsets.end, '\0');
   ProductListsHeader header{};
   header.version = kIvfProductsVersion;

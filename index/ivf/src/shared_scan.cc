@@ -13,8 +13,8 @@ namespace {
 /// Rows a query may gather beyond those it keeps: the fewer, the sooner its threshold falls.
 constexpr size_t kAppend = 32;
 /// Rows compared with one query at a time.
-constexpr size_t kRowsTogether = 256;
-static_assert(kRowsTogether <= CandidateBuffer::kMaxAppend);
+constexpr size_t kNearestTogether = 256;
+static_assert(kNearestTogether <= CandidateBuffer::kMaxAppend);
 
 }  // namespace
 
@@ -86,8 +86,8 @@ Status SharedScan::VisitNearest(MatrixView queries) {
 /// Leaves the nearest of positions_ in nearest_rows_.
 void SharedScan::ScanPositions(const RowQuery& query) {
   nearest_rows_.Reset(keep_);
-  for (size_t first = 0; first < positions_.size(); first += kRowsTogether) {
-    const size_t count = std::min(kRowsTogether, positions_.size() - first);
+  for (size_t first = 0; first < positions_.size(); first += kNearestTogether) {
+    const size_t count = std::min(kNearestTogether, positions_.size() - first);
     query.Distances(positions_.data() + first, count, sums_.data(), nearest_rows_.distances_end());
     std::copy_n(positions_.data() + first, count, nearest_rows_.positions_end());
     nearest_rows_.Added(count);
