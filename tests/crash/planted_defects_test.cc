@@ -36,7 +36,7 @@ class PlantedDefects : public ::testing::TestWithParam<Case> {
                         {"LEADLINE_CRASH_CYCLES", "60"},
                         {"LEADLINE_POWER_CUTS", "200"},
                         {"LEADLINE_IO_POINTS", "40"},
-                        {"LEADLINE_BIT_FLIPS", "220"}});
+                        {"LEADLINE_BIT_FLIPS", "660"}});
     *output = child.ReadAll();
     return child.Wait();
   }
@@ -78,6 +78,7 @@ const char* const kDeadHit = "search returned a record that should not exist";
 const char* const kOldHit = "search returned another version";
 const char* const kWrongScore = "search returned a wrong score";
 const char* const kCount = "count is ";
+const char* const kMissingPart = "store lacks part of a live record";
 
 INSTANTIATE_TEST_SUITE_P(
     All, PlantedDefects,
@@ -90,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
              "bit_flip_test",
              "*",
              {kWrongScore, kDeadHit, kOldHit, "check: I", "I8 "}},
-        Case{"lose-compaction-delete", "kill_test", "*", {kDeadHit, kOldHit, kCount}},
+        Case{"lose-compaction-delete", "kill_test", "*", {kDeadHit, kOldHit, kCount, kMissingPart}},
         Case{"replay-off-by-one", "kill_test", "*", {kCount}},
         Case{"stale-filter",
              "model_test",
