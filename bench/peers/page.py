@@ -40,11 +40,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("results", nargs="+", help="results.json of one or more runs")
     parser.add_argument("--out", required=True, help="the page; plots go to a folder of its name")
+    parser.add_argument("--note", help="a sentence about the run, such as which peers were left out")
     args = parser.parse_args()
     page = os.path.abspath(args.out)
     images = os.path.splitext(page)[0]
     os.makedirs(images, exist_ok=True)
-    report.write(merged(args.results), page, images)
+    results = merged(args.results)
+    results["note"] = args.note
+    report.write(results, page, images)
 
 
 if __name__ == "__main__":

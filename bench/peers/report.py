@@ -37,6 +37,8 @@ def write(results, page, images):
     lines = [f"# Leadline beside its peers\n\nOne run on {results['date']}: {described(results['machine'])}; "
              f"pinned to core {results['core']}.\n\n"
              + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + "."]
+    if results.get("note"):
+        lines.append(results["note"])
     if results["quick"]:
         lines.append("**A quick run on parts of the sets: it shows that everything works, and its numbers "
                      "mean nothing.**")
