@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -26,6 +27,7 @@ ENOUGH_RECALL = 0.9965
 MODES = ("one", "batch")
 KEEP_WITHIN = 0.7  # of the own front
 SLOW_PASS_S = 20
+WARM_UP_S = 5  # Leadline verifies vectors meanwhile; what the others touch gets into memory
 IN_MEMORY_BYTES = 1 << 30  # of rows; larger sets are opened one index at a time
 
 
@@ -85,6 +87,9 @@ class Runner:
         if self.worker is None:
             self.worker, opened = open_worker(self.args, self.data_set, self.setting, self.folder)
             self.opened = self.opened or opened
+            until = time.monotonic() + WARM_UP_S
+            while time.monotonic() < until:
+                self.run(Point(self.data_set, self.setting.chains[0][0], MODES[0]))
 
     def close(self):
         if self.worker is not None:
