@@ -2,6 +2,7 @@
 // what is refused before a body is read, and connections that do not keep to the rules.
 
 #include <atomic>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -512,19 +513,23 @@ TEST_F(Http, RandomBytesEndNothingElse) {
 
 TEST_F(HttpLimits, BodiesShareABoundedMemory) {
   const std::string start = "POST /v1/flush HTTP/1.1\r\nHost: localhost\r\nContent-Length: ";
-  RawHttp holder(served_.http()->port());
-  holder.Send(start + std::to_string(kMaxMessageBytes) + "\r\n\r\n");
+  std::optional<RawHttp> holder;
   int status = 0;
-  for (int i = 0; i < 50 && status != 429; ++i) {
-    RawHttp other(served_.http()->port());
-    other.Send(start + "2\r\n\r\n{}");
-    const HttpAnswer answer = other.Read();
-    status = answer.status;
-    EXPECT_TRUE(status != 429 || !RawHttp::Header(answer.head, "retry-after").empty());
+  // A body that another call holds meanwhile leaves no room for the holder's: then once more.
+  for (int attempt = 0; attempt < 100 && status != 429; ++attempt) {
+    holder.emplace(served_.http()->port());
+    holder->Send(start + std::to_string(kMaxMessageBytes) + "\r\n\r\n");
+    for (int i = 0; i < 50 && status != 429; ++i) {
+      RawHttp other(served_.http()->port());
+      other.Send(start + "2\r\n\r\n{}");
+      const HttpAnswer answer = other.Read();
+      status = answer.status;
+      EXPECT_TRUE(status != 429 || !RawHttp::Header(answer.head, "retry-after").empty());
+    }
   }
   EXPECT_EQ(status, 429);
   // The holder is cut for its slowness, and what it held is free again.
-  EXPECT_TRUE(holder.Ended());
+  EXPECT_TRUE(holder->Ended());
   for (int i = 0; i < 200 && status != 200; ++i) {
     RawHttp other(served_.http()->port());
     status = other.Ask("POST", "/v1/flush", "{}").status;
