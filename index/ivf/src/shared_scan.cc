@@ -30,7 +30,7 @@ SharedScan::SharedScan(const IvfParts& parts, const SearchParams& params)
       adds_(kLanes, 0.0F),
       thresholds_(kLanes),
       sums_(kTileRows * kLanes),
-      hits_(kTileRows * kLanes) {}
+      hits_(simd::HitRoom(kTileRows, kLanes / simd::kPackLanes)) {}
 
 Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcome> out) {
   visits_.assign(queries.rows, {});
