@@ -194,13 +194,13 @@ Status Channel::Call(const std::string& path, const google::protobuf::Message& r
   }
   grpc::ClientContext context;
   Prepare(limits, &context);
-  grpc::CompletionQueue queue;
-  const auto call = stub_.PrepareUnaryCall(&context, path, Serialize(request), &queue);
+  QueuePool::Lease lease(&queues_);
+  const auto call = stub_.PrepareUnaryCall(&context, path, Serialize(request), lease.queue());
   call->StartCall();
   grpc::ByteBuffer answer;
   grpc::Status status;
   call->Finish(&answer, &status, nullptr);
-  WaitForEnd(&queue, &context, limits.cancel);
+  WaitForEnd(lease.queue(), &context, limits.cancel);
   LEADLINE_RETURN_IF_ERROR(Outcome(status, context, limits.cancel));
   return Parse(path, &answer, response);
 }

@@ -13,6 +13,7 @@
 #include "channel_security.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
+#include "queue_pool.h"
 
 namespace leadline::rpc {
 
@@ -63,6 +64,7 @@ class Channel {
   const int64_t call_timeout_ms_;
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
+  QueuePool queues_;
 };
 
 }  // namespace leadline::rpc
