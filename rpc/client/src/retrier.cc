@@ -77,7 +77,7 @@ Status Retrier::Listen(const std::string& path, const google::protobuf::Message&
   const int64_t end_ms = limits.timeout_ms > 0 ? NowMs() + limits.timeout_ms : INT64_MAX;
   Channel::Limits left = limits;
   for (uint32_t failures = 0;; ++failures) {
-    const Status status = channel_->Listen(path, request, response, left, [&] {
+    Status status = channel_->Listen(path, request, response, left, [&] {
       failures = 0;
       heard();
     });
