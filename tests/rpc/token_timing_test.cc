@@ -34,7 +34,7 @@ namespace {
 
 /// Calls of the first run; each further run makes twice as many.
 constexpr size_t kSamples = 1'002'000;
-constexpr int kRuns = 3;
+constexpr int kRuns = 2;
 /// The noise of a run is estimated from so many parts of it, so that what lasts counts as noise.
 constexpr size_t kParts = 100;
 /// Honest runs stay below 2; a comparison that stops early reaches hundreds on an idle machine.
@@ -156,8 +156,8 @@ double Distance(const char* name, const WrongTokens& tokens, size_t samples,
   return std::abs(told.mean) / unit;
 }
 
-/// Whether every one of several runs, each of more calls than the last, is sure: what tells
-/// something does so again, and what was chance does not.
+/// Whether each of some runs, of more calls every time, is sure: what tells something does so
+/// again, and what was chance does not.
 bool Tells(const char* name, const WrongTokens& tokens,
            const std::function<void(std::string_view)>& call) {
   size_t samples = kSamples;
