@@ -28,7 +28,8 @@ const Constants& Fixed() {
 
 StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
   StageSizes sizes;
-  const bool coarse = parts.codes.has_value() && parts.codes->type() == CodeType::kSq4;
+  const bool coarse =
+      parts.codes.has_value() && (parts.codes->type() == CodeType::kSq4 || parts.axes.kept() > 0);
   const size_t usual = coarse ? 3 * params.k : params.k + params.k / 2;
   sizes.rescored = std::max(params.k, params.rescore == 0 ? usual : params.rescore);
   sizes.scanned =
@@ -99,7 +100,7 @@ Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
 void ListSearch::Prepare() {
   scratch_.sums.resize(kChunkRows);
   if (parts_.codes.has_value()) {
-    scratch_.query.Prepare(*parts_.codes, query_);
+    scratch_.query.Prepare(*parts_.codes, parts_.AlongAxes(query_, &scratch_.projection));
     scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned : sizes_.rescored);
   }
   if (parts_.products.has_value()) {
