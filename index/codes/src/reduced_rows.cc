@@ -21,7 +21,7 @@ namespace {
 
 /// Rows that axes are learned from at most, and rows below which they are not worth learning.
 constexpr size_t kMostSampled = 20'000;
-constexpr size_t kLeastRows = 2048;
+constexpr size_t kLeastReducedRows = 2048;
 /// Learning takes seconds here, and eight times as long for twice as many.
 constexpr size_t kMostDim = 2048;
 /// Of the ten nearest rows so many have to be among the thirty nearest by codes.
@@ -150,7 +150,7 @@ Result<std::optional<ReducedRows>> TryAxes(MatrixView vectors, const LearnedAxes
 Result<std::optional<ReducedRows>> ReduceByAxes(MatrixView vectors, const BuildOptions& options,
                                                 std::span<const uint32_t> order) {
   const std::vector<size_t> numbers = NumbersOfAxes(vectors.dim);
-  if (vectors.rows < kLeastRows || vectors.dim > kMostDim || numbers.empty()) {
+  if (vectors.rows < kLeastReducedRows || vectors.dim > kMostDim || numbers.empty()) {
     return std::optional<ReducedRows>();
   }
   HeldOutRows drawn;
