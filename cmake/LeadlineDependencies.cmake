@@ -2,6 +2,7 @@
 find_package(Threads REQUIRED)
 find_package(RocksDB REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 find_package(ICU REQUIRED COMPONENTS uc i18n)

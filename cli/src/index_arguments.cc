@@ -19,7 +19,7 @@ std::vector<std::string> IndexWords() {
 }
 
 std::vector<std::string> CodesWords() {
-  return {"auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq"};
+  return {"auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq", "pca8"};
 }
 
 void DeclareIndex(Arguments& arguments, IndexArguments* target) {

@@ -114,7 +114,7 @@ TEST_F(DatabaseCommands, TargetRecallIsGivenAndShown) {
 }
 
 TEST_F(DatabaseCommands, EachCodeIsChosenAndShown) {
-  for (const std::string codes : {"auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq"}) {
+  for (const std::string codes : {"auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq", "pca8"}) {
     const std::string built = codes == "auto" ? "f32" : codes;
     const std::string name = "c-" + codes;
     const Json created = Leadline({"create", db_, name, "--dim", "4", "--metric", "l2", "--index",

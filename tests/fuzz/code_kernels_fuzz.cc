@@ -2,6 +2,7 @@
 // scalar level, sums of bf16 values must stay within their bound. The first bytes choose kernel and
 // shapes, the rest are repeated as contents.
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -221,6 +222,48 @@ void CheckBf16Gather(Input* input) {
   });
 }
 
+void CheckSignTable(Input* input) {
+  const size_t dim = 32 * input->Number(1, 40);
+  Array<float> values(dim, 0);
+  for (float& value : values) {
+    value = input->Small();
+  }
+  Array<float> room(dim + dim / 4, 0);
+  Array<uint8_t> got(dim / 4 * 16, 0);
+  Array<uint8_t> wanted(dim / 4 * 16, 0);
+  ForLevels([&](const CodeKernels& level, const CodeKernels& scalar) {
+    float base[2] = {};
+    float step[2] = {};
+    level.sign_table(values.data(), dim, room.data(), got.data(), &base[0], &step[0]);
+    scalar.sign_table(values.data(), dim, room.data(), wanted.data(), &base[1], &step[1]);
+    RequireEqual(&got, &wanted, got.size());
+    Require(base[0] == base[1] && step[0] == step[1]);
+  });
+}
+
+void CheckRotation(Input* input) {
+  const size_t dim = 32 * input->Number(1, 40);
+  const size_t rounds = input->Number(1, 5);
+  Array<float> signs(rounds * dim, 0);
+  for (float& sign : signs) {
+    sign = input->Byte() % 2 == 0 ? 1.0F : -1.0F;
+  }
+  Array<float> values(dim, 0);
+  for (float& value : values) {
+    value = input->Small();
+  }
+  Array<float> room(dim, 0);
+  ForLevels([&](const CodeKernels& level, const CodeKernels& scalar) {
+    Array<float> got(dim, 0);
+    Array<float> wanted(dim, 0);
+    std::copy_n(values.data(), dim, got.data());
+    std::copy_n(values.data(), dim, wanted.data());
+    level.rotate(signs.data(), dim, rounds, got.data(), room.data());
+    scalar.rotate(signs.data(), dim, rounds, wanted.data(), room.data());
+    RequireEqual(&got, &wanted, dim);
+  });
+}
+
 }  // namespace
 }  // namespace leadline::simd
 
@@ -229,7 +272,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   leadline::simd::Input input({data, size});
-  switch (input.Byte() % 5) {
+  switch (input.Byte() % 7) {
     case 0:
       leadline::simd::CheckGather(&input, false);
       break;
@@ -242,8 +285,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 3:
       leadline::simd::CheckSelectNear(&input);
       break;
-    default:
+    case 4:
       leadline::simd::CheckBf16Gather(&input);
+      break;
+    case 5:
+      leadline::simd::CheckSignTable(&input);
+      break;
+    default:
+      leadline::simd::CheckRotation(&input);
       break;
   }
   return 0;

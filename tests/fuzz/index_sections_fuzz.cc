@@ -1,6 +1,6 @@
-// Serialised hnsw and ivf sections, codes in blocks and search curves from hostile bytes: whatever
-// Open accepts must be safe to search and give rows of the segment. Half of the inputs are edits to
-// a sound section.
+// Serialised hnsw and ivf sections, codes in blocks, principal axes and search curves from hostile
+// bytes: whatever Open accepts must be safe to search and give rows of the segment. Half of the
+// inputs are edits to a sound section.
 
 #include <algorithm>
 #include <cstddef>
@@ -16,6 +16,8 @@
 #include "leadline/core/rng.h"
 #include "leadline/index/hnsw.h"
 #include "leadline/index/ivf.h"
+#include "leadline/index/principal_axes.h"
+#include "leadline/index/row_codes.h"
 #include "leadline/index/search_curve.h"
 #include "leadline/index/search_tuning.h"
 #include "leadline/index/segment_index.h"
@@ -157,8 +159,80 @@ void ExerciseBlocks(CodeType codes, bool edited, std::string_view rest) {
   }
 }
 
+/// Rows that lie along few axes, and what `factory` makes of them.
+struct Reduced {
+  static constexpr size_t kReducedRows = 2100;
+  static constexpr size_t kReducedDim = 32;
+
+  explicit Reduced(const IndexFactory& factory) : values(kReducedRows * kReducedDim) {
+    Rng rng(2);
+    std::vector<float> low(4);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i % kReducedDim == 0) {
+        std::generate(low.begin(), low.end(), [&] { return static_cast<float>(rng.Gaussian()); });
+      }
+      values[i] = low[i % 4] * static_cast<float>(1 + i % kReducedDim / 4);
+    }
+    BuildOptions options;
+    options.codes = CodeType::kPca8;
+    options.m = 3;
+    options.ef_construction = 20;
+    options.nlist = 4;
+    sections = factory.Build(view(), options).value();
+    if (sections.back().type != kPrincipalAxesSection || sections.back().bytes.size() == 64) {
+      std::abort();  // no axes to be damaged
+    }
+  }
+
+  [[nodiscard]] MatrixView view() const { return {values.data(), kReducedRows, kReducedDim}; }
+
+  std::vector<float> values;
+  std::vector<Section> sections;
+};
+
+/// Axes, or row codes along them, beside sound sections of an index.
+void ExerciseAxes(uint8_t control, std::string_view rest) {
+  static const Reduced kGraph(HnswIndexFactory());
+  static const Reduced kLists(IvfIndexFactory());
+  const bool graph = (control & 1U) != 0;
+  const Reduced& sound = graph ? kGraph : kLists;
+  const uint32_t hostile = (control & 32U) != 0 ? kRowCodesSection : kPrincipalAxesSection;
+  std::vector<MappedSection> mapped;
+  std::vector<SectionView> sections;
+  for (const Section& section : sound.sections) {
+    const bool edited = (control & 2U) != 0;
+    mapped.emplace_back(section.type != hostile ? section.bytes
+                        : edited                ? leadline::testing::Edited(section.bytes, rest)
+                                                : std::string(rest));
+    sections.push_back({section.type, mapped.back().view});
+  }
+  const IndexFactory& factory = graph ? HnswIndexFactory() : IvfIndexFactory();
+  const auto index = factory.Open(sections, sound.view(), Metric::kL2);
+  if (!index.ok()) {
+    return;
+  }
+  SearchParams params;
+  params.share_scan = (control & 4U) != 0;
+  std::vector<SearchOutcome> outcomes(3);
+  const MatrixView queries{sound.values.data(), outcomes.size(), Reduced::kReducedDim};
+  if (!(*index)->Search(queries, params, outcomes).ok()) {
+    return;
+  }
+  for (const SearchOutcome& outcome : outcomes) {
+    for (const Neighbor& neighbor : outcome.neighbors) {
+      if (neighbor.row >= Reduced::kReducedRows) {
+        std::abort();
+      }
+    }
+  }
+}
+
 void Exercise(uint8_t control, std::string_view rest) {
   const bool edited = (control & 2U) != 0;
+  if ((control & 16U) != 0) {
+    ExerciseAxes(control, rest);
+    return;
+  }
   if ((control & 4U) != 0) {
     ExerciseCurve(edited, rest);
     return;

@@ -16,13 +16,14 @@ constexpr std::array<Name<IndexKind>, 4> kIndexKinds = {{{"auto", IndexKind::kAu
                                                          {"flat", IndexKind::kFlat},
                                                          {"hnsw", IndexKind::kHnsw},
                                                          {"ivf", IndexKind::kIvf}}};
-constexpr std::array<Name<CodeType>, 7> kCodeTypes = {{{"auto", CodeType::kAuto},
+constexpr std::array<Name<CodeType>, 8> kCodeTypes = {{{"auto", CodeType::kAuto},
                                                        {"f32", CodeType::kF32},
                                                        {"bf16", CodeType::kBf16},
                                                        {"sq8", CodeType::kSq8},
                                                        {"sq4", CodeType::kSq4},
                                                        {"pq4", CodeType::kPq4},
-                                                       {"rabitq", CodeType::kRabitq}}};
+                                                       {"rabitq", CodeType::kRabitq},
+                                                       {"pca8", CodeType::kPca8}}};
 
 template <typename T, size_t N>
 std::string_view NameOf(const std::array<Name<T>, N>& table, T value) {

@@ -68,7 +68,7 @@ Status GetVectorField(Decoder* decoder, VectorField* field) {
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->dim));
   LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 3, &field->metric));
   LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 4, &field->index));
-  LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 7, &field->codes));
+  LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 8, &field->codes));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->m));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->ef_construction));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&field->nlist));
@@ -111,7 +111,7 @@ Status GetFieldSegment(Decoder* decoder, FieldSegment* field) {
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&info.field_id));
   LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 3, &info.metric));
   LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 4, &info.kind));
-  LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 7, &info.codes));
+  LEADLINE_RETURN_IF_ERROR(GetEnum(decoder, 8, &info.codes));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed32(&info.dim));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&info.rows));
   LEADLINE_RETURN_IF_ERROR(decoder->GetFixed64(&info.min_sequence));

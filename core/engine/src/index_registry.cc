@@ -8,6 +8,7 @@
 #include "leadline/index/flat.h"
 #include "leadline/index/hnsw.h"
 #include "leadline/index/ivf.h"
+#include "leadline/index/principal_axes.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/storage/segment_file.h"
 
@@ -30,9 +31,10 @@ constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, Ind
 constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
 
 constexpr std::array kFlatCodes = {CodeType::kF32, CodeType::kSq8};
-constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
-constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8,
-                                  CodeType::kSq4, CodeType::kPq4,  CodeType::kRabitq};
+constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
+                                   CodeType::kPca8};
+constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16,   CodeType::kSq8, CodeType::kSq4,
+                                  CodeType::kPq4, CodeType::kRabitq, CodeType::kPca8};
 
 /// Section types of storage/FORMAT.md that their kinds keep to themselves.
 constexpr uint32_t kIvfListsSection = 40;
@@ -132,6 +134,7 @@ SectionUse UseOfSection(uint32_t type) {
     case kIvfProductsSection:
     case kIvfBitsSection:
     case index::kRowCodesSection:
+    case index::kPrincipalAxesSection:
       return SectionUse::kCodes;
     default:
       return SectionUse::kOther;
@@ -144,7 +147,8 @@ Status CheckCodeSections(std::span<const uint32_t> types, CodeType codes) {
   };
   if (has(index::kRowCodesSection) == (codes != CodeType::kF32) &&
       has(kIvfProductsSection) == (codes == CodeType::kPq4) &&
-      has(kIvfBitsSection) == (codes == CodeType::kRabitq)) {
+      has(kIvfBitsSection) == (codes == CodeType::kRabitq) &&
+      has(index::kPrincipalAxesSection) == (codes == CodeType::kPca8)) {
     return {};
   }
   return DataLossError("sections are not those of the header's codes: codes=" +

@@ -160,7 +160,7 @@ class RowEncoder {
 
 Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
                                    Executor* executor, const CallControl& control,
-                                   std::span<const uint32_t> order) {
+                                   std::span<const uint32_t> order, std::span<const float> beside) {
   if (codes != CodeType::kSq8 && codes != CodeType::kSq4 && codes != CodeType::kBf16) {
     return InvalidFieldError("not a code of single rows", "codes", CodeTypeName(codes),
                              "sq8|sq4|bf16");
@@ -186,7 +186,10 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
     const size_t end = std::min(vectors.rows, (c + 1) * kChunkRows);
     for (size_t r = c * kChunkRows; r < end; ++r) {
       uint8_t* row = start + shape.codes + r * shape.stride;
-      const RowTerms terms = encoder.Encode(vectors.row(order.empty() ? r : order[r]).data(), row);
+      RowTerms terms = encoder.Encode(vectors.row(order.empty() ? r : order[r]).data(), row);
+      if (!beside.empty()) {
+        terms.add += beside[r];
+      }
       uint8_t* place = shape.terms_in_row ? row + shape.stride - sizeof terms
                                           : start + shape.terms + r * sizeof terms;
       std::memcpy(place, &terms, sizeof terms);

@@ -1,6 +1,7 @@
 #include "scalar_quantizer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace leadline::index {
@@ -34,11 +35,13 @@ float Error4(const float* values, size_t n, float scale, float inverse) {
 }  // namespace
 
 float LargestMagnitude(const float* values, size_t n) {
-  float largest = 0;
+  // As integers magnitudes have the same order, and a maximum that the compiler may take in any.
+  constexpr int32_t kMagnitude = 0x7FFFFFFF;
+  int32_t largest = 0;
   for (size_t i = 0; i < n; ++i) {
-    largest = std::max(largest, std::fabs(values[i]));
+    largest = std::max(largest, std::bit_cast<int32_t>(values[i]) & kMagnitude);
   }
-  return largest;
+  return std::bit_cast<float>(largest);
 }
 
 float QuantizeSigned(const float* values, size_t n, int8_t* out) {

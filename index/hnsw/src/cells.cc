@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "build_parallel.h"
+#include "leadline/index/owned_codes.h"
 #include "leadline/index/packed_lines.h"
 #include "leadline/simd/level.h"
 #include "leadline/simd/tile_kernels.h"
-#include "owned_codes.h"
 #include "tile_search.h"
 
 namespace leadline::index::hnsw {

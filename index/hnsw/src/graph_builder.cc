@@ -16,7 +16,6 @@
 #include "layer_links.h"
 #include "leadline/core/rng.h"
 #include "neighbor_selection.h"
-#include "owned_codes.h"
 
 namespace leadline::index::hnsw {
 namespace {
@@ -58,13 +57,13 @@ class GraphBuilder {
     return Finish();
   }
 
-  /// Inserts nodes into the layers above 0 only, which is linked by cells of neighbours; `codes`
-  /// are those of the space. REQUIRES: rows.
-  Result<std::string> BuildByCells(const RowCodes& codes, bool refine) {
+  /// Inserts nodes into the layers above 0 only, which is linked by cells of neighbours; `coded`
+  /// is what the space compares. REQUIRES: rows.
+  Result<std::string> BuildByCells(const CodedVectors& coded, bool refine) {
     LEADLINE_RETURN_IF_ERROR(options_.control.Check());
     Lay();
     LEADLINE_RETURN_IF_ERROR(Insert(1));
-    const CodedRows rows{vectors_, options_.metric, codes, order_};
+    const CodedRows rows{coded.rows, options_.metric, coded.codes, order_};
     const BaseLayerInput input{rows,
                                space_,
                                view_,
@@ -401,20 +400,15 @@ class GraphBuilder {
 /// Fewer rows are inserted one by one: that takes no time worth saving.
 constexpr size_t kLeastRowsByCells = 1024;
 
-/// Builds by sq8 codes whatever the graph is to be searched on: they tell neighbours apart well
-/// enough, and sq4 does not.
 Result<std::string> BuildByCodes(MatrixView vectors, const BuildOptions& options,
-                                 const FullSpace& full) {
-  LEADLINE_ASSIGN_OR_RETURN(
-      const OwnedCodes owned,
-      OwnedCodes::Make(vectors, options.metric, options.executor, options.control));
-  const CodeSpace space(vectors, options.metric, owned.codes());
+                                 const FullSpace& full, const CodedVectors& coded) {
+  const CodeSpace space(coded.rows, options.metric, coded.codes);
   GraphBuilder builder(vectors, options, space, full);
   // Where a row's nearest is the longest one, cells of neighbours mean nothing.
   if (options.metric == Metric::kInnerProduct || vectors.rows < kLeastRowsByCells) {
     return builder.BuildByInsertion(options.refine.value_or(true));
   }
-  return builder.BuildByCells(owned.codes(), options.refine.value_or(false));
+  return builder.BuildByCells(coded, options.refine.value_or(false));
 }
 
 }  // namespace
@@ -423,13 +417,14 @@ bool HasCodes(const BuildOptions& options) {
   return options.codes != CodeType::kAuto && options.codes != CodeType::kF32;
 }
 
-Result<std::string> BuildGraph(MatrixView vectors, const BuildOptions& options) {
+Result<std::string> BuildGraph(MatrixView vectors, const BuildOptions& options,
+                               const CodedVectors* coded) {
   try {
     const simd::MetricDistance distance(options.metric, vectors.dim);
     const FullSpace full(vectors, distance);
-    return HasCodes(options) ? BuildByCodes(vectors, options, full)
-                             : GraphBuilder(vectors, options, full, full)
-                                   .BuildByInsertion(options.refine.value_or(false));
+    return coded != nullptr ? BuildByCodes(vectors, options, full, *coded)
+                            : GraphBuilder(vectors, options, full, full)
+                                  .BuildByInsertion(options.refine.value_or(false));
   } catch (const std::bad_alloc&) {
     return ResourceExhaustedError("out of memory while building an hnsw graph");
   } catch (const std::length_error&) {

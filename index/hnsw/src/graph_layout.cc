@@ -1,5 +1,7 @@
 #include "graph_layout.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -20,9 +22,10 @@ Status CheckHeader(const GraphHeader& header, size_t rows) {
         "hnsw graph has a newer version: value=" + std::to_string(header.version) +
         " limit=" + std::to_string(kCodesVersion));
   }
-  const bool coded = header.codes == static_cast<uint32_t>(CodeType::kBf16) ||
-                     header.codes == static_cast<uint32_t>(CodeType::kSq8) ||
-                     header.codes == static_cast<uint32_t>(CodeType::kSq4);
+  constexpr std::array kCodes = {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPca8};
+  const bool coded = std::any_of(kCodes.begin(), kCodes.end(), [&](CodeType codes) {
+    return header.codes == static_cast<uint32_t>(codes);
+  });
   if (header.version == kCodesVersion ? !coded : header.codes != 0) {
     return Bad("version 2 names the codes of rows and version 1 has none", header.codes);
   }

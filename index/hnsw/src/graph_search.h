@@ -7,6 +7,7 @@
 #include "candidate_pool.h"
 #include "graph_layout.h"
 #include "leadline/core/call_control.h"
+#include "leadline/index/principal_axes.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "row_distances.h"
@@ -31,8 +32,9 @@ struct SearchScratch {
   float distances[kMostLinks]{};
   Key found[kMostLinks]{};
   int32_t sums[kMostLinks]{};
-  RowQuery query;     ///< by codes: the vector searched for
-  RowQuery neighbor;  ///< building by codes: a candidate that is compared with others
+  Projection projection;  ///< by pca8: brings the vector searched for to the axes
+  RowQuery query;         ///< by codes: the vector searched for
+  RowQuery neighbor;      ///< building by codes: a candidate that is compared with others
 
   /// The calling thread's own; its memory lives as long as the thread.
   static SearchScratch& OfThread();

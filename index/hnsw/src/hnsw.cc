@@ -12,6 +12,8 @@
 #include "leadline/core/range_check.h"
 #include "leadline/index/call_checks.h"
 #include "leadline/index/code_scan.h"
+#include "leadline/index/owned_codes.h"
+#include "leadline/index/principal_axes.h"
 #include "leadline/index/rescoring.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/scan.h"
@@ -35,12 +37,18 @@ uint64_t CountAllowed(const uint64_t* allowed, size_t rows) {
   return count;
 }
 
+/// What a graph on codes is searched on.
+struct SearchedCodes {
+  std::optional<RowCodes> rows;
+  PrincipalAxes axes;  ///< that `rows` lie along; kept() is 0 where these are coded as they are
+};
+
 class HnswIndex final : public SegmentIndex {
  public:
-  HnswIndex(const GraphView& graph, const std::optional<RowCodes>& codes, MatrixView vectors,
-            Metric metric)
+  HnswIndex(const GraphView& graph, const SearchedCodes& codes, MatrixView vectors, Metric metric)
       : graph_(graph),
-        codes_(codes),
+        codes_(codes.rows),
+        axes_(codes.axes),
         vectors_(vectors),
         metric_(metric),
         distance_(metric, vectors.dim) {}
@@ -89,7 +97,10 @@ class HnswIndex final : public SegmentIndex {
   }
 
   [[nodiscard]] CodeType scan_codes() const override {
-    return graph_.codes == CodeType::kSq8 ? CodeType::kSq8 : CodeType::kF32;
+    // Axes leave out something that no bound is known for.
+    const bool bounded =
+        codes_.has_value() && codes_->type() == CodeType::kSq8 && axes_.kept() == 0;
+    return bounded ? CodeType::kSq8 : CodeType::kF32;
   }
 
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
@@ -114,7 +125,7 @@ class HnswIndex final : public SegmentIndex {
                      const SearchParams& params, SearchOutcome* out) const {
     constexpr size_t kBlock = SearchScratch::kMostLinks;
     SearchScratch& scratch = SearchScratch::OfThread();
-    scratch.query.Prepare(*codes_, query);
+    PrepareCodes(query, &scratch);
     TopK near(std::max(params.k, RescoreCount(params)));
     for (size_t begin = 0; begin < rows.size(); begin += kBlock) {
       LEADLINE_RETURN_IF_ERROR(params.control.Check());
@@ -143,6 +154,12 @@ class HnswIndex final : public SegmentIndex {
     return {};
   }
 
+  /// Readies the query for comparison with the codes.
+  void PrepareCodes(const float* query, SearchScratch* scratch) const {
+    scratch->query.Prepare(*codes_,
+                           axes_.kept() == 0 ? query : scratch->projection.Project(axes_, query));
+  }
+
   /// Searches the graph; leaves fewer neighbours than wanted where it had to give up.
   Status Walk(const float* query, const SearchParams& params, size_t ef, uint64_t allowed_count,
               SearchOutcome* outcome) const {
@@ -156,7 +173,7 @@ class HnswIndex final : public SegmentIndex {
       }
       return {};
     }
-    scratch.query.Prepare(*codes_, query);
+    PrepareCodes(query, &scratch);
     const CodeDistances distances(*codes_, scratch.query, scratch.sums, 0);
     LEADLINE_ASSIGN_OR_RETURN(const bool finished, WalkBy(distances, params, ef, allowed_count,
                                                           &scratch, &outcome->stats));
@@ -276,7 +293,8 @@ class HnswIndex final : public SegmentIndex {
     if (params.rescore != 0) {
       return params.rescore;
     }
-    return graph_.codes == CodeType::kSq4 ? 3 * params.k : params.k + (params.k + 1) / 2;
+    const bool coarse = graph_.codes == CodeType::kSq4 || axes_.kept() > 0;
+    return coarse ? 3 * params.k : params.k + (params.k + 1) / 2;
   }
 
   /// Offers the allowed rows that a node stands for; of more than k the last cannot matter.
@@ -298,6 +316,7 @@ class HnswIndex final : public SegmentIndex {
 
   const GraphView graph_;
   const std::optional<RowCodes> codes_;
+  const PrincipalAxes axes_;
   const MatrixView vectors_;
   const Metric metric_;
   const simd::MetricDistance distance_;
@@ -309,8 +328,8 @@ class HnswFactory final : public IndexFactory {
 
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
-    LEADLINE_RETURN_IF_ERROR(
-        CheckBuild(vectors, options, {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4}));
+    LEADLINE_RETURN_IF_ERROR(CheckBuild(
+        vectors, options, {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPca8}));
     LEADLINE_RETURN_IF_ERROR(CheckRange("m", options.m, kMinM, kMaxM));
     LEADLINE_RETURN_IF_ERROR(
         CheckRange("ef_construction", options.ef_construction, 1, kMaxEfConstruction));
@@ -318,16 +337,12 @@ class HnswFactory final : public IndexFactory {
       return InvalidFieldError("too many rows for one graph", "vectors.rows",
                                std::to_string(vectors.rows), std::to_string(kMaxRows));
     }
-    LEADLINE_ASSIGN_OR_RETURN(std::string graph, BuildGraph(vectors, options));
-    std::vector<Section> sections;
-    sections.push_back({kHnswGraphSection, std::move(graph)});
-    if (HasCodes(options)) {
-      LEADLINE_ASSIGN_OR_RETURN(std::string codes,
-                                EncodeRowCodes(vectors, options.metric, options.codes,
-                                               options.executor, options.control));
-      sections.push_back({kHnswCodesSection, std::move(codes)});
+    if (!HasCodes(options)) {
+      LEADLINE_ASSIGN_OR_RETURN(std::string graph, BuildGraph(vectors, options, nullptr));
+      return OneSection(kHnswGraphSection, std::move(graph));
     }
-    return sections;
+    return options.codes == CodeType::kPca8 ? BuildOnAxes(vectors, options)
+                                            : BuildOnCodes(vectors, options);
   }
 
   [[nodiscard]] Result<std::unique_ptr<SegmentIndex>> Open(std::span<const SectionView> sections,
@@ -339,40 +354,90 @@ class HnswFactory final : public IndexFactory {
       return DataLossError("segment lacks the hnsw graph section: type=32");
     }
     LEADLINE_ASSIGN_OR_RETURN(const GraphView graph, ParseGraph(graph_bytes->bytes, vectors));
-    LEADLINE_ASSIGN_OR_RETURN(
-        const std::optional<RowCodes> codes,
-        OpenCodes(FindSection(sections, kHnswCodesSection), graph, vectors, metric));
+    LEADLINE_ASSIGN_OR_RETURN(const SearchedCodes codes,
+                              OpenCodes(sections, graph, vectors, metric));
     return std::unique_ptr<SegmentIndex>(
         std::make_unique<HnswIndex>(graph, codes, vectors, metric));
   }
 
  private:
+  static std::vector<Section> OneSection(uint32_t type, std::string bytes) {
+    std::vector<Section> sections;
+    sections.push_back({type, std::move(bytes)});
+    return sections;
+  }
+
+  static Result<std::vector<Section>> BuildOnCodes(MatrixView vectors,
+                                                   const BuildOptions& options) {
+    std::string graph;
+    {
+      LEADLINE_ASSIGN_OR_RETURN(
+          const OwnedCodes owned,
+          OwnedCodes::Make(vectors, options.metric, options.executor, options.control));
+      const CodedVectors coded{vectors, owned.codes()};
+      LEADLINE_ASSIGN_OR_RETURN(graph, BuildGraph(vectors, options, &coded));
+    }
+    std::vector<Section> sections = OneSection(kHnswGraphSection, std::move(graph));
+    LEADLINE_ASSIGN_OR_RETURN(
+        std::string codes,
+        EncodeRowCodes(vectors, options.metric, options.codes, options.executor, options.control));
+    sections.push_back({kHnswCodesSection, std::move(codes)});
+    return sections;
+  }
+
+  static Result<std::vector<Section>> BuildOnAxes(MatrixView vectors, const BuildOptions& options) {
+    LEADLINE_ASSIGN_OR_RETURN(ReducedRows reduced, ReduceRows(vectors, options));
+    const MatrixView rows =
+        reduced.kept == 0 ? vectors : MatrixView{reduced.rows.data(), vectors.rows, reduced.kept};
+    LEADLINE_ASSIGN_OR_RETURN(const OwnedCodes owned,
+                              OwnedCodes::Copy(reduced.codes, rows.rows, rows.dim, options.metric));
+    const CodedVectors coded{rows, owned.codes()};
+    LEADLINE_ASSIGN_OR_RETURN(std::string graph, BuildGraph(vectors, options, &coded));
+    std::vector<Section> sections = OneSection(kHnswGraphSection, std::move(graph));
+    sections.push_back({kHnswCodesSection, std::move(reduced.codes)});
+    sections.push_back({kHnswAxesSection, std::move(reduced.axes)});
+    return sections;
+  }
+
   static const SectionView* FindSection(std::span<const SectionView> sections, uint32_t type) {
     const auto found = std::find_if(sections.begin(), sections.end(),
                                     [&](const SectionView& s) { return s.type == type; });
     return found == sections.end() ? nullptr : &*found;
   }
 
+  static Status CheckPresence(const SectionView* section, bool wanted, const char* what) {
+    if (wanted == (section != nullptr)) {
+      return {};
+    }
+    return DataLossError(wanted ? "segment lacks what its hnsw graph names: " + std::string(what)
+                                : "beside an hnsw graph that names none: " + std::string(what));
+  }
+
   /// The codes the graph names, which have to be there, and no others.
-  static Result<std::optional<RowCodes>> OpenCodes(const SectionView* section,
-                                                   const GraphView& graph, MatrixView vectors,
-                                                   Metric metric) {
-    const bool wanted = graph.codes != CodeType::kF32;
-    if (wanted != (section != nullptr)) {
-      return DataLossError(wanted ? "segment lacks the row codes its hnsw graph names: type=48"
-                                  : "row codes beside an hnsw graph without any: type=48");
+  static Result<SearchedCodes> OpenCodes(std::span<const SectionView> sections,
+                                         const GraphView& graph, MatrixView vectors,
+                                         Metric metric) {
+    const SectionView* rows = FindSection(sections, kHnswCodesSection);
+    const SectionView* axes = FindSection(sections, kHnswAxesSection);
+    const bool reduced = graph.codes == CodeType::kPca8;
+    LEADLINE_RETURN_IF_ERROR(
+        CheckPresence(rows, graph.codes != CodeType::kF32, "row codes type=48"));
+    LEADLINE_RETURN_IF_ERROR(CheckPresence(axes, reduced, "principal axes type=50"));
+    SearchedCodes codes;
+    if (axes != nullptr) {
+      LEADLINE_ASSIGN_OR_RETURN(codes.axes, PrincipalAxes::Open(axes->bytes, vectors.dim));
     }
-    if (!wanted) {
-      return std::optional<RowCodes>();
+    if (rows != nullptr) {
+      const size_t dim = codes.axes.kept() == 0 ? vectors.dim : codes.axes.kept();
+      LEADLINE_ASSIGN_OR_RETURN(codes.rows, RowCodes::Open(rows->bytes, vectors.rows, dim, metric));
+      const CodeType wanted = reduced ? CodeType::kSq8 : graph.codes;
+      if (codes.rows->type() != wanted) {
+        return DataLossError("row codes are not those the hnsw graph names: value=" +
+                             std::string(CodeTypeName(codes.rows->type())) +
+                             " limit=" + std::string(CodeTypeName(wanted)));
+      }
     }
-    LEADLINE_ASSIGN_OR_RETURN(const RowCodes codes,
-                              RowCodes::Open(section->bytes, vectors.rows, vectors.dim, metric));
-    if (codes.type() != graph.codes) {
-      return DataLossError("row codes are not those the hnsw graph names: value=" +
-                           std::string(CodeTypeName(codes.type())) +
-                           " limit=" + std::string(CodeTypeName(graph.codes)));
-    }
-    return std::optional<RowCodes>(codes);
+    return codes;
   }
 };
 

@@ -51,8 +51,7 @@ class IvfIndex final : public SegmentIndex {
       LEADLINE_RETURN_IF_ERROR(PlanForMatches(params, &plan));
     }
     // Codes in blocks gain nothing from being shared, and shared scans know no matches of lists.
-    if (params.share_scan && scan_codes() == CodeType::kSq8 &&
-        !(uneven && parts_.blocks() != nullptr)) {
+    if (params.share_scan && parts_.has_bytes() && !(uneven && parts_.blocks() != nullptr)) {
       return SearchTogether(queries, params, plan, filter, out);
     }
     for (size_t q = 0; q < queries.rows; ++q) {
@@ -79,8 +78,7 @@ class IvfIndex final : public SegmentIndex {
   }
 
   [[nodiscard]] CodeType scan_codes() const override {
-    return parts_.codes.has_value() && parts_.codes->type() == CodeType::kSq8 ? CodeType::kSq8
-                                                                              : CodeType::kF32;
+    return parts_.has_bounds() ? CodeType::kSq8 : CodeType::kF32;
   }
 
   [[nodiscard]] bool lists_rows() const override { return scan_codes() == CodeType::kSq8; }
@@ -251,6 +249,18 @@ const SectionView* FindSection(std::span<const SectionView> sections, uint32_t t
   return found == sections.end() ? nullptr : &*found;
 }
 
+/// Axes are those of byte codes that nothing is scanned before.
+Status CheckAxes(std::span<const SectionView> sections, const IvfParts& parts) {
+  if (FindSection(sections, kPrincipalAxesSection) == nullptr) {
+    return {};
+  }
+  if (!parts.has_bytes() || FindSection(sections, kIvfProductsSection) != nullptr ||
+      FindSection(sections, kIvfBitsSection) != nullptr) {
+    return DataLossError("principal axes without sq8 codes, or beside codes of another kind");
+  }
+  return {};
+}
+
 class IvfFactory final : public IndexFactory {
  public:
   [[nodiscard]] IndexKind kind() const override { return IndexKind::kIvf; }
@@ -275,11 +285,16 @@ class IvfFactory final : public IndexFactory {
     }
     LEADLINE_ASSIGN_OR_RETURN(const IvfView view,
                               DecodeIvf(lists->bytes, vectors.rows, vectors.dim));
-    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}, {}};
-    if (const SectionView* codes = FindSection(sections, kRowCodesSection)) {
-      LEADLINE_ASSIGN_OR_RETURN(parts.codes,
-                                RowCodes::Open(codes->bytes, vectors.rows, vectors.dim, metric));
+    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}, {}, {}};
+    if (const SectionView* axes = FindSection(sections, kPrincipalAxesSection)) {
+      LEADLINE_ASSIGN_OR_RETURN(parts.axes, PrincipalAxes::Open(axes->bytes, vectors.dim));
     }
+    if (const SectionView* codes = FindSection(sections, kRowCodesSection)) {
+      const size_t dim = parts.axes.kept() == 0 ? vectors.dim : parts.axes.kept();
+      LEADLINE_ASSIGN_OR_RETURN(parts.codes,
+                                RowCodes::Open(codes->bytes, vectors.rows, dim, metric));
+    }
+    LEADLINE_RETURN_IF_ERROR(CheckAxes(sections, parts));
     if (const SectionView* products = FindSection(sections, kIvfProductsSection)) {
       if (!parts.codes.has_value()) {
         return DataLossError("IVF product codes without row codes");

@@ -16,6 +16,7 @@
 #include "leadline/index/call_checks.h"
 #include "leadline/index/first_error.h"
 #include "leadline/index/held_out_rows.h"
+#include "leadline/index/principal_axes.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/normalize.h"
@@ -102,6 +103,12 @@ Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Sec
   }
   LEADLINE_ASSIGN_OR_RETURN(const IvfView lists,
                             DecodeIvf(sections->front().bytes, vectors.rows, vectors.dim));
+  if (options.codes == CodeType::kPca8) {
+    LEADLINE_ASSIGN_OR_RETURN(ReducedRows reduced, ReduceRows(vectors, options, lists.row_ids));
+    sections->push_back({kRowCodesSection, std::move(reduced.codes)});
+    sections->push_back({kPrincipalAxesSection, std::move(reduced.axes)});
+    return {};
+  }
   const bool products = options.codes == CodeType::kPq4;
   const bool bits = options.codes == CodeType::kRabitq;
   LEADLINE_ASSIGN_OR_RETURN(
@@ -136,9 +143,9 @@ size_t ResolveNlist(size_t wanted, size_t rows, CodeType codes) {
 }
 
 Result<std::vector<Section>> BuildIvf(MatrixView vectors, const BuildOptions& options) {
-  LEADLINE_RETURN_IF_ERROR(CheckBuild(
-      vectors, options,
-      {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4, CodeType::kPq4, CodeType::kRabitq}));
+  LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options,
+                                      {CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
+                                       CodeType::kPq4, CodeType::kRabitq, CodeType::kPca8}));
   LEADLINE_RETURN_IF_ERROR(options.control.Check());
   LEADLINE_RETURN_IF_ERROR(CheckRange("nlist", options.nlist, 0, kMaxNlist));
   const size_t nlist = ResolveNlist(options.nlist, vectors.rows, options.codes);

@@ -5,6 +5,7 @@
 #include "bit_lists.h"
 #include "ivf_layout.h"
 #include "leadline/core/types.h"
+#include "leadline/index/principal_axes.h"
 #include "leadline/index/row_codes.h"
 #include "list_blocks.h"
 #include "list_chooser.h"
@@ -19,9 +20,23 @@ struct IvfParts {
   Metric metric = Metric::kL2;
   ListChooser chooser;
   std::optional<RowCodes> codes;  ///< rows in the order of the lists
+  PrincipalAxes axes;             ///< that these lie along; kept() is 0 where there are none
   // Scanned first where there are any, one of them at most; they need codes.
   std::optional<ProductLists> products;
   std::optional<BitLists> bits;
+
+  /// True where the codes are sums of bytes, which many queries may share.
+  [[nodiscard]] bool has_bytes() const {
+    return codes.has_value() && codes->type() == CodeType::kSq8;
+  }
+
+  /// True where these also bound the distances of the vectors.
+  [[nodiscard]] bool has_bounds() const { return has_bytes() && axes.kept() == 0; }
+
+  /// The query as the codes have it, valid until `projection` is used again.
+  const float* AlongAxes(const float* query, Projection* projection) const {
+    return axes.kept() == 0 ? query : projection->Project(axes, query);
+  }
 
   /// What is scanned first; null where it is `codes` or the vectors.
   [[nodiscard]] const ListBlocks* blocks() const {

@@ -33,7 +33,8 @@ const Constants& Fixed() {
 
 StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
   StageSizes sizes;
-  const bool coarse = parts.codes.has_value() && parts.codes->type() == CodeType::kSq4;
+  const bool coarse =
+      parts.codes.has_value() && (parts.codes->type() == CodeType::kSq4 || parts.axes.kept() > 0);
   const size_t usual = coarse ? 3 * params.k : params.k + params.k / 2;
   sizes.rescored = std::max(params.k, params.rescore == 0 ? usual : params.rescore);
   sizes.scanned =
@@ -186,7 +187,7 @@ void ListSearch::Prepare() {
   scratch_.order.clear();
   masks_ = filter_ == nullptr ? nullptr : filter_->masks();
   if (parts_.codes.has_value()) {
-    scratch_.query.Prepare(*parts_.codes, query_);
+    scratch_.query.Prepare(*parts_.codes, parts_.AlongAxes(query_, &scratch_.projection));
     const bool uneven = filter_ != nullptr && filter_->table() != nullptr;
     const size_t more =
         uneven ? std::max(sizes_.scanned, std::min(3 * sizes_.scanned, kSpareCandidates)) : 0;

@@ -9,6 +9,7 @@
 #include "ivf_parts.h"
 #include "leadline/core/status.h"
 #include "leadline/index/candidate_buffer.h"
+#include "leadline/index/principal_axes.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/segment_index.h"
 #include "leadline/index/top_k.h"
@@ -62,6 +63,7 @@ class ListSearch {
     ListChooser::Scratch chooser;
     CandidateBuffer found;
     CandidateBuffer narrowed;
+    Projection projection;
     RowQuery query;
     PqTable table;
     BitTable bit_table;

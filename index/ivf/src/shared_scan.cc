@@ -59,9 +59,10 @@ Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcom
 /// Readies the queries and compares each with its nearest list. That sets its threshold, which few
 /// rows pass afterwards; most lists are nearest to too few queries to fill a tile.
 Status SharedScan::VisitNearest(MatrixView queries) {
+  Projection projection;
   RowQuery query;
   maps_.resize(queries.rows);
-  length_ = kernels_.LengthOf(queries.dim);
+  length_ = kernels_.LengthOf(codes_.dim());
   integers_.resize(queries.rows * length_);
   packed_.Resize(kLanes / simd::kPackLanes, length_);
   GroupByList(chosen_.size() / queries.rows, true);
@@ -75,7 +76,7 @@ Status SharedScan::VisitNearest(MatrixView queries) {
     Count(l, positions_.size(), group);
     for (const uint32_t q : group) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-      query.Prepare(codes_, queries.row(q).data());
+      query.Prepare(codes_, parts_.AlongAxes(queries.row(q).data(), &projection));
       std::copy_n(query.integers().begin(), length_, integers_.data() + q * length_);
       maps_[q] = query.map();
       ScanPositions(query);

@@ -7,7 +7,7 @@ namespace {
 
 static_assert(static_cast<int>(v1::METRIC_COSINE) == static_cast<int>(Metric::kCosine));
 static_assert(static_cast<int>(v1::INDEX_KIND_IVF) == static_cast<int>(IndexKind::kIvf));
-static_assert(static_cast<int>(v1::CODE_TYPE_RABITQ) == static_cast<int>(CodeType::kRabitq));
+static_assert(static_cast<int>(v1::CODE_TYPE_PCA8) == static_cast<int>(CodeType::kPca8));
 
 /// The field that a message with VectorField's members means; what is 0 stays at its default.
 template <typename Message>
@@ -125,7 +125,7 @@ Result<CollectionChanges> ReadAlterRequest(const v1::AlterCollectionRequest& in)
     if (field.has_codes()) {
       if (field.codes() == v1::CODE_TYPE_UNSPECIFIED) {
         return InvalidFieldError("no codes", "vectors.codes", "unspecified",
-                                 "auto, f32, bf16, sq8, sq4, pq4 or rabitq");
+                                 "auto, f32, bf16, sq8, sq4, pq4, rabitq or pca8");
       }
       read.codes = static_cast<CodeType>(field.codes());
     }

@@ -129,7 +129,7 @@ Status CheckInfo(const SegmentInfo& info) {
   const auto codes = static_cast<uint8_t>(info.codes);
   LEADLINE_RETURN_IF_ERROR(CheckCap("metric", metric, 1, 3));
   LEADLINE_RETURN_IF_ERROR(CheckCap("kind", kind, 2, 4));
-  LEADLINE_RETURN_IF_ERROR(CheckCap("codes", codes, 2, 7));
+  LEADLINE_RETURN_IF_ERROR(CheckCap("codes", codes, 2, 8));
   LEADLINE_RETURN_IF_ERROR(CheckCap("dim", info.dim, 1, kMaxDim));
   LEADLINE_RETURN_IF_ERROR(CheckCap("rows", info.rows, 0, kMaxSegmentRows));
   LEADLINE_RETURN_IF_ERROR(CheckCap("min_sequence", info.min_sequence, 0, info.max_sequence));

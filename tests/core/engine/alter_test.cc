@@ -125,8 +125,8 @@ TEST_F(AlterTest, CodesFollowAndMustFitTheKind) {
   ASSERT_OK(collection_->Optimize());
   CollectionChanges changes;
   changes.vectors.emplace_back();
-  for (const CodeType codes :
-       {CodeType::kSq8, CodeType::kPq4, CodeType::kRabitq, CodeType::kF32, CodeType::kPq4}) {
+  for (const CodeType codes : {CodeType::kSq8, CodeType::kPq4, CodeType::kRabitq, CodeType::kPca8,
+                               CodeType::kF32, CodeType::kPq4}) {
     const std::vector<std::string> before = SegmentFiles();
     changes.vectors[0].codes = codes;
     Alter(changes);

@@ -23,6 +23,7 @@ constexpr uint32_t kProducts = 41;
 constexpr uint32_t kBits = 42;
 constexpr uint32_t kRowCodes = 48;
 constexpr uint32_t kCurve = 49;
+constexpr uint32_t kAxes = 50;
 constexpr size_t kGraphHeader = 128;
 
 class SegmentRulesTest : public EngineTest {
@@ -279,7 +280,8 @@ TEST_F(SegmentRulesTest, V8CurveIsThatOfTheLists) {
 TEST_F(SegmentRulesTest, V8CodesOfTheHeaderWithoutTheirSection) {
   for (const auto& [codes, missing] :
        {std::pair(CodeType::kPq4, kRowCodes), std::pair(CodeType::kPq4, kProducts),
-        std::pair(CodeType::kRabitq, kRowCodes), std::pair(CodeType::kRabitq, kBits)}) {
+        std::pair(CodeType::kRabitq, kRowCodes), std::pair(CodeType::kRabitq, kBits),
+        std::pair(CodeType::kPca8, kRowCodes), std::pair(CodeType::kPca8, kAxes)}) {
     Prepare(IndexKind::kIvf, Metric::kL2, codes);
     Reseal([missing = missing](segment::SegmentInfo*, Sections* sections) {
       ASSERT_EQ(sections->erase(missing), 1U);

@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(RowCodes, RefuseOtherForms) {
   const Matrix matrix = GaussianMatrix(57, 3, 8);
   for (const CodeType codes :
-       {CodeType::kF32, CodeType::kPq4, CodeType::kRabitq, CodeType::kAuto}) {
+       {CodeType::kF32, CodeType::kPq4, CodeType::kRabitq, CodeType::kPca8, CodeType::kAuto}) {
     EXPECT_THAT(EncodeRowCodes(matrix.view(), Metric::kL2, codes, nullptr, CallControl()),
                 StatusIs(StatusCode::kInvalidArgument, "codes"));
   }

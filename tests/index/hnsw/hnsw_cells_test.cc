@@ -13,7 +13,7 @@
 #include "cells.h"
 #include "index_test_data.h"
 #include "leadline/index/hnsw.h"
-#include "owned_codes.h"
+#include "leadline/index/owned_codes.h"
 #include "status_matchers.h"
 #include "tile_search.h"
 

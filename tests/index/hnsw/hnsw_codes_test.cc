@@ -54,7 +54,7 @@ TEST_P(HnswCodesTest, FindsNearlyAllNeighboursWithTheDistancesOfTheExactScan) {
       testing::NormalizeRows(&queries);
     }
     const Hnsw hnsw = BuildHnsw(base, Options(metric));
-    ASSERT_EQ(hnsw.built.size(), 2U);
+    ASSERT_EQ(hnsw.built.size(), GetParam() == CodeType::kPca8 ? 3U : 2U);
     EXPECT_EQ(hnsw.built[1].type, kHnswCodesSection);
     ASSERT_OK_AND_ASSIGN(auto flat, FlatIndexFactory().Open({}, base.view(), metric));
     const std::vector<SearchOutcome> found = SearchAll(*hnsw.index, queries.view(), {});
@@ -86,7 +86,7 @@ TEST_P(HnswCodesTest, BuildsTheSameBytesOnAnyNumberOfThreads) {
     const auto pool = NewThreadPool(threads);
     options.executor = pool.get();
     const Hnsw pooled = BuildHnsw(base, options);
-    for (size_t section = 0; section < 2; ++section) {
+    for (size_t section = 0; section < alone.built.size(); ++section) {
       EXPECT_EQ(pooled.built[section].bytes, alone.built[section].bytes) << threads << " threads";
     }
   }
@@ -326,20 +326,26 @@ class HnswCodesDamageTest : public HnswCodesTest {
 
 TEST_P(HnswCodesDamageTest, RefusesCodesThatAreMissingOrNotThoseOfTheGraph) {
   EXPECT_OK(Open(built_));
-  EXPECT_OK(Open({built_[1], built_[0]}));
-  EXPECT_THAT(Open({built_[0]}), StatusIs(StatusCode::kDataLoss, "type=48"));
+  std::vector<Section> some(built_.rbegin(), built_.rend());
+  EXPECT_OK(Open(some));
+  some = built_;
+  some.erase(some.begin() + 1);
+  EXPECT_THAT(Open(some), StatusIs(StatusCode::kDataLoss, "type=48"));
   EXPECT_THAT(Open({built_[1]}), StatusIs(StatusCode::kDataLoss, "type=32"));
   BuildOptions other = Options();
   other.codes = GetParam() == CodeType::kSq8 ? CodeType::kSq4 : CodeType::kSq8;
-  const std::vector<Section> others = BuildHnsw(base_, other).built;
-  EXPECT_THAT(Open({built_[0], others[1]}), StatusIs(StatusCode::kDataLoss, "names"));
+  // The codes below axes are sq8 too.
+  other.codes = GetParam() == CodeType::kPca8 ? CodeType::kBf16 : other.codes;
+  some = built_;
+  some[1] = BuildHnsw(base_, other).built[1];
+  EXPECT_THAT(Open(some), StatusIs(StatusCode::kDataLoss, "names"));
   other.codes = CodeType::kF32;
   const std::vector<Section> plain = BuildHnsw(base_, other).built;
   EXPECT_EQ(plain.size(), 1U);
   EXPECT_THAT(Open({plain[0], built_[1]}), StatusIs(StatusCode::kDataLoss, "type=48"));
   const Matrix more = testing::GaussianMatrix(kSeed, 201, 8);
-  EXPECT_THAT(Open({built_[0], BuildHnsw(more, Options()).built[1]}),
-              StatusIs(StatusCode::kDataLoss, "rows=201"));
+  some[1] = BuildHnsw(more, Options()).built[1];
+  EXPECT_THAT(Open(some), StatusIs(StatusCode::kDataLoss, "rows=201"));
 }
 
 TEST_P(HnswCodesDamageTest, RefusesEveryTruncationAndSurvivesFlippedBits) {
@@ -373,7 +379,7 @@ TEST_P(HnswCodesDamageTest, RefusesEveryTruncationAndSurvivesFlippedBits) {
 
 TEST_P(HnswCodesDamageTest, RefusesEveryOtherWordForTheCodesInTheGraph) {
   constexpr size_t kCodesAt = 96;
-  for (const uint32_t value : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 0x104U, 0xFFFFFFFFU}) {
+  for (const uint32_t value : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 9U, 0x104U, 0xFFFFFFFFU}) {
     std::vector<Section> changed = built_;
     std::memcpy(changed[0].bytes.data() + kCodesAt, &value, sizeof value);
     if (value == static_cast<uint32_t>(GetParam())) {
@@ -384,7 +390,7 @@ TEST_P(HnswCodesDamageTest, RefusesEveryOtherWordForTheCodesInTheGraph) {
   }
 }
 
-constexpr CodeType kCodes[] = {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16};
+constexpr CodeType kCodes[] = {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16, CodeType::kPca8};
 
 std::string NameOf(const ::testing::TestParamInfo<CodeType>& tested) {
   return std::string(CodeTypeName(tested.param));

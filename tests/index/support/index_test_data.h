@@ -55,6 +55,24 @@ inline Matrix ClusteredMatrix(uint64_t seed, size_t rows, size_t dim, size_t clu
   return matrix;
 }
 
+/// Clustered rows of `rank` dimensions, turned into `dim` of them, with a little noise in all.
+inline Matrix LowRankMatrix(uint64_t seed, size_t rows, size_t dim, size_t rank,
+                            float noise = 0.02F) {
+  const Matrix basis = GaussianMatrix(17, rank, dim);
+  const Matrix low = ClusteredMatrix(seed, rows, rank, 10);
+  Matrix matrix = GaussianMatrix(seed + 2, rows, dim);
+  for (size_t i = 0; i < rows; ++i) {
+    float* row = matrix.values.data() + i * dim;
+    for (size_t j = 0; j < dim; ++j) {
+      row[j] = 1 + noise * row[j];
+      for (size_t r = 0; r < rank; ++r) {
+        row[j] += low.row(i)[r] * basis.row(r)[j];
+      }
+    }
+  }
+  return matrix;
+}
+
 /// Small whole numbers: every distance is exact in float whatever the order of summation, and ties
 /// abound, so an oracle must agree to the last bit and the last row number.
 inline Matrix IntegerMatrix(uint64_t seed, size_t rows, size_t dim, size_t spread = 5) {

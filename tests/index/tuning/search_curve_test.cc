@@ -170,8 +170,10 @@ INSTANTIATE_TEST_SUITE_P(Kinds, SearchCurveOf,
                          ::testing::Values(Promise{IndexKind::kIvf, CodeType::kPq4, 0.32},
                                            Promise{IndexKind::kIvf, CodeType::kRabitq, 0.45},
                                            Promise{IndexKind::kIvf, CodeType::kSq8, 0.27},
+                                           Promise{IndexKind::kIvf, CodeType::kPca8, 0.27},
                                            Promise{IndexKind::kIvf, CodeType::kF32, 0.27},
                                            Promise{IndexKind::kHnsw, CodeType::kSq4, 0.15},
+                                           Promise{IndexKind::kHnsw, CodeType::kPca8, 0.15},
                                            Promise{IndexKind::kHnsw, CodeType::kSq8, 0.15}),
                          [](const auto& tested) {
                            return std::string(IndexKindName(tested.param.kind)) + "_" +

@@ -39,6 +39,7 @@ enum class CodeType : uint8_t {
   kSq4 = 5,
   kPq4 = 6,
   kRabitq = 7,
+  kPca8 = 8,
 };
 
 /// What an acknowledgement means.
@@ -97,7 +98,7 @@ bool HigherIsBetter(Metric metric);
 /// "auto", "flat", "hnsw", "ivf".
 std::string_view IndexKindName(IndexKind kind);
 Result<IndexKind> ParseIndexKind(std::string_view name);
-/// "auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq".
+/// "auto", "f32", "bf16", "sq8", "sq4", "pq4", "rabitq", "pca8".
 std::string_view CodeTypeName(CodeType codes);
 Result<CodeType> ParseCodeType(std::string_view name);
 

@@ -37,14 +37,18 @@ struct RowTerms {
 };
 
 /// Writes the codes of `vectors` as one section's bytes (storage/FORMAT.md, "Row codes"). Row r of
-/// the table is row order[r] of the matrix; an empty `order` keeps the rows as they are.
-/// REQUIRES: finite rows, dim >= 1; `order` empty or a permutation of the row numbers. Equal inputs
+/// the table is row order[r] of the matrix; an empty `order` keeps the rows as they are. `beside`,
+/// where not empty, is added to what the table says of each row's squared length: what the row has
+/// beside the dimensions of the matrix.
+/// REQUIRES: finite rows, dim >= 1; `order` empty or a permutation of the row numbers; `beside`
+/// empty or [rows], in the order of the table. Equal inputs
 /// give equal bytes on any number of threads and at every SIMD level. Looks at `control` every
 /// 1,024 rows. Errors: kInvalidArgument (`codes` is not one of the three forms), kCancelled,
 /// kDeadlineExceeded. May throw std::bad_alloc.
 Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
                                    Executor* executor, const CallControl& control,
-                                   std::span<const uint32_t> order = {});
+                                   std::span<const uint32_t> order = {},
+                                   std::span<const float> beside = {});
 
 /// A validated table over a section's bytes, which must outlive it. Immutable, thread-safe, cheap
 /// to copy.

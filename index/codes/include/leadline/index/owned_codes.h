@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "leadline/core/call_control.h"
@@ -11,14 +12,17 @@
 #include "leadline/index/row_codes.h"
 #include "leadline/simd/code_kernels.h"
 
-namespace leadline::index::hnsw {
+namespace leadline::index {
 
-/// A table of sq8 codes of `vectors` for the time of a build.
+/// A table of sq8 codes for the time of a build.
 class OwnedCodes {
  public:
-  /// Errors: kCancelled, kDeadlineExceeded. May throw std::bad_alloc.
+  /// That of `vectors`. Errors: kCancelled, kDeadlineExceeded. May throw std::bad_alloc.
   static Result<OwnedCodes> Make(MatrixView vectors, Metric metric, Executor* executor,
                                  const CallControl& control);
+
+  /// That of a section, which is copied. Errors: those of RowCodes::Open. May throw std::bad_alloc.
+  static Result<OwnedCodes> Copy(std::string_view section, size_t rows, size_t dim, Metric metric);
 
   [[nodiscard]] const RowCodes& codes() const { return codes_; }
 
@@ -37,4 +41,4 @@ class OwnedCodes {
   RowCodes codes_;
 };
 
-}  // namespace leadline::index::hnsw
+}  // namespace leadline::index
