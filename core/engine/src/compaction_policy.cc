@@ -54,8 +54,8 @@ bool DeservesWiderBuild(const SealedGroup& group, const CollectionState& owner) 
 
 /// False when a build would give the segment another index. A graph built with a wider beam than
 /// asked for is as good.
-bool HasIndex(const segment::SegmentInfo& info, const VectorField& field) {
-  if (IndexChoice{info.kind, info.codes} != ChooseIndex(field, info.rows)) {
+bool HasIndex(const segment::SegmentInfo& info, const VectorField& field, uint64_t room) {
+  if (!IsChoiceOf(field, info.rows, room, {info.kind, info.codes})) {
     return false;
   }
   switch (info.kind) {
@@ -74,7 +74,8 @@ bool HasIndex(const segment::SegmentInfo& info, const VectorField& field) {
 bool LacksIndex(const SealedGroup& group, const CollectionState& owner) {
   for (size_t f = 0; f < group.segments.size(); ++f) {
     const auto& segment = group.segments[f];
-    if (segment != nullptr && !HasIndex(segment->entry().info, owner.fields()[f])) {
+    if (segment != nullptr &&
+        !HasIndex(segment->entry().info, owner.fields()[f], owner.room_for_field())) {
       return true;
     }
   }
@@ -185,8 +186,11 @@ std::optional<BuildRange> PickEagerMerge(const GroupList& groups, const Collecti
 }  // namespace
 
 bool TailIsFull(const ReadState& state, const DatabaseOptions& options, uint64_t factor) {
-  return state.TailRows() >= factor * options.seal_rows ||
-         state.tail_bytes >= factor * options.seal_bytes;
+  // Fresh rows may take a small part of a memory budget, so that codes keep their room.
+  const uint64_t seal_bytes = options.memory_budget_bytes == 0
+                                  ? options.seal_bytes
+                                  : std::min(options.seal_bytes, options.memory_budget_bytes / 8);
+  return state.TailRows() >= factor * options.seal_rows || state.tail_bytes >= factor * seal_bytes;
 }
 
 void CollectExpired(const ReadState& state, int64_t now_ms, size_t limit,

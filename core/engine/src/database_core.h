@@ -65,6 +65,9 @@ class DatabaseCore {
   /// ahead may hide records, and must delete none and free no idempotency key.
   [[nodiscard]] int64_t BelievedUnixMillis() const;
 
+  /// What new segments are built for (RoomForSections of an empty heap).
+  [[nodiscard]] uint64_t room_for_sections() const;
+
   [[nodiscard]] std::string store_directory() const { return JoinPath(path, "store"); }
 
   [[nodiscard]] std::string segment_directory() const { return JoinPath(path, "segments"); }

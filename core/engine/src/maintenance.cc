@@ -9,6 +9,7 @@
 #include "idempotency_plan.h"
 #include "leadline/core/no_throw.h"
 #include "long_call.h"
+#include "memory_keeper.h"
 
 namespace leadline::engine {
 namespace {
@@ -105,6 +106,43 @@ Status Maintenance::ThrottleWriter(const CollectionState& collection) {
   return {};  // the write itself says what is wrong
 }
 
+Result<MemoryClaim> Maintenance::AdmitRows(const CollectionState& collection, uint64_t bytes) {
+  const uint64_t budget = core_->options.memory_budget_bytes;
+  if (budget == 0) {
+    return MemoryClaim();
+  }
+  const uint64_t needed = bytes + TailChunk::BytesOf(collection.fields());
+  // What searches add to fresh rows, their codes, is not asked for.
+  const uint64_t limit = budget - budget / 16;
+  const int64_t deadline = NowMs() + (core_->options.background_maintenance ? kThrottleLimitMs : 0);
+  while (true) {
+    MemoryClaim claim(&claimed_bytes_, needed);
+    const MemoryUse use = MeasureMemory(core_.get());
+    const uint64_t wanted = use.heap + use.kept + claimed_bytes_.load(std::memory_order_relaxed);
+    if (wanted <= limit) {
+      return claim;
+    }
+    const std::string error = collection.backoff.ErrorOf(BuildBackoff::kSealLane);
+    if (!error.empty() || needed > limit || NowMs() >= deadline) {
+      return ResourceExhaustedError(
+                 "rows would take more memory than the budget; deletes are still taken: "
+                 "collection=" +
+                 collection.entry().name +
+                 " field=memory_budget_bytes value=" + std::to_string(wanted) +
+                 " limit=" + std::to_string(limit) + (error.empty() ? "" : ": " + error))
+          .WithField("memory_budget_bytes", std::to_string(budget));
+    }
+    short_of_memory_.store(true, std::memory_order_relaxed);
+    MutexLock lock(&mutex_);
+    if (stopping_) {
+      return claim;  // the write itself says what is wrong
+    }
+    seal_pending_ = true;
+    wake_.NotifyAll();
+    progressed_.WaitFor(&mutex_, kWaitTickMs);
+  }
+}
+
 bool Maintenance::WaitForWork(bool* pending) {
   MutexLock lock(&mutex_);
   if (!*pending && !stopping_) {
@@ -126,10 +164,11 @@ void Maintenance::RunSealer() {
 
 void Maintenance::SealWhereDue() {
   bool sealed = false;
+  const bool any_tail = short_of_memory_.exchange(false, std::memory_order_relaxed);
   for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
     sealed = RunOne(kSeal, collection,
                     [&](const ReadState& state) {
-                      const bool due = TailIsFull(state, core_->options) &&
+                      const bool due = (any_tail || TailIsFull(state, core_->options)) &&
                                        !collection->backoff.Waiting(BuildBackoff::kSealLane,
                                                                     core_->clock->MonotonicNanos());
                       return due ? PickSeal(state) : std::nullopt;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "compaction_policy.h"
 #include "database_core.h"
 #include "leadline/core/types.h"
+#include "memory_claim.h"
 #include "publisher.h"
 
 namespace leadline::engine {
@@ -37,6 +39,10 @@ class Maintenance {
   /// Holds a writer back while the collection's tail is many times past a cap. kResourceExhausted
   /// at once when sealing fails (the message says why), and after kThrottleLimitMs anyway.
   Status ThrottleWriter(const CollectionState& collection);
+  /// Lets rows of `bytes` in, as far as the memory budget goes: the claim stands for them until
+  /// they are in the tail. Else has tails sealed and waits, like ThrottleWriter, where there is
+  /// background maintenance. kResourceExhausted names memory_budget_bytes and what was needed.
+  Result<MemoryClaim> AdmitRows(const CollectionState& collection, uint64_t bytes);
   /// Seals what was written before the call and builds until PickOptimizeBuild has nothing more.
   /// Stopped by `control` or by Stop, also while it waits for its turn.
   Status Optimize(const std::shared_ptr<CollectionState>& collection, const Progress& progress,
@@ -85,6 +91,8 @@ class Maintenance {
   CondVar wake_;
   CondVar progressed_;  ///< a build or a turn ended
   bool seal_pending_ LEADLINE_GUARDED_BY(mutex_) = true;
+  std::atomic<bool> short_of_memory_{false};  ///< a writer waits for any tail to be sealed
+  std::atomic<uint64_t> claimed_bytes_{0};
   bool build_pending_ LEADLINE_GUARDED_BY(mutex_) = true;
   bool stopping_ LEADLINE_GUARDED_BY(mutex_) = false;
   std::array<bool, 2> running_ LEADLINE_GUARDED_BY(mutex_) = {false, false};
