@@ -136,7 +136,7 @@ Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops, WriteKey
   LEADLINE_ASSIGN_OR_RETURN(const WriteResult result,
                             database_->committer().Submit(state, std::move(ops), std::move(key)));
   if (grows) {
-    database_->maintenance().TailGrew(*state);
+    database_->maintenance().TailGrew(state.get());
   }
   return result;
 }

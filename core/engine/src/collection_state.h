@@ -100,6 +100,11 @@ class CollectionState {
     return state_;
   }
 
+  /// When rows were last added, or the collection was opened: Clock::MonotonicNanos. For anybody.
+  [[nodiscard]] int64_t last_growth() const { return last_growth_.load(std::memory_order_relaxed); }
+
+  void NoteGrowth(int64_t nanos) { last_growth_.store(nanos, std::memory_order_relaxed); }
+
   // Writer side.
 
   /// Makes the memory for one more entry.
@@ -175,6 +180,7 @@ class CollectionState {
   const uint64_t room_;
   std::atomic<const CollectionEntry*> entry_;
   std::atomic<bool> dropped_{false};
+  std::atomic<int64_t> last_growth_{0};
 
   // Writer side.
   /// All since the opening: readers hold references. Changes are rare, and entries small.

@@ -182,6 +182,7 @@ Status DatabaseCore::LoadCollections(const DatabaseCore* previous) {
 
 Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* previous) {
   auto collection = std::make_shared<CollectionState>(std::move(entry), room_for_sections());
+  collection->NoteGrowth(clock->MonotonicNanos());
   MutexLock lock(&commit_mutex);
   LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> counters,
                             store->Get(kv::Table::kMeta, CountersKey(collection->id())));

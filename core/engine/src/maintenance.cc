@@ -48,8 +48,9 @@ Maintenance::~Maintenance() {
   Stop();
 }
 
-void Maintenance::TailGrew(const CollectionState& collection) {
-  if (!TailIsFull(*collection.Load(), core_->options)) {
+void Maintenance::TailGrew(CollectionState* collection) {
+  collection->NoteGrowth(core_->clock->MonotonicNanos());
+  if (!TailIsFull(*collection->Load(), core_->options)) {
     return;
   }
   {
@@ -162,15 +163,23 @@ void Maintenance::RunSealer() {
   }
 }
 
+bool Maintenance::IsIdle(const CollectionState& collection) const {
+  const int64_t wait_ms = core_->options.seal_idle_ms;
+  return wait_ms > 0 &&
+         core_->clock->MonotonicNanos() - collection.last_growth() >= wait_ms * int64_t{1'000'000};
+}
+
 void Maintenance::SealWhereDue() {
   bool sealed = false;
   const bool any_tail = short_of_memory_.exchange(false, std::memory_order_relaxed);
   for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
     sealed = RunOne(kSeal, collection,
                     [&](const ReadState& state) {
-                      const bool due = (any_tail || TailIsFull(state, core_->options)) &&
-                                       !collection->backoff.Waiting(BuildBackoff::kSealLane,
-                                                                    core_->clock->MonotonicNanos());
+                      const bool due =
+                          (any_tail || TailIsFull(state, core_->options) ||
+                           (IsIdle(*collection) && IdleTailIsDue(state, *collection))) &&
+                          !collection->backoff.Waiting(BuildBackoff::kSealLane,
+                                                       core_->clock->MonotonicNanos());
                       return due ? PickSeal(state) : std::nullopt;
                     }) ||
              sealed;
@@ -205,7 +214,7 @@ void Maintenance::BuildWhereDue() {
     };
     built = RunOne(kBuild, collection,
                    [&](const ReadState& state) {
-                     return PickBackgroundBuild(state, *collection, waits);
+                     return PickBackgroundBuild(state, *collection, IsIdle(*collection), waits);
                    }) ||
             built;
   }

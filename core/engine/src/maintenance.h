@@ -35,7 +35,7 @@ class Maintenance {
   Maintenance& operator=(const Maintenance&) = delete;
 
   /// Says that the collection grew; wakes the sealer when the tail is past a cap. Cheap.
-  void TailGrew(const CollectionState& collection);
+  void TailGrew(CollectionState* collection);
   /// Holds a writer back while the collection's tail is many times past a cap. kResourceExhausted
   /// at once when sealing fails (the message says why), and after kThrottleLimitMs anyway.
   Status ThrottleWriter(const CollectionState& collection);
@@ -62,6 +62,8 @@ class Maintenance {
   void RunIntervalSync();
   /// False when it is time to stop.
   bool WaitForWork(bool* pending);
+  /// Nobody has added to the collection for options.seal_idle_ms.
+  [[nodiscard]] bool IsIdle(const CollectionState& collection) const;
   /// One background build; true when something was published.
   bool RunOne(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick);
   /// Reads every segment once, so that a damaged one is known.

@@ -244,6 +244,7 @@ Status ValidateDatabaseOptions(const DatabaseOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("seal_rows", options.seal_rows, 16, 10'000'000));
   LEADLINE_RETURN_IF_ERROR(
       CheckRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("seal_idle_ms", options.seal_idle_ms, 0, 3'600'000));
   return options.memory_budget_bytes == 0
              ? OkStatus()
              : CheckRange("memory_budget_bytes", options.memory_budget_bytes, kMinMemoryBudgetBytes,

@@ -89,6 +89,10 @@ struct DatabaseOptions {
   uint32_t seal_rows = 16384;
   /// Bytes of the tail (vectors, ids, payloads) past which it is sealed earlier; [64 KiB, 16 GiB].
   uint64_t seal_bytes = uint64_t{64} << 20;
+  /// A tail that nobody has added to for so long is sealed too, and merged where that is quick, if
+  /// searches gain by it: [0, 3600000] ms; 0 leaves it to the caps above. From 1,024 rows or 4 MiB
+  /// on.
+  uint32_t seal_idle_ms = 5000;
   /// False leaves sealing, compaction, rebuilds and the deletion of what expired to Optimize(), and
   /// no thread keeps codes in memory or reads vectors ahead of the searches that need them. Readers
   /// have that thread alone.
