@@ -206,10 +206,7 @@ bool IdleTailIsDue(const ReadState& state, const CollectionState& owner) {
     return false;
   }
   const GroupList& groups = *state.groups;
-  const bool indexed_at_once =
-      std::all_of(owner.fields().begin(), owner.fields().end(),
-                  [rows](const VectorField& field) { return IsIndexedWhenSealed(field, rows); });
-  if (indexed_at_once || !ListsTail(groups)) {
+  if (!ListsTail(groups)) {
     return true;
   }
   // Merged with the newest group at least.

@@ -33,10 +33,9 @@ using LaneWaits = std::function<bool(uint64_t lane)>;
 /// True when the tail is `factor` times past a cap of the options.
 bool TailIsFull(const ReadState& state, const DatabaseOptions& options, uint64_t factor = 1);
 
-/// True for a tail that nobody adds to and that is worth a segment: one that gets an index at once,
-/// that becomes one with lists quickly, or that is compared row by row anyway and leaves memory
-/// so. Rows sorted by the lists of a segment much larger are searched for less than their own
-/// segment would cost, and stay.
+/// True for a tail that nobody adds to and that is worth a segment: one that no lists serve and
+/// that leaves memory so, or one that is merged into lists quickly. Rows sorted by the lists of a
+/// segment much larger are searched for less than their own segment would cost, and stay.
 bool IdleTailIsDue(const ReadState& state, const CollectionState& owner);
 
 /// Up to `limit` living rows of groups and tail that expired at or before `now_ms`.
