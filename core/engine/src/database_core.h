@@ -68,6 +68,9 @@ class DatabaseCore {
   /// What new segments are built for (RoomForSections of an empty heap).
   [[nodiscard]] uint64_t room_for_sections() const;
 
+  /// Of a write that waits for memory, else 0: sections that are kept make room for it.
+  std::atomic<uint64_t> wanted_bytes{0};
+
   [[nodiscard]] std::string store_directory() const { return JoinPath(path, "store"); }
 
   [[nodiscard]] std::string segment_directory() const { return JoinPath(path, "segments"); }

@@ -6,8 +6,9 @@
 
 namespace leadline::engine {
 
-void KeptSections::Offer(std::vector<std::string_view> sections) {
+void KeptSections::Offer(const std::vector<std::string_view>& sections) {
   std::vector<Section> offered;
+  offered.reserve(sections.size());
   for (const std::string_view bytes : sections) {
     offered.push_back({.bytes = bytes});
   }
@@ -18,6 +19,7 @@ void KeptSections::Offer(std::vector<std::string_view> sections) {
 std::vector<std::string_view> KeptSections::sections() const {
   MutexLock lock(&mutex_);
   std::vector<std::string_view> all;
+  all.reserve(sections_.size());
   for (const Section& section : sections_) {
     all.push_back(section.bytes);
   }

@@ -24,7 +24,7 @@ class KeptSections {
   ~KeptSections() = default;
 
   /// Says which sections there are, verified ones. Call once; they must outlive this.
-  void Offer(std::vector<std::string_view> sections);
+  void Offer(const std::vector<std::string_view>& sections);
 
   /// What was offered; nothing before that.
   [[nodiscard]] std::vector<std::string_view> sections() const;

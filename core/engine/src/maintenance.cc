@@ -121,10 +121,12 @@ Result<MemoryClaim> Maintenance::AdmitRows(const CollectionState& collection, ui
     const MemoryUse use = MeasureMemory(core_.get());
     const uint64_t wanted = use.heap + use.kept + claimed_bytes_.load(std::memory_order_relaxed);
     if (wanted <= limit) {
+      core_->wanted_bytes.store(0, std::memory_order_relaxed);
       return claim;
     }
     const std::string error = collection.backoff.ErrorOf(BuildBackoff::kSealLane);
     if (!error.empty() || needed > limit || NowMs() >= deadline) {
+      core_->wanted_bytes.store(0, std::memory_order_relaxed);
       return ResourceExhaustedError(
                  "rows would take more memory than the budget; deletes are still taken: "
                  "collection=" +
@@ -134,6 +136,7 @@ Result<MemoryClaim> Maintenance::AdmitRows(const CollectionState& collection, ui
           .WithField("memory_budget_bytes", std::to_string(budget));
     }
     short_of_memory_.store(true, std::memory_order_relaxed);
+    core_->wanted_bytes.store(needed, std::memory_order_relaxed);
     MutexLock lock(&mutex_);
     if (stopping_) {
       return claim;  // the write itself says what is wrong

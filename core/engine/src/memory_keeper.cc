@@ -96,7 +96,9 @@ Status MemoryKeeper::Keep(DatabaseCore* core, const CallControl& control) {
       offers.push_back({.bytes = sections[i].size(), .rows = segment->rows()});
     }
   });
-  const uint64_t heap = budget > 0 ? MeasureMemory(core).heap : 0;
+  const uint64_t heap =
+      budget > 0 ? MeasureMemory(core).heap + core->wanted_bytes.load(std::memory_order_relaxed)
+                 : 0;
   const std::vector<bool> kept = PlanKept(offers, RoomForSections(budget, heap));
   for (size_t i = 0; i < used.size(); ++i) {
     if (!kept[i]) {

@@ -104,7 +104,7 @@ void SealedSegment::FileHolder::OfferSections() {
       sections.push_back(file->section(type));
     }
   }
-  kept.Offer(std::move(sections));
+  kept.Offer(sections);
   if (contents->index->scan_codes() == CodeType::kSq8) {
     // No search reads them from end to end: only rows that it compares again.
     ExpectScatteredReads(file->section(static_cast<uint32_t>(SectionType::kVectors)));
