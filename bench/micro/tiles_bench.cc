@@ -57,7 +57,7 @@ void BenchTile(benchmark::State& state, const TileKernels& kernels, Stage stage)
   const std::vector<float> ones(width, 1.0F);
   const std::vector<int32_t> offsets(width, 1);
   const std::vector<float> thresholds(width, -1e30F);
-  std::vector<TileHit> hits(kRows * width);
+  std::vector<TileHit> hits(HitRoom(kRows, packs));
   std::vector<float> best(kRows, 1e30F);
   std::vector<uint32_t> best_lane(kRows);
   std::vector<uint32_t> ids(kRows);

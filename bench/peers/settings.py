@@ -103,20 +103,25 @@ def settings(data_set, extra=(), systems=None):
     found = [leadline(config) for config in [*LEADLINE, *extra]]
     found += [*faiss(data_set), *graphs(data_set), *lancedb(data_set)]
     if data_set.rows * data_set.dim > LARGE:
-        found = [s for s in found if built_at_size(s)]
+        found = [s for s in found if built_at_size(s, data_set)]
     return [s for s in found if systems is None or s.system in systems]
 
 
 LARGE = 300_000_000  # values
 
 
-def built_at_size(setting):
+def built_at_size(setting, data_set):
     """Of a large set, which takes hours to index: the configurations that lead on the smaller ones."""
-    config = setting.config
-    return (config.get("m", 16) <= 20 and config.get("ef_construction", 200) <= 200 and
-            config.get("hnsw", 16) == 16 and config.get("data") != "f32" and
-            config.get("dtype") != "f32" and not str(config.get("codes", "")).startswith("sq4_") and
-            config.get("kind") != "pq")
+    leading = {
+        "leadline": [{"index": "auto", "codes": "auto"}, {"index": "ivf", "codes": "sq8"}],
+        "faiss": [{"factory": f"IVF{nlists(data_set.rows)[-1]},PQ{data_set.dim // 4}x4fsr,RFlat"}],
+        "hnswlib": [{"m": 16, "ef_construction": 200}],
+        "usearch": [{"dtype": "bf16", "m": 16, "ef_construction": 200}],
+        "svs": [{"data": "f16", "degree": 32, "window": 200},
+                {"data": "leanvec192", "degree": 32, "window": 200}],
+        "zvec": [{"m": 16, "ef_construction": 200, "quantize": "INT8"}],
+    }
+    return setting.config in leading.get(setting.system, [])
 
 
 # For the cost of a call: the least work that each system can be given.

@@ -11,6 +11,11 @@
 //   Centre(sums, offset)       float(2 * sums - offset)
 //   LessEqual(a, b)            bit i: a[i] <= b[i]
 //   TakeLess(a, index, best, best_index)   where a < best: best = a, best_index = index
+//   kHitRegisters              registers of distances between two looks at whether any is a hit
+//   WriteHits(distances, mask, row, lane, hits)   writes a hit for each bit of the mask, `lane`
+//   that
+//                              of bit 0, and may write kWidth hits whatever the mask; returns how
+//                              many
 //   LowestOfLeast(values, firsts, least)   *least = the least value; returns the lowest lane that
 //                              has it, where the lane of element i is firsts[i] + i
 
@@ -82,53 +87,52 @@ struct TileRow {
   }
 };
 
-/// Writes the hits among the lanes from `begin` to `end`. Out of line: it is the rare case, which
-/// computes its distances again.
+/// WriteHits of a level, by its StoreFloats.
 template <class V>
-[[gnu::noinline]] size_t WriteHits(const SumTile& tile, const TileLanes& lanes,
-                                   const float* thresholds, size_t r, size_t begin, size_t end,
-                                   TileHit* hits) {
-  const TileRow<V> row(tile, r);
+inline size_t WriteHitsStored(typename V::Floats distances, uint32_t mask, size_t row, size_t lane,
+                              TileHit* hits) {
+  float values[V::kWidth];
+  V::StoreFloats(values, distances);
   size_t written = 0;
-  for (size_t lane = begin; lane < end; lane += V::kWidth) {
-    const typename V::Floats distances = row.Distances(lanes, lane);
-    float values[V::kWidth];
-    V::StoreFloats(values, distances);
-    uint32_t mask = V::LessEqual(distances, V::LoadFloats(thresholds + lane));
-    for (; mask != 0; mask &= mask - 1) {
-      const auto i = static_cast<uint32_t>(__builtin_ctz(mask));
-      hits[written++] = {values[i], static_cast<uint32_t>(r), static_cast<uint32_t>(lane) + i};
-    }
+  for (; mask != 0; mask &= mask - 1) {
+    const auto i = static_cast<uint32_t>(__builtin_ctz(mask));
+    hits[written++] = {values[i], static_cast<uint16_t>(row), static_cast<uint16_t>(lane + i)};
   }
   return written;
 }
 
-/// Registers between two looks at whether any lane hits.
-inline constexpr size_t kHitRegisters = 2;
-
 template <class V>
 size_t HitsOfTile(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
                   TileHit* hits) {
-  constexpr size_t kStep = kHitRegisters * V::kWidth;
   const size_t lane_count = kPackLanes * tile.packs;
   size_t count = 0;
   for (size_t r = 0; r < tile.rows; ++r) {
     const TileRow<V> row(tile, r);
-    const auto hit = [&](size_t lane) __attribute__((always_inline)) {
-      return V::LessEqual(row.Distances(lanes, lane), V::LoadFloats(thresholds + lane));
+    const auto look = [&](auto registers, size_t lane) __attribute__((always_inline)) {
+      typename V::Floats distances[registers.kValue];
+      uint32_t masks[registers.kValue];
+      uint32_t any = 0;
+      Unrolled<registers.kValue>([&](auto i) __attribute__((always_inline)) {
+        const size_t at = lane + i.kValue * V::kWidth;
+        distances[i.kValue] = row.Distances(lanes, at);
+        masks[i.kValue] = V::LessEqual(distances[i.kValue], V::LoadFloats(thresholds + at));
+        any |= masks[i.kValue];
+      });
+      if (any == 0) {
+        return;
+      }
+      Unrolled<registers.kValue>([&](auto i) __attribute__((always_inline)) {
+        count += V::WriteHits(distances[i.kValue], masks[i.kValue], r, lane + i.kValue * V::kWidth,
+                              hits + count);
+      });
     };
     size_t lane = 0;
-    for (; lane + kStep <= lane_count; lane += kStep) {
-      uint32_t any = 0;
-      Unrolled<kHitRegisters>([&](auto i) __attribute__((always_inline)) {
-        any |= hit(lane + i.kValue * V::kWidth);
-      });
-      if (__builtin_expect(any != 0, 0)) {
-        count += WriteHits<V>(tile, lanes, thresholds, r, lane, lane + kStep, hits + count);
-      }
+    for (; lane + V::kHitRegisters * V::kWidth <= lane_count;
+         lane += V::kHitRegisters * V::kWidth) {
+      look(Constant<V::kHitRegisters>(), lane);
     }
-    if (lane < lane_count && hit(lane) != 0) {
-      count += WriteHits<V>(tile, lanes, thresholds, r, lane, lane_count, hits + count);
+    for (; lane < lane_count; lane += V::kWidth) {
+      look(Constant<1>(), lane);
     }
   }
   return count;

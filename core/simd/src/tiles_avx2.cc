@@ -12,6 +12,7 @@ using leadline::simd::kPackedStep;
 
 struct Avx2 {
   static constexpr size_t kWidth = 8;
+  static constexpr size_t kHitRegisters = 2;
   using Floats = __m256;
   using Integers = __m256i;
 
@@ -43,6 +44,10 @@ struct Avx2 {
 
   static uint32_t LessEqual(Floats a, Floats b) {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)));
+  }
+
+  static size_t WriteHits(Floats distances, uint32_t mask, size_t row, size_t lane, TileHit* hits) {
+    return WriteHitsStored<Avx2>(distances, mask, row, lane, hits);
   }
 
   static uint32_t LowestOfLeast(Floats values, Integers firsts, float* least) {

@@ -12,6 +12,7 @@ using leadline::simd::kPackedStep;
 
 struct Avx512 {
   static constexpr size_t kWidth = 16;
+  static constexpr size_t kHitRegisters = 4;
   using Floats = __m512;
   using Integers = __m512i;
 
@@ -36,6 +37,20 @@ struct Avx512 {
   }
 
   static uint32_t LessEqual(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+
+  static size_t WriteHits(Floats distances, uint32_t mask, size_t row, size_t lane, TileHit* hits) {
+    const auto hit = static_cast<__mmask16>(mask);
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i first = _mm512_set1_epi32(static_cast<int32_t>(row + (lane << 16)));
+    const __m512i places = _mm512_add_epi32(first, _mm512_slli_epi32(lanes, 16));
+    const __m512i values = _mm512_castps_si512(_mm512_maskz_compress_ps(hit, distances));
+    const __m512i kept = _mm512_maskz_compress_epi32(hit, places);
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    _mm512_storeu_si512(hits, _mm512_permutex2var_epi32(values, low, kept));
+    _mm512_storeu_si512(hits + 8, _mm512_permutex2var_epi32(values, high, kept));
+    return static_cast<size_t>(__builtin_popcount(mask));
+  }
 
   static uint32_t LowestOfLeast(Floats values, Integers firsts, float* least) {
     *least = _mm512_reduce_min_ps(values);

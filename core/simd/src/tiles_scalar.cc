@@ -10,6 +10,7 @@ using leadline::simd::kPackedStep;
 /// A "register" of one lane.
 struct Scalar {
   static constexpr size_t kWidth = 1;
+  static constexpr size_t kHitRegisters = 2;
   using Floats = float;
   using Integers = int32_t;
 
@@ -38,6 +39,10 @@ struct Scalar {
   }
 
   static uint32_t LessEqual(Floats a, Floats b) { return a <= b ? 1 : 0; }
+
+  static size_t WriteHits(Floats distances, uint32_t mask, size_t row, size_t lane, TileHit* hits) {
+    return WriteHitsStored<Scalar>(distances, mask, row, lane, hits);
+  }
 
   static uint32_t LowestOfLeast(Floats values, Integers firsts, float* least) {
     return LowestOfLeastStored<Scalar>(values, firsts, least);

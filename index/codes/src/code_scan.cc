@@ -171,7 +171,7 @@ class SharedCodeScan {
         kernels_(simd::CurrentLevel().tiles),
         distance_(rows.codes.metric(), rows.vectors.dim),
         sums_(kTileRows * kLanes),
-        hits_(kTileRows * kLanes) {}
+        hits_(simd::HitRoom(kTileRows, kLanes / simd::kPackLanes)) {}
 
   Status Run(MatrixView queries, std::span<SearchOutcome> out) {
     Prepare(queries);

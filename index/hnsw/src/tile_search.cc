@@ -30,7 +30,7 @@ TileSearch::TileSearch(const RowCodes& codes, size_t dim)
       thresholds_(kMostLanes),
       found_(kMostLanes),
       sums_(kTileRows * kMostLanes),
-      hits_(kTileRows * kMostLanes) {}
+      hits_(simd::HitRoom(kTileRows, kMostLanes / kPackLanes)) {}
 
 void TileSearch::Start(std::span<const uint32_t> rows, size_t keep) {
   packs_ = RoundUp(rows.size(), kPackLanes) / kPackLanes;

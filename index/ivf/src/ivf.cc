@@ -109,6 +109,14 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] ProbePlan PlanFor(const SearchParams& params) const {
     ProbePlan plan;
     plan.nprobe = ListsToVisit(params);
+    if (params.beside != nullptr && params.nprobe_is_default) {
+      // What was measured on the index's rows may be too little for others.
+      const double more = 1 + static_cast<double>(params.beside_count) /
+                                  static_cast<double>(std::max<size_t>(parts_.vectors.rows, 1));
+      plan.nprobe =
+          std::min(parts_.lists.centroids.rows,
+                   static_cast<size_t>(std::lround(static_cast<double>(plan.nprobe) * more)));
+    }
     if (params.allowed == nullptr || !params.allowed_count.has_value() ||
         parts_.vectors.rows == 0) {
       return plan;

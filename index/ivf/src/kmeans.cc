@@ -1,6 +1,7 @@
 #include "kmeans.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <queue>
 #include <span>
@@ -28,6 +29,11 @@ constexpr size_t kIterations = 14;
 constexpr size_t kFullIterations = 2;
 constexpr size_t kNearCentroids = 128;
 constexpr size_t kNearIterations = 4;
+
+/// Measured in docs/decisions/0027-balanced-lists.md: clusters with more rows than this times the
+/// mean are split, so many times.
+constexpr double kMostOfMean = 1.6;
+constexpr size_t kBalancings = 2;
 
 /// Rows by cluster, ascending in each.
 class Clusters {
@@ -66,7 +72,7 @@ class KMeans {
         control_(control),
         stride_(ByteRowStride(rows.dim)) {}
 
-  Result<std::vector<float>> Train() {
+  Status Train() {
     SampleRows();
     LEADLINE_RETURN_IF_ERROR(FindCentre());
     LEADLINE_RETURN_IF_ERROR(EncodeRows());
@@ -77,7 +83,20 @@ class KMeans {
       // Where few rows have moved, sums follow them; the last ones are made anew.
       LEADLINE_RETURN_IF_ERROR(MoveToMeans(full || i + 1 == kIterations));
     }
-    return std::move(centroids_);
+    return {};
+  }
+
+  std::vector<float> Take() { return std::move(centroids_); }
+
+  /// Splits the largest clusters, as many times over as they outweigh the mean; their parts take
+  /// the centroids of the smallest, whose rows go to their neighbours.
+  Status Balance() {
+    for (size_t i = 0; i < kBalancings; ++i) {
+      LEADLINE_RETURN_IF_ERROR(SplitLargest());
+      LEADLINE_RETURN_IF_ERROR(AssignAmongAll());
+      LEADLINE_RETURN_IF_ERROR(MoveToMeans(true));
+    }
+    return {};
   }
 
  private:
@@ -323,6 +342,47 @@ class KMeans {
     }
   }
 
+  Status SplitLargest() {
+    std::vector<uint32_t> by_size(nlist_);
+    std::iota(by_size.begin(), by_size.end(), 0U);
+    std::stable_sort(by_size.begin(), by_size.end(), [this](uint32_t a, uint32_t b) {
+      return members_.Of(a).size() < members_.Of(b).size();
+    });
+    const double mean = static_cast<double>(order_.size()) / static_cast<double>(nlist_);
+    size_t taken = 0;  // of the smallest
+    for (size_t i = nlist_ - 1; taken < i; --i) {
+      const std::span<const uint32_t> members = members_.Of(by_size[i]);
+      const double share = static_cast<double>(members.size()) / mean;
+      if (share <= kMostOfMean) {
+        break;
+      }
+      const size_t parts = std::min(static_cast<size_t>(std::lround(share)), i - taken + 1);
+      std::vector<uint32_t> places(
+          by_size.begin() + static_cast<std::ptrdiff_t>(taken),
+          by_size.begin() + static_cast<std::ptrdiff_t>(taken + parts - 1));
+      places.push_back(by_size[i]);
+      LEADLINE_RETURN_IF_ERROR(Split(members, places));
+      taken += parts - 1;
+    }
+    return {};
+  }
+
+  /// Makes the centroids at `places` those of the rows of `members`.
+  Status Split(std::span<const uint32_t> members, std::span<const uint32_t> places) {
+    std::vector<float> rows(members.size() * rows_.dim);
+    for (size_t m = 0; m < members.size(); ++m) {
+      std::copy_n(Row(members[m]), rows_.dim, rows.data() + m * rows_.dim);
+    }
+    KMeans training({rows.data(), members.size(), rows_.dim}, places.size(), spherical_,
+                    rng_.Next(), executor_, control_);
+    LEADLINE_RETURN_IF_ERROR(training.Train());
+    for (size_t p = 0; p < places.size(); ++p) {
+      std::copy_n(training.centroids_.data() + p * rows_.dim, rows_.dim,
+                  centroids_.data() + places[p] * rows_.dim);
+    }
+    return {};
+  }
+
   const MatrixView rows_;
   const size_t nlist_;
   const bool spherical_;
@@ -348,9 +408,11 @@ class KMeans {
 
 Result<std::vector<float>> TrainKMeans(MatrixView rows, size_t nlist, bool spherical, uint64_t seed,
                                        Executor* executor, const CallControl& control) {
-  return NoThrow([&] {
+  return NoThrow([&]() -> Result<std::vector<float>> {
     KMeans training(rows, nlist, spherical, seed, executor, control);
-    return training.Train();
+    LEADLINE_RETURN_IF_ERROR(training.Train());
+    LEADLINE_RETURN_IF_ERROR(training.Balance());
+    return training.Take();
   });
 }
 

@@ -94,8 +94,18 @@ void ListChooser::KeepNearest(const float* distances, size_t nprobe, Scratch* sc
   const simd::SelectionKernels& kernels = simd::CurrentLevel().selection;
   std::vector<uint32_t>& lists = scratch->lists;
   lists.resize(nlist_ + kPackLanes);
-  const float bound = BoundOfSmallest(kernels, distances, nlist_, nprobe, nprobe);
-  const size_t count = kernels.list_at_most(distances, nlist_, bound, 0, lists.data());
+  // A bound for a few more costs half the passes over all; the rest is decided among those.
+  const float loose =
+      BoundOfSmallest(kernels, distances, nlist_, nprobe, nprobe + nprobe / 4 + kPackLanes);
+  size_t count = kernels.list_at_most(distances, nlist_, loose, 0, lists.data());
+  if (count > nprobe) {
+    std::vector<float>& near = scratch->near;
+    near.resize(count);
+    std::transform(lists.begin(), lists.begin() + static_cast<std::ptrdiff_t>(count), near.begin(),
+                   [distances](uint32_t list) { return distances[list]; });
+    count = kernels.keep_at_most(near.data(), lists.data(), count,
+                                 BoundOfSmallest(kernels, near.data(), count, nprobe, nprobe));
+  }
   if (count > nprobe) {
     const auto nearer = [distances](uint32_t a, uint32_t b) {
       return distances[a] != distances[b] ? distances[a] < distances[b] : a < b;

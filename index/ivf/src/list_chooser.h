@@ -26,6 +26,7 @@ class ListChooser {
     std::vector<int32_t> sums;
     std::vector<float> distances;
     std::vector<uint32_t> lists;
+    std::vector<float> near;
   };
 
   /// `centroids` [nlist x dim], nlist >= 1, finite. Cost: codes every centroid.

@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kAppend = 32;
 /// Rows compared with one query at a time.
 constexpr size_t kNearestTogether = 256;
+/// Rows of the next list that are fetched ahead; their lines do not push out those in use.
+constexpr size_t kPrefetchRows = 128;
 static_assert(kNearestTogether <= CandidateBuffer::kMaxAppend);
 
 }  // namespace
@@ -30,7 +32,7 @@ SharedScan::SharedScan(const IvfParts& parts, const SearchParams& params)
       adds_(kLanes, 0.0F),
       thresholds_(kLanes),
       sums_(kTileRows * kLanes),
-      hits_(kTileRows * kLanes) {}
+      hits_(simd::HitRoom(kTileRows, kLanes / simd::kPackLanes)) {}
 
 Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcome> out) {
   visits_.assign(queries.rows, {});
@@ -69,6 +71,7 @@ Status SharedScan::VisitNearest(MatrixView queries) {
       continue;
     }
     ListPositions(l);
+    PrefetchFrom(parts_.lists.offsets[l + 1], positions_.size());
     Count(l, positions_.size(), group);
     for (const uint32_t q : group) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
@@ -106,6 +109,15 @@ void SharedScan::ListPositions(uint32_t list) {
     if (params_.allowed == nullptr || IsAllowed(params_.allowed, parts_.lists.row_ids[at])) {
       positions_.push_back(at);
     }
+  }
+}
+
+/// Asks for the codes of `count` positions: those of the next list while one is compared.
+void SharedScan::PrefetchFrom(size_t first, size_t count) const {
+  const size_t last = std::min(first + std::min(count, kPrefetchRows), codes_.rows());
+  const uint8_t* const end = codes_.codes() + last * codes_.stride();
+  for (const uint8_t* line = codes_.codes() + first * codes_.stride(); line < end; line += 64) {
+    __builtin_prefetch(line, 0, 2);
   }
 }
 
@@ -150,6 +162,7 @@ Status SharedScan::VisitList(uint32_t list, std::span<const uint32_t> queries) {
   }
   const size_t rows = params_.allowed == nullptr ? end - begin : positions_.size();
   Count(list, rows, queries);
+  PrefetchFrom(end, end - begin);
   for (size_t first_query = 0; first_query < queries.size(); first_query += kLanes) {
     const auto group = queries.subspan(first_query, std::min(kLanes, queries.size() - first_query));
     SetLanes(group);

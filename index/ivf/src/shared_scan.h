@@ -43,6 +43,7 @@ class SharedScan {
   Status VisitList(uint32_t list, std::span<const uint32_t> queries);
   [[nodiscard]] std::span<const uint32_t> GroupOf(uint32_t list) const;
   void ListPositions(uint32_t list);
+  void PrefetchFrom(size_t first, size_t count) const;
   void Count(uint32_t list, size_t met, std::span<const uint32_t> queries);
   void SetLanes(std::span<const uint32_t> queries);
   void ScanTile(size_t first, size_t count, size_t lanes, const uint32_t* positions);

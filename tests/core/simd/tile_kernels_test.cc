@@ -272,11 +272,12 @@ TEST_P(TileKernelsTest, HitsAreThoseWithinTheThresholdInOrder) {
       for (uint32_t r = 0; r < rows; ++r) {
         for (uint32_t l = 0; l < random.width; ++l) {
           if (random.Distance(r, l) <= thresholds[l]) {
-            want.push_back({random.Distance(r, l), r, l});
+            want.push_back(
+                {random.Distance(r, l), static_cast<uint16_t>(r), static_cast<uint16_t>(l)});
           }
         }
       }
-      Guarded<TileHit> hits(rows * random.width);
+      Guarded<TileHit> hits(HitRoom(rows, packs));
       ASSERT_EQ(tiles().tile_hits(random.tile, random.lanes, thresholds.data(), hits.data()),
                 want.size());
       for (size_t i = 0; i < want.size(); ++i) {

@@ -64,10 +64,10 @@ TEST_P(IvfRecallTest, ReachesItsFloorsOnShippedVectors) {
 
 INSTANTIATE_TEST_SUITE_P(
     Metrics, IvfRecallTest,
-    ::testing::Values(Setting{Metric::kL2, {{0, 0.96, 0.55}, {8, 0.72, 0.15}, {32, 0.93, 0.36}}},
-                      Setting{Metric::kInnerProduct,
-                              {{0, 0.96, 0.8}, {8, 0.51, 0.1}, {32, 0.75, 0.2}}},
-                      Setting{Metric::kCosine, {{0, 0.96, 0.35}, {8, 0.71, 0.1}, {32, 0.91, 0.2}}}),
+    ::testing::Values(
+        Setting{Metric::kL2, {{0, 0.96, 0.4}, {8, 0.58, 0.08}, {32, 0.87, 0.18}}},
+        Setting{Metric::kInnerProduct, {{0, 0.96, 0.8}, {8, 0.48, 0.075}, {32, 0.7, 0.15}}},
+        Setting{Metric::kCosine, {{0, 0.96, 0.3}, {8, 0.65, 0.075}, {32, 0.89, 0.15}}}),
     [](const auto& tested) { return std::string(MetricName(tested.param.metric)); });
 
 TEST(IvfRecall, ReachesItsFloorsOnAllVectors) {

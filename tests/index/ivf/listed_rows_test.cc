@@ -230,6 +230,7 @@ AtTarget SearchAt(const Grown& grown, double target, MatrixView queries, size_t 
   const auto listed = grown.Add(nullptr, 0, beside);
   SearchParams params;
   params.nprobe = tuned.effort;
+  params.nprobe_is_default = true;
   params.candidates = tuned.candidates;
   params.rescore = tuned.rescore;
   params.beside = beside == 0 ? nullptr : listed.get();
@@ -261,8 +262,9 @@ TEST_P(ListedBlocks, PromisesHoldForRealWordsAtTheirShareOfTheWork) {
                 target, rest.recall, grew.recall, 100 * share, rest.distances, grew.distances);
     const double hits = 10.0 * static_cast<double>(data.queries.rows()) / 3;
     EXPECT_GE(grew.recall, target - 3 * std::sqrt(target * (1 - target) / hits));
-    // Later words are rarer ones: they crowd into the lists of rare words.
-    EXPECT_LE(grew.distances, rest.distances * (1 + 1.8 * share));
+    // As many more lists, each with as many more rows, and later words are rarer ones: they crowd
+    // into the lists of rare words.
+    EXPECT_LE(grew.distances, rest.distances * (1 + 3 * share));
   }
 }
 

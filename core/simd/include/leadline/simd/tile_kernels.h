@@ -53,9 +53,14 @@ struct TileLanes {
 /// A distance within its lane's threshold. `row` counts from the tile's first row.
 struct TileHit {
   float distance = 0;
-  uint32_t row = 0;
-  uint32_t lane = 0;
+  uint16_t row = 0;
+  uint16_t lane = 0;
 };
+
+/// Elements that tile_hits may write.
+constexpr size_t HitRoom(size_t rows, size_t packs) {
+  return (rows * packs + 1) * kPackLanes;
+}
 
 /// One instruction-set level. Immutable, thread-safe; no function allocates.
 struct TileKernels {
@@ -75,7 +80,8 @@ struct TileKernels {
 
   /// Writes a hit for each distance(r, l) <= thresholds[l], rows ascending, then lanes ascending;
   /// returns how many. Fast where there are few.
-  /// Shapes: thresholds [16 * packs]; hits has room for rows * 16 * packs.
+  /// Shapes: thresholds [16 * packs]; hits has room for HitRoom(rows, packs), of which those beyond
+  /// the hits may be overwritten. REQUIRES: rows and 16 * packs at most 65,536.
   using TileHits = size_t (*)(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
                               TileHit* hits);
 
