@@ -47,14 +47,26 @@ Result<CollectionChanges> MakeChanges(const AlterArguments& args) {
   return changes;
 }
 
+/// Codes that the index will not have are wrong usage here as they are in `create`, which need not
+/// ask the collection for its index.
+Status AsUsageError(const Status& refused, const AlterArguments& args) {
+  const bool of_codes = refused.code() == StatusCode::kUnimplemented && refused.field() == "codes";
+  return of_codes ? InvalidArgumentError(refused.message())
+                        .WithField(args.codes.empty() ? "--index" : "--codes", refused.limit())
+                  : refused;
+}
+
 Result<ExitCode> RunAlter(const AlterArguments& args, Console& console) {
   LEADLINE_ASSIGN_OR_RETURN(const CollectionChanges changes, MakeChanges(args));
   LEADLINE_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                             OpenDatabaseForWriting(args.where));
-  LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<Collection> collection,
-                            database->AlterCollection(args.where.collection, changes));
-  const CollectionOptions stored = collection->options();
-  collection.reset();
+  Result<std::shared_ptr<Collection>> altered =
+      database->AlterCollection(args.where.collection, changes);
+  if (!altered.ok()) {
+    return AsUsageError(altered.status(), args);
+  }
+  const CollectionOptions stored = (*altered)->options();
+  altered->reset();
   LEADLINE_RETURN_IF_ERROR(database->Close());
   if (console.json()) {
     WriteJsonLine(console, CollectionJson(args.where.collection, stored));

@@ -105,7 +105,7 @@ Result<ExitCode> RunAnn(const EvalAnnArguments& args, Console& console) {
 
 CommandBody DeclareAnn(Arguments& arguments) {
   auto args = std::make_shared<EvalAnnArguments>();
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments.Text(&args->queries, "--queries", "FILE", "queries: any vector format, or JSONL")
       .Required();
   arguments.Text(&args->truth, "--truth", "exact|FILE",
@@ -137,10 +137,12 @@ minimum over the queries. Fewer than k neighbours count as many as exist. A
 query without a neighbour, and a text that cannot be embedded, is left out; a warning says how many,
 "n_used" and "n_total" beside the recall and "failed_queries" too.
 
+With --remote both searches are the server's, and latencies those of this caller, the network in them.
+
 --json: {"points":[{"ef_search":32,"recall":{"id","tie","epsilon","inverse_ratio","id_p5","id_min",..},
 "qps":..,"latency_us":{"p50","p95","p99",..}}],..}. A recall that is not defined is null, and
 "undefined" beside it maps its name to the reason.)",
-      DeclareAnn, "reads the directory of the database"};
+      DeclareAnn};
 }
 
 }  // namespace leadline::cli

@@ -265,7 +265,7 @@ Result<ExitCode> RunEval(const EvalRunArguments& args, Console& console) {
 CommandBody DeclareEvalRun(Arguments& arguments) {
   auto args = std::make_shared<EvalRunArguments>();
   args->search.k = kDefaultDepth;
-  DeclareDatabaseAndCollection(arguments, &args->where);
+  DeclareAnyDatabaseAndCollection(arguments, &args->where);
   arguments
       .Text(&args->queries, "--queries", "FILE",
             "queries: JSONL, CSV, a BEIR folder, or any vector format")
@@ -278,7 +278,8 @@ CommandBody DeclareEvalRun(Arguments& arguments) {
                   "as in eval score; ndcg@10 recall@100 recip_rank judged@10 map P@10 recall@10 "
                   "success@10 unless given");
   arguments.Choice(&args->rules, "--rules", {"trec9", "trec10"}, "tie rules of the measures");
-  arguments.Text(&args->save, "--save", "NAME", "keep the run in the database, as DB#NAME");
+  arguments.Text(&args->save, "--save", "NAME", "keep the run in the database, as DB#NAME")
+      .NotWith("--remote", "runs are kept in the directory of the database; --out keeps them here");
   arguments.Flag(&args->replace, "--replace", "let --save overwrite a run");
   arguments.Text(&args->out, "--out", "DIR",
                  "write run.json, run.trec, per_query.jsonl and report.html");
@@ -315,8 +316,12 @@ cannot be embedded among them, count as 0; queries without judgments are not run
 the mean; sums over queries (num_*) and geometric means (gm_*) have none. The same pins (snapshot,
 collection, index build, settings, queries, seed, version) give the same run hash on any number of
 threads and in batches of any size; run.json has a hash of the judgments beside the measures. Under --batch no latency is told. per_query.jsonl ends with judged
-queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.)",
-      DeclareEvalRun, "reads the directory of the database and keeps runs there"};
+queries that were not run, marked "missing"; "undefined" in a line says why a value of it is null. With --json the content of run.json on one line.
+
+With --remote the queries are sent to the server as those of `search` are, texts embedded here, and latencies are those
+of this caller, the network in them. Everything else is as in the directory, the run hash too where both
+programs are of one version; --save needs the directory.)",
+      DeclareEvalRun};
 }
 
 }  // namespace leadline::cli

@@ -18,11 +18,6 @@ void DeclareCollection(Arguments& arguments, DatabaseArguments* target) {
   arguments.Positional(&target->collection, "COLLECTION", "name of the collection");
 }
 
-void DeclareDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target) {
-  DeclareDatabase(arguments, target);
-  DeclareCollection(arguments, target);
-}
-
 void DeclareAnyDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target) {
   DeclareAnyDatabase(arguments, target);
   DeclareCollection(arguments, target);

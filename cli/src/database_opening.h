@@ -27,8 +27,6 @@ void DeclareDatabase(Arguments& arguments, DatabaseArguments* target);
 /// DB, or --remote in its place.
 void DeclareAnyDatabase(Arguments& arguments, DatabaseArguments* target);
 void DeclareCollection(Arguments& arguments, DatabaseArguments* target);
-/// DB COLLECTION.
-void DeclareDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target);
 /// DB COLLECTION, or --remote in the place of DB.
 void DeclareAnyDatabaseAndCollection(Arguments& arguments, DatabaseArguments* target);
 

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../rpc/evaluation_json.h"
 #include "../rpc/served_program.h"
 #include "../rpc/test_authority.h"
 #include "program_runner.h"
@@ -150,6 +151,75 @@ TEST_F(RemoteCommands, ReadTheSame) {
   }
 }
 
+TEST_F(RemoteCommands, EvaluateTheSame) {
+  std::string queries;
+  std::string qrels;
+  for (int q = 0; q < 60; ++q) {
+    const std::string id = "q" + std::to_string(q);
+    queries +=
+        Json({{"id", id}, {"vector", {q + 0.4, 0, 0, 0}}, {"filter", "n < 90"}}).dump() + "\n";
+    qrels += id + " 0 r" + std::to_string(q) + " 2\n" + id + " 0 r" + std::to_string(q + 1) +
+             " 1\n" + id + " 0 r" + std::to_string(q + 30) + " 0\n";
+  }
+  WriteFile(dir_.file("q.jsonl"), queries);
+  WriteFile(dir_.file("t.jsonl"),
+            "{\"id\":\"q0\",\"text\":\"a warm cat\"}\n{\"id\":\"q1\",\"text\":\"...\"}\n");
+  WriteFile(dir_.file("qrels"), qrels);
+  const auto both = [&](const Words& words) {
+    const ProgramOutput local = Leadline(At(words, local_));
+    const ProgramOutput remote = Leadline(Remote(words, {"--remote", AddressOf(*served_)}));
+    SCOPED_TRACE(::testing::PrintToString(words));
+    EXPECT_EQ(local.exit_code, 0) << local.err;
+    EXPECT_EQ(remote.exit_code, 0) << remote.err;
+    EXPECT_EQ(remote.err, local.err);
+    EXPECT_EQ(rpc::WithoutTimes(remote.OneJson()), rpc::WithoutTimes(local.OneJson()));
+    return remote.OneJson();
+  };
+  const Words run = {
+      "eval",  "run", kDb, "c", "--queries", dir_.file("q.jsonl"), "--qrels", dir_.file("qrels"),
+      "--json"};
+  const auto with = [](Words words, const Words& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const Json alone = both(run);
+  EXPECT_GT(alone["measures"]["ndcg_cut_10"]["value"].get<double>(), 0.5);
+  EXPECT_EQ(both(with(run, {"--batch", "16", "--threads", "3"}))["hash"], alone["hash"]);
+  EXPECT_NE(
+      both(with(run, {"-k", "3", "--filter", "n > 5", "--doc-key", "name", "--exact"}))["hash"],
+      alone["hash"]);
+  both({"eval", "run", kDb, "t", "--queries", dir_.file("t.jsonl"), "--qrels", dir_.file("qrels"),
+        "--json"});
+  const Json sweep = both({"eval", "ann", kDb, "c", "--queries", dir_.file("q.jsonl"), "-k", "5",
+                           "--sweep", "ef_search=5,50", "--json"});
+  EXPECT_EQ(sweep["points"].size(), 2U);
+
+  // The files, but for times.
+  for (const Words& out : {Words{kDb, dir_.file("here")}, Words{dir_.file("there")}}) {
+    Words words = with(run, {"--out", out.back()});
+    words = out.size() == 2 ? At(words, local_) : Remote(words, {"--remote", AddressOf(*served_)});
+    ASSERT_EQ(Leadline(words).exit_code, 0);
+  }
+  const auto file = [this](const std::string& where, const std::string& name) {
+    return ReadFile(dir_.file(where) + "/" + name);
+  };
+  EXPECT_EQ(file("there", "run.trec"), file("here", "run.trec"));
+  EXPECT_EQ(rpc::WithoutTimes(Json::parse(file("there", "run.json"))),
+            rpc::WithoutTimes(Json::parse(file("here", "run.json"))));
+  EXPECT_GT(file("there", "report.html").size(), 10'000U);
+  std::istringstream there(file("there", "per_query.jsonl"));
+  std::istringstream here(file("here", "per_query.jsonl"));
+  std::string line;
+  for (std::string expected; std::getline(here, expected);) {
+    ASSERT_TRUE(std::getline(there, line));
+    EXPECT_EQ(rpc::WithoutTimes(Json::parse(line)), rpc::WithoutTimes(Json::parse(expected)));
+  }
+  BothForms({"eval", "run", kDb, "none", "--queries", dir_.file("q.jsonl"), "--qrels",
+             dir_.file("qrels")},
+            2);
+  BothForms({"eval", "ann", kDb, "c", "--queries", dir_.file("q.jsonl"), "--sweep", "nprobe=3"}, 2);
+}
+
 TEST_F(RemoteCommands, RefuseTheSame) {
   for (const Words& words :
        std::vector<Words>{{"get", kDb, "c", "r1", "nobody"},
@@ -162,6 +232,10 @@ TEST_F(RemoteCommands, RefuseTheSame) {
                           {"stats", kDb, "none"},
                           {"alter", kDb, "none", "--M", "8"},
                           {"alter", kDb, "c", "--M", "8", "--vector-field", "none"},
+                          {"alter", kDb, "c", "--codes", "pq4"},
+                          {"alter", kDb, "c", "--index", "flat", "--codes", "sq4"},
+                          {"create", kDb, "x", "--dim", "4", "--metric", "l2", "--index", "hnsw",
+                           "--codes", "pq4"},
                           {"drop", kDb, "none"},
                           {"delete", kDb, "none", "r1"},
                           {"optimize", kDb, "none"},
@@ -224,9 +298,9 @@ TEST_F(RemoteCommands, BackupMakesAFolderOfTheServer) {
 }
 
 TEST_F(RemoteCommands, EveryCommandIsRemoteOrSaysWhyNot) {
-  const std::set<std::string> remote = {"create", "ingest",   "search", "get",   "delete",
-                                        "count",  "scroll",   "list",   "stats", "alter",
-                                        "drop",   "optimize", "check",  "backup"};
+  const std::set<std::string> remote = {
+      "create", "ingest", "search", "get",      "delete", "count",  "scroll",   "list",
+      "stats",  "alter",  "drop",   "optimize", "check",  "backup", "eval run", "eval ann"};
   const Json help = Leadline({"help", "--json"}).OneJson();
   ASSERT_GE(help["commands"].size(), remote.size());
   for (const Json& command : help["commands"]) {
@@ -258,6 +332,8 @@ TEST_F(RemoteCommands, WrongUsageNamesWhatIsWrong) {
   };
 
   const std::vector<Case> cases = {
+      {{"eval", "run", "c", "--queries", "q", "--qrels", "r", "--remote", address, "--save", "x"},
+       {"--save", "value=x", "not beside --remote", "directory of the database"}},
       {{"count", "c", "--remote", "nowhere"}, {"--remote", "value=nowhere", "HOST:PORT"}},
       {{"count", "c", "--remote", "::1:7701"}, {"--remote", "[V6]:PORT"}},
       {{"count", "c", "--remote", "unix:"}, {"--remote", "unix:PATH"}},

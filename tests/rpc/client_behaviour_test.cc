@@ -150,9 +150,19 @@ class ClientBehaviour : public ::testing::TestWithParam<const char*> {
     local_ = *std::move(local);
   }
 
+  /// Searches that wait for others' may be answered with them.
+  static ServiceOptions Serving() {
+    ServiceOptions options;
+    if (std::string(GetParam()).ends_with("_gathered")) {
+      options.gather_micros = 500;
+      options.search_slots = 1;
+    }
+    return options;
+  }
+
   std::unique_ptr<Database> Connect() {
-    return GetParam() == std::string("http") ? ConnectOverHttp(served_.http()->port())
-                                             : served_.Connect();
+    return std::string(GetParam()).starts_with("http") ? ConnectOverHttp(served_.http()->port())
+                                                       : served_.Connect();
   }
 
   /// Does `call` to both databases and expects what they answer to look the same.
@@ -202,7 +212,7 @@ class ClientBehaviour : public ::testing::TestWithParam<const char*> {
   }
 
   testing::TempDir dir_;
-  ServedDatabase served_;
+  ServedDatabase served_{Serving()};
   std::unique_ptr<Database> local_;
   std::unique_ptr<Database> remote_;
 };
@@ -239,6 +249,9 @@ TEST_P(ClientBehaviour, CollectionsAreAltered) {
   changes = {};
   ExpectSame(alter);
   ExpectSame([&](Database& database) { return database.AlterCollection("none", changes); });
+  changes.vectors.resize(1);
+  changes.vectors[0].codes = CodeType::kPq4;  // hnsw has no such codes
+  ExpectSame(alter);
 }
 
 TEST_P(ClientBehaviour, BadCollectionsAreRefusedAlike) {
@@ -399,6 +412,47 @@ TEST_P(ClientBehaviour, TargetRecallReachesTheIndex) {
     EXPECT_FALSE(stats.indexes.at(0).curve.empty());
     return stats.indexes;
   });
+}
+
+TEST_P(ClientBehaviour, SearchesBesideOthersFindTheSame) {
+  Create();
+  Fill(4000);
+  std::vector<SearchOptions> kinds = {Nearest(3), Nearest(9), Nearest(5, "image"), Nearest(0)};
+  kinds[1].filter = *Filter::Parse("n < 2000");
+  kinds[1].with_payload = true;
+  const auto query = [](int number, const SearchOptions& options) {
+    return options.vector_field.empty() ? std::vector<float>{static_cast<float>(number), 1, 0, 1}
+                                        : std::vector<float>{1, static_cast<float>(number)};
+  };
+  const auto together = [this] {
+    const std::string text = served_.service()->MetricsText();
+    const std::string name = "leadline_gathered_queries_count ";
+    return std::stoi(text.substr(text.find(name) + name.size()));
+  };
+  const std::shared_ptr<Collection> here = *local_->OpenCollection("c");
+  const auto search = [&](Database* database, int caller) {
+    const std::shared_ptr<Collection> there = *database->OpenCollection("c");
+    for (int i = 0; i < 60; ++i) {
+      const SearchOptions& options = kinds[static_cast<size_t>(i) % kinds.size()];
+      const std::vector<float> vector = query(caller * 500 + i, options);
+      EXPECT_EQ(Shown(there->Search(vector, options)), Shown(here->Search(vector, options)));
+    }
+  };
+  // Whether any meet is chance: until some did, where they may.
+  const bool may_meet = std::string(GetParam()).ends_with("_gathered");
+  for (int round = 0; round < 20 && (round == 0 || (may_meet && together() == 0)); ++round) {
+    std::vector<std::unique_ptr<Database>> callers;
+    std::vector<std::thread> threads;
+    for (int caller = 0; caller < 6; ++caller) {
+      callers.push_back(Connect());
+      threads.emplace_back(
+          [&, caller, database = callers.back().get()] { search(database, caller); });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+  }
+  EXPECT_EQ(together() > 0, may_meet);
 }
 
 TEST_P(ClientBehaviour, BadSearchesAreRefusedAlike) {
@@ -638,7 +692,8 @@ TEST_P(ClientBehaviour, RandomCallsAnswerAlike) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, ClientBehaviour, ::testing::Values("grpc", "http"),
+INSTANTIATE_TEST_SUITE_P(Transports, ClientBehaviour,
+                         ::testing::Values("grpc", "http", "grpc_gathered", "http_gathered"),
                          [](const auto& transport) { return std::string(transport.param); });
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "evaluation_json.h"
 #include "http_channel.h"
 #include "leadline/core/rng.h"
 #include "leadline/eval/ann_report.h"
@@ -78,22 +79,6 @@ void AddQueries(const std::vector<eval::InputQuery>& queries,
       one->add_vector(value);
     }
   }
-}
-
-/// What does not depend on how fast the machine is.
-Json WithoutTimes(Json value) {
-  if (value.is_object()) {
-    for (const char* name :
-         {"latency_us", "qps", "wall_s", "truth_s", "finished_unix_ms", "took_us", "embed_us"}) {
-      value.erase(name);
-    }
-  }
-  for (Json& item : value) {
-    if (item.is_structured()) {
-      item = WithoutTimes(std::move(item));
-    }
-  }
-  return value;
 }
 
 bool Ended(const v1::Job& job) {
@@ -410,6 +395,53 @@ TEST_F(Evaluation, ARunHasTheHashAndTheReportOfTheLibrary) {
   }
   const auto warnings = eval::Warnings(expected, {"limit", "document_key=doc_id"});
   EXPECT_EQ(std::vector<std::string>(job.warnings().begin(), job.warnings().end()), warnings);
+}
+
+TEST_F(Evaluation, ARunInBatchesHasTheSameHashAndNoLatency) {
+  MakeVectors("docs", 2000);
+  v1::StartRunRequest request;
+  request.set_collection("docs");
+  AddQueries(RandomQueries(60), request.mutable_queries());
+  for (int q = 0; q < 60; q += 7) {
+    request.mutable_queries(q)->set_filter("n < 700");
+  }
+  request.add_judgments()->set_query("q0");
+  request.mutable_judgments(0)->add_docs()->set_id("0");
+  request.set_all_queries(true);
+  request.set_per_query(true);
+  const v1::Report alone = [&] {
+    const std::string name = Start("StartRun", request);
+    WaitForEnd(name);
+    return ReportOf(name);
+  }();
+  const Json one = Json::parse(alone.summary());
+  EXPECT_TRUE(one.contains("latency_us"));
+  for (const uint32_t batch : {1U, 7U, 4096U}) {
+    SCOPED_TRACE(batch);
+    request.set_batch(batch);
+    const std::string name = Start("StartRun", request);
+    ASSERT_EQ(WaitForEnd(name).state(), v1::JOB_STATE_DONE);
+    const v1::Report report = ReportOf(name);
+    Json summary = Json::parse(report.summary());
+    EXPECT_EQ(summary["batch"], batch);
+    EXPECT_EQ(summary["hash"], one["hash"]);
+    EXPECT_EQ(summary.contains("latency_us"), batch == 1);
+    summary["batch"] = 1;
+    EXPECT_EQ(WithoutTimes(summary), WithoutTimes(one));
+    ASSERT_EQ(report.lines_size(), 60);
+    for (int i = 0; i < 60; ++i) {
+      EXPECT_EQ(WithoutTimes(Json::parse(report.lines(i).value())),
+                WithoutTimes(Json::parse(alone.lines(i).value())));
+    }
+  }
+  for (const uint32_t batch : {0U, 4097U}) {
+    request.set_batch(batch);
+    v1::Job job;
+    EXPECT_THAT(Call("StartRun", request, &job),
+                StatusIs(StatusCode::kInvalidArgument, "field=batch"));
+    EXPECT_THAT(CallHttp("StartRun", request, &job),
+                StatusIs(StatusCode::kInvalidArgument, "field=batch"));
+  }
 }
 
 TEST_F(Evaluation, ARunOverHttpIsStartedLookedAtAndFetchedWithCurlsMeans) {

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "channel.h"
@@ -11,6 +14,7 @@
 #include "leadline/rpc/json_wire.h"
 #include "leadline/rpc/method_table.h"
 #include "leadline/v1/common.pb.h"
+#include "leadline/v1/evaluation.pb.h"
 #include "leadline/v1/records.pb.h"
 #include "leadline/v1/search.pb.h"
 #include "raw_http.h"
@@ -44,6 +48,28 @@ class HttpChannel final : public Channel {
     MutexLock lock(&mutex_);
     const HttpAnswer answer = http_.Ask(http.substr(0, http.find(' ')), target, text, "", deadline);
     return answer.status == 200 ? ReadJson(answer.body, response) : ErrorOf(answer);
+  }
+
+  /// HTTP has no streams: looks at a job until it has ended.
+  Status Listen(const std::string& /*path*/, const google::protobuf::Message& request,
+                google::protobuf::Message* response, const Limits& limits,
+                const std::function<void()>& heard) override {
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(limits.timeout_ms);
+    v1::GetJobRequest get;
+    get.set_job(static_cast<const v1::WatchJobRequest&>(request).job());
+    auto* job = static_cast<v1::Job*>(response);
+    do {
+      if (limits.timeout_ms > 0 && std::chrono::steady_clock::now() >= end) {
+        return DeadlineExceededError("out of time");
+      }
+      job->Clear();
+      LEADLINE_RETURN_IF_ERROR(
+          Call("/leadline.v1.Evaluation/Get", get, job, {0, false, limits.cancel}));
+      heard();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    } while (job->state() == v1::JOB_STATE_WAITING || job->state() == v1::JOB_STATE_RUNNING);
+    return {};
   }
 
  private:
@@ -92,6 +118,15 @@ class HttpChannel final : public Channel {
     }
   }
 
+  static void SpellOut(google::protobuf::RepeatedPtrField<v1::EvaluationQuery>* queries) {
+    for (v1::EvaluationQuery& query : *queries) {
+      if (!query.vector_f32().empty()) {
+        Floats(query.vector_f32(), query.mutable_vector());
+        query.clear_vector_f32();
+      }
+    }
+  }
+
   /// Numbers in place of the bytes that only gRPC has.
   static void SpellOut(google::protobuf::Message* message) {
     if (auto* upsert = dynamic_cast<v1::UpsertRequest*>(message)) {
@@ -108,6 +143,10 @@ class HttpChannel final : public Channel {
       if (!search->vector_f32().empty()) {
         Floats(search->vector_f32(), search->mutable_vector());
       }
+    } else if (auto* run = dynamic_cast<v1::StartRunRequest*>(message)) {
+      SpellOut(run->mutable_queries());
+    } else if (auto* ann = dynamic_cast<v1::StartAnnRequest*>(message)) {
+      SpellOut(ann->mutable_queries());
     } else if (auto* batch = dynamic_cast<v1::SearchBatchRequest*>(message)) {
       const size_t row = batch->matrix_dim() * sizeof(float);
       for (size_t at = 0; row > 0 && at < batch->matrix_f32().size(); at += row) {

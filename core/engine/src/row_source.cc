@@ -127,13 +127,13 @@ Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& colle
   std::shared_ptr<RowMask> own;
   if (visibility.filter.has_value()) {
     LEADLINE_ASSIGN_OR_RETURN(
-        const std::shared_ptr<const RowMask> matching,
-        FilterMask(core, collection, segment, rows.mask.get(), visibility, control));
+        rows.matching, FilterMask(core, collection, segment, rows.mask.get(), visibility, control));
     if (rows.mask == nullptr) {
-      rows.mask = matching;
-      rows.count = matching->count;
+      rows.mask = rows.matching;
+      rows.count = rows.matching->count;
     } else {
-      own = std::make_shared<RowMask>(*matching);
+      own = std::make_shared<RowMask>();
+      own->words = rows.matching->words;
       AndWords(&own->words, rows.mask->words);
     }
   }
@@ -169,7 +169,7 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
                            chunk.dead().count() == 0 && chunk.min_expiry() > visibility.now_ms &&
                            visibility.excluded_ordinal == 0;
   if (all_visible) {
-    return VisibleRows{nullptr, rows};
+    return VisibleRows{nullptr, rows, nullptr};
   }
   auto mask = std::make_shared<RowMask>();
   mask->words = AllRows(rows);

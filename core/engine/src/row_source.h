@@ -40,6 +40,8 @@ Status MissingPart(const Visibility& visibility, std::string_view what, uint64_t
 struct VisibleRows {
   std::shared_ptr<const RowMask> mask;
   uint64_t count = 0;
+  /// Of a segment: the rows its filter passes, `mask` among them; null without a filter.
+  std::shared_ptr<const RowMask> matching;
 
   [[nodiscard]] const uint64_t* words() const {
     return mask == nullptr ? nullptr : mask->words.data();

@@ -14,6 +14,7 @@
 #include "kept_sections.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/mutex.h"
+#include "leadline/index/filter_slot.h"
 #include "leadline/index/search_curve.h"
 #include "leadline/storage/segment_file.h"
 #include "segment_contents.h"
@@ -24,7 +25,8 @@ namespace leadline::engine {
 struct RowMask {
   std::vector<uint64_t> words;
   uint64_t count = 0;
-  uint64_t valid_from = 0;  ///< first sequence at which the mask holds
+  uint64_t valid_from = 0;             ///< first sequence at which the mask holds
+  mutable index::FilterSlot prepared;  ///< what the segment's index makes of it
 };
 
 /// Sizes of what searches read of a segment file.

@@ -329,6 +329,12 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.allowed_count = source.visible.count;
   params.row_check = source.contents->unverified.get();
   params.control = control_;
+  index::RepeatedFilter filter;
+  if (source.visible.matching != nullptr) {
+    const RowMask& matching = *source.visible.matching;
+    filter = {matching.words.data(), matching.count, &matching.prepared};
+    params.filter = &filter;
+  }
   if (listed_.has_value() && &source == &sources_[listed_->segment]) {
     params.beside = listed_->rows.get();
     params.beside_count = listed_->range.count();

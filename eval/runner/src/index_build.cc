@@ -6,9 +6,9 @@
 
 namespace leadline::eval {
 
-Result<std::string> IndexBuildAt(Collection& collection, const VectorField& field,
-                                 const std::shared_ptr<const Snapshot>& snapshot,
-                                 const CancelToken* cancel) {
+Result<IndexBuild> IndexBuildAt(Collection& collection, const VectorField& field,
+                                const std::shared_ptr<const Snapshot>& snapshot,
+                                const CancelToken* cancel) {
   SearchOptions search;
   search.limit = 1;
   search.vector_field = field.name;
@@ -19,13 +19,16 @@ Result<std::string> IndexBuildAt(Collection& collection, const VectorField& fiel
   LEADLINE_ASSIGN_OR_RETURN(const SearchResponse response,
                             collection.Search(any_direction, search));
   HashFeeder feed;
+  IndexBuild build;
   if (response.plan) {
+    build.simd = response.plan->simd;
     for (const PlanStep& step : response.plan->steps) {
       feed.Text(step.source);
       feed.Number(step.rows);
     }
   }
-  return feed.HexDigest();
+  build.hash = feed.HexDigest();
+  return build;
 }
 
 }  // namespace leadline::eval

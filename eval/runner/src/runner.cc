@@ -13,7 +13,6 @@
 #include "leadline/core/options.h"
 #include "leadline/core/version.h"
 #include "leadline/eval/query_checks.h"
-#include "leadline/simd/level.h"
 #include "leadline/text/embedder.h"
 #include "run_hash.h"
 
@@ -291,7 +290,6 @@ RunPins MakePins(const Collection& collection, const QueryRunner& runner,
                  std::span<const InputQuery> queries, const RunOptions& options) {
   RunPins pins;
   pins.leadline_version = Version();
-  pins.simd = simd::CurrentLevel().name;
   pins.collection = collection.name();
   pins.options = collection.options();
   pins.embedder_version = runner.embedder_version();
@@ -377,8 +375,10 @@ Result<RunResult> RunQueries(Database& database, Collection& collection,
   ReadOptions at_snapshot;
   at_snapshot.snapshot = snapshot;
   LEADLINE_ASSIGN_OR_RETURN(result.pins.rows, collection.Count(std::nullopt, at_snapshot));
-  LEADLINE_ASSIGN_OR_RETURN(result.pins.index_build,
+  LEADLINE_ASSIGN_OR_RETURN(IndexBuild build,
                             IndexBuildAt(collection, runner.field(), snapshot, options.cancel));
+  result.pins.index_build = std::move(build.hash);
+  result.pins.simd = std::move(build.simd);
   if (!options.document_key.empty() && result.pins.rows > 0) {
     LEADLINE_RETURN_IF_ERROR(CheckDocumentKey(collection, options.document_key, snapshot));
   }

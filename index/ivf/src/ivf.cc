@@ -14,6 +14,7 @@
 #include "leadline/index/scan.h"
 #include "list_search.h"
 #include "listed_rows.h"
+#include "match_reach.h"
 #include "shared_scan.h"
 
 namespace leadline::index {
@@ -21,7 +22,7 @@ namespace {
 
 class IvfIndex final : public SegmentIndex {
  public:
-  explicit IvfIndex(IvfParts parts) : parts_(std::move(parts)) {
+  explicit IvfIndex(IvfParts parts) : parts_(std::move(parts)), costs_(parts_) {
     if (scan_codes() != CodeType::kSq8) {
       return;
     }
@@ -40,15 +41,22 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, parts_.vectors.dim));
-    const ProbePlan plan = PlanFor(params);
+    ProbePlan plan = PlanFor(params);
     if (plan.nprobe * (parts_.vectors.rows / parts_.lists.centroids.rows) > plan.most_visited) {
       return ScanInstead(queries, params, out);
     }
-    if (params.share_scan && scan_codes() == CodeType::kSq8) {
-      return SearchTogether(queries, params, plan, out);
+    LEADLINE_ASSIGN_OR_RETURN(const ListFilter* filter, FilterFor(params));
+    const bool uneven = filter != nullptr && filter->table() != nullptr;
+    if (uneven) {
+      LEADLINE_RETURN_IF_ERROR(PlanForMatches(params, &plan));
+    }
+    // Codes in blocks gain nothing from being shared, and shared scans know no matches of lists.
+    if (params.share_scan && scan_codes() == CodeType::kSq8 &&
+        !(uneven && parts_.blocks() != nullptr)) {
+      return SearchTogether(queries, params, plan, filter, out);
     }
     for (size_t q = 0; q < queries.rows; ++q) {
-      LEADLINE_RETURN_IF_ERROR(SearchOne(queries.row(q).data(), params, plan, &out[q]));
+      LEADLINE_RETURN_IF_ERROR(SearchOne(queries.row(q).data(), params, plan, filter, &out[q]));
     }
     return {};
   }
@@ -95,7 +103,8 @@ class IvfIndex final : public SegmentIndex {
                                : parts_.bits.has_value() ? parts_.bits->resident_bytes()
                                                          : 0;
     return sizeof(*this) + parts_.chooser.resident_bytes() + first_stage +
-           position_of_.size() * sizeof(uint32_t);
+           position_of_.size() * sizeof(uint32_t) +
+           (reach_.get() == nullptr ? 0 : reach_.get()->resident_bytes());
   }
 
  private:
@@ -104,8 +113,22 @@ class IvfIndex final : public SegmentIndex {
                     params.nprobe == 0 ? parts_.lists.default_nprobe : params.nprobe);
   }
 
-  /// What to visit, and when to give up, under the call's filter. Nanoseconds below are of one core
-  /// at 3 GHz on word vectors and images; only their ratios matter.
+  /// What was made of the call's filter, now or before; null where it is searched without.
+  Result<const ListFilter*> FilterFor(const SearchParams& params) const {
+    if (params.filter == nullptr || params.allowed == nullptr || params.beside != nullptr ||
+        scan_codes() != CodeType::kSq8) {
+      return static_cast<const ListFilter*>(nullptr);
+    }
+    LEADLINE_ASSIGN_OR_RETURN(
+        const PreparedFilter* prepared,
+        params.filter->slot->Get([&]() -> Result<std::unique_ptr<const PreparedFilter>> {
+          return std::unique_ptr<const PreparedFilter>(
+              std::make_unique<ListFilter>(parts_, params.filter->rows, params.filter->count));
+        }));
+    return static_cast<const ListFilter*>(prepared);
+  }
+
+  /// What to visit, and when to give up, under the call's filter.
   [[nodiscard]] ProbePlan PlanFor(const SearchParams& params) const {
     ProbePlan plan;
     plan.nprobe = ListsToVisit(params);
@@ -126,9 +149,9 @@ class IvfIndex final : public SegmentIndex {
     const auto matches = static_cast<double>(*params.allowed_count);
     const double share = std::max(matches / rows, 1 / rows);
     // The nearest of fewer rows lie farther away: so many times the lists at equal recall.
-    constexpr double kSparser = 0.4;
+    const double sparser = params.filter == nullptr ? 0.4 : 0.25;
     const double wider =
-        std::min(nlist, static_cast<double>(plan.nprobe) * std::pow(share, -kSparser));
+        std::min(nlist, static_cast<double>(plan.nprobe) * std::pow(share, -sparser));
     plan.nprobe = std::max<size_t>(plan.nprobe, static_cast<size_t>(wider));
     const double enough = wider / nlist * matches;
     const double least = params.nprobe == 0 || params.nprobe_is_default
@@ -138,29 +161,34 @@ class IvfIndex final : public SegmentIndex {
     plan.share = share;
     plan.may_give_up = !params.never_scan_instead;
     if (plan.may_give_up) {
-      plan.most_visited = static_cast<uint64_t>(matches * ScanNanos() / VisitNanos(share));
+      constexpr double kMask = 0.3;
+      const double visit = kMask + costs_.Visit(share) + costs_.list * nlist / rows;
+      plan.most_visited = static_cast<uint64_t>(matches * costs_.scan / visit);
     }
     return plan;
   }
 
-  /// Of one matching row, found by its number.
-  [[nodiscard]] double ScanNanos() const {
-    const auto dim = static_cast<double>(parts_.vectors.dim);
-    return scan_codes() == CodeType::kSq8 ? 2.5 + dim / 50 : 3 + dim / 8;
-  }
-
-  /// Of one row of a list, of which `share` match.
-  [[nodiscard]] double VisitNanos(double share) const {
-    constexpr double kMask = 1.3;
-    const auto dim = static_cast<double>(parts_.vectors.dim);
-    if (parts_.blocks() != nullptr) {
-      return kMask + dim / 100;
-    }
-    return kMask + share * (parts_.codes.has_value() ? 2.5 + dim / 50 : ScanNanos());
+  /// The same where it is known where in the lists the matches lie.
+  Status PlanForMatches(const SearchParams& params, ProbePlan* plan) const {
+    // The lists of fewer matches are a little farther away. Beyond them lists that could matter are
+    // found by how far the nearest matches are; among the index's own rows, which are where the
+    // lists are, more lists could and do not.
+    constexpr double kSparser = 0.12;
+    constexpr float kFartherOff = 0.85F;
+    LEADLINE_ASSIGN_OR_RETURN(const MatchReach* reach, reach_.Get([&] {
+      return MatchReach::Measure(parts_, params.control);
+    }));
+    const size_t lists = ListsToVisit(params);
+    plan->nprobe = static_cast<size_t>(
+        std::ceil(static_cast<double>(lists) * std::pow(plan->share, -kSparser)));
+    plan->reach = kFartherOff * reach->For(lists);
+    plan->scan_nanos =
+        static_cast<double>(params.allowed_count.value_or(params.filter->count)) * costs_.scan;
+    return {};
   }
 
   Status SearchTogether(MatrixView queries, const SearchParams& params, const ProbePlan& plan,
-                        std::span<SearchOutcome> out) const {
+                        const ListFilter* filter, std::span<SearchOutcome> out) const {
     constexpr size_t kTogether = 1024;
     for (size_t begin = 0; begin < queries.rows; begin += kTogether) {
       const size_t count = std::min(kTogether, queries.rows - begin);
@@ -171,7 +199,7 @@ class IvfIndex final : public SegmentIndex {
         if (scan.visits()[q].met < plan.enough) {
           const SearchStats spent = out[begin + q].stats;
           LEADLINE_RETURN_IF_ERROR(
-              SearchOne(queries.row(begin + q).data(), params, plan, &out[begin + q]));
+              SearchOne(queries.row(begin + q).data(), params, plan, filter, &out[begin + q]));
           AddTo(&out[begin + q].stats, spent);
         }
       }
@@ -180,8 +208,8 @@ class IvfIndex final : public SegmentIndex {
   }
 
   Status SearchOne(const float* query, const SearchParams& params, const ProbePlan& plan,
-                   SearchOutcome* out) const {
-    ListSearch search(parts_, params, query, &ListSearch::Scratch::OfThread());
+                   const ListFilter* filter, SearchOutcome* out) const {
+    ListSearch search(parts_, params, query, filter, &ListSearch::Scratch::OfThread());
     LEADLINE_RETURN_IF_ERROR(search.Run(plan, out));
     if (!search.gave_up()) {
       return {};
@@ -212,7 +240,9 @@ class IvfIndex final : public SegmentIndex {
   static constexpr double kChance = 0.25;
 
   const IvfParts parts_;
+  const RowCosts costs_;
   std::vector<uint32_t> position_of_;  ///< of each row in the order of the lists, with sq8 codes
+  mutable MadeOnce<MatchReach> reach_;
 };
 
 const SectionView* FindSection(std::span<const SectionView> sections, uint32_t type) {

@@ -84,7 +84,6 @@ void ListChooser::Encode(MatrixView queries, Scratch* scratch) const {
   }
 }
 
-/// Writes the numbers of the `nprobe` smallest of `distances` [nlist], ascending.
 void ListChooser::KeepNearest(const float* distances, size_t nprobe, Scratch* scratch,
                               uint32_t* chosen) const {
   if (nprobe == nlist_) {
@@ -117,25 +116,43 @@ void ListChooser::KeepNearest(const float* distances, size_t nprobe, Scratch* sc
   std::copy_n(lists.begin(), nprobe, chosen);
 }
 
+/// Of at most kQueriesTogether queries: scratch->distances [n x lanes].
+Status ListChooser::CompareSome(MatrixView queries, const CallControl& control,
+                                Scratch* scratch) const {
+  const simd::TileKernels& kernels = simd::CurrentLevel().tiles;
+  const size_t lanes = packs_ * kPackLanes;
+  Encode(queries, scratch);
+  scratch->sums.resize(kQueriesTogether * lanes);
+  scratch->distances.resize(kQueriesTogether * lanes);
+  for (size_t pack = 0; pack < packs_; pack += kPacksTogether) {
+    LEADLINE_RETURN_IF_ERROR(control.Check());
+    kernels.packed_sums(scratch->codes.data(), stride_, nullptr, queries.rows, length_,
+                        packed_.pack(pack), std::min(kPacksTogether, packs_ - pack),
+                        scratch->sums.data() + pack * kPackLanes, lanes);
+  }
+  const auto* terms = reinterpret_cast<const uint8_t*>(scratch->terms.data());
+  kernels.tile_distances(
+      {scratch->sums.data(), lanes, queries.rows, packs_, terms, 2 * sizeof(float)},
+      {multipliers_.data(), offsets_.data(), adds_.data()}, scratch->distances.data());
+  return {};
+}
+
+Status ListChooser::Compare(const float* query, const CallControl& control,
+                            Scratch* scratch) const {
+  return CompareSome({query, 1, dim_}, control, scratch);
+}
+
+float ListChooser::SquaredNorm(const float* query) const {
+  return simd::MetricDistance(Metric::kL2, dim_).Pair(query, centre_.data());
+}
+
 Status ListChooser::Choose(MatrixView queries, size_t nprobe, const CallControl& control,
                            Scratch* scratch, uint32_t* chosen, uint32_t* nearest) const {
-  const simd::TileKernels& kernels = simd::CurrentLevel().tiles;
   const size_t lanes = packs_ * kPackLanes;
   for (size_t begin = 0; begin < queries.rows; begin += kQueriesTogether) {
     const size_t count = std::min(kQueriesTogether, queries.rows - begin);
-    Encode({queries.row(begin).data(), count, dim_}, scratch);
-    scratch->sums.resize(kQueriesTogether * lanes);
-    scratch->distances.resize(kQueriesTogether * lanes);
-    for (size_t pack = 0; pack < packs_; pack += kPacksTogether) {
-      LEADLINE_RETURN_IF_ERROR(control.Check());
-      kernels.packed_sums(scratch->codes.data(), stride_, nullptr, count, length_,
-                          packed_.pack(pack), std::min(kPacksTogether, packs_ - pack),
-                          scratch->sums.data() + pack * kPackLanes, lanes);
-    }
-    const auto* terms = reinterpret_cast<const uint8_t*>(scratch->terms.data());
-    kernels.tile_distances({scratch->sums.data(), lanes, count, packs_, terms, 2 * sizeof(float)},
-                           {multipliers_.data(), offsets_.data(), adds_.data()},
-                           scratch->distances.data());
+    LEADLINE_RETURN_IF_ERROR(
+        CompareSome({queries.row(begin).data(), count, dim_}, control, scratch));
     for (size_t q = 0; q < count; ++q) {
       const float* distances = scratch->distances.data() + q * lanes;
       uint32_t* own = chosen + (begin + q) * nprobe;

@@ -31,6 +31,8 @@ class ListChooser {
 
   /// `centroids` [nlist x dim], nlist >= 1, finite. Cost: codes every centroid.
   ListChooser(MatrixView centroids, Metric metric);
+  /// Of no lists.
+  ListChooser() = default;
 
   /// Writes the numbers of the `nprobe` <= nlist nearest lists of each query [n x dim] to
   /// chosen [n x nprobe], ascending, and the nearest of them to nearest [n] unless that is null.
@@ -40,6 +42,17 @@ class ListChooser {
   Status Choose(MatrixView queries, size_t nprobe, const CallControl& control, Scratch* scratch,
                 uint32_t* chosen, uint32_t* nearest) const;
 
+  /// Leaves in scratch->distances the distance of `query` [dim] to each centroid: squared Euclidean
+  /// less SquaredNorm, or for kInnerProduct minus the dot product. Looks at `control` once for
+  /// 1,024 lists. Errors: kCancelled, kDeadlineExceeded.
+  Status Compare(const float* query, const CallControl& control, Scratch* scratch) const;
+
+  /// Of what `query` [dim] is to the mean of the centroids.
+  [[nodiscard]] float SquaredNorm(const float* query) const;
+
+  /// Writes the numbers of the `nprobe` smallest of `distances` [nlist], ascending.
+  void KeepNearest(const float* distances, size_t nprobe, Scratch* scratch, uint32_t* chosen) const;
+
   [[nodiscard]] size_t lists() const { return nlist_; }
 
   [[nodiscard]] size_t resident_bytes() const;
@@ -48,7 +61,7 @@ class ListChooser {
   static constexpr size_t kQueriesTogether = 12;
 
   void Encode(MatrixView queries, Scratch* scratch) const;
-  void KeepNearest(const float* distances, size_t nprobe, Scratch* scratch, uint32_t* chosen) const;
+  Status CompareSome(MatrixView queries, const CallControl& control, Scratch* scratch) const;
 
   size_t nlist_ = 0;
   size_t dim_ = 0;

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <numeric>
 
-#include "leadline/index/rescoring.h"
+#include "leadline/index/held_out_rows.h"
 
 namespace leadline::index {
 namespace {
 
+/// Where a filter's matches are uneven, so many candidates are kept beyond the usual ones if these
+/// are few; otherwise as many again.
+constexpr size_t kSpareCandidates = 160;
 /// Rows looked at together: what one append to a CandidateBuffer may add.
 constexpr size_t kChunkRows = CandidateBuffer::kMaxAppend;
 
@@ -44,28 +49,67 @@ StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
   return sizes;
 }
 
+namespace {
+
+/// Matches that lie uneven are mostly far from the query, at much the same distance: as many again
+/// are compared in full precision.
+StageSizes SizesUnder(const IvfParts& parts, const SearchParams& params, const ListFilter* filter) {
+  StageSizes sizes = SizesFor(parts, params);
+  if (filter != nullptr && filter->table() != nullptr) {
+    sizes.rescored *= 2;
+    sizes.scanned = std::max(sizes.scanned, sizes.rescored);
+  }
+  return sizes;
+}
+
+}  // namespace
+
 ListSearch::Scratch& ListSearch::Scratch::OfThread() {
   static thread_local Scratch scratch;
   return scratch;
 }
 
 ListSearch::ListSearch(const IvfParts& parts, const SearchParams& params, const float* query,
-                       Scratch* scratch)
+                       const ListFilter* filter, Scratch* scratch)
     : parts_(parts),
       params_(params),
       query_(query),
       scratch_(*scratch),
       distance_(parts.metric, parts.vectors.dim),
       kernels_(simd::CurrentLevel().codes),
-      sizes_(SizesFor(parts, params)),
+      sizes_(SizesUnder(parts, params, filter)),
+      costs_(parts),
+      filter_(filter),
+      mask_rows_(filter == nullptr ? params.allowed : params.filter->rows),
+      barred_(mask_rows_ != params.allowed),
       blocks_(parts.blocks()),
       beside_(static_cast<const IvfListedRows*>(params.beside)),
       top_(params.k) {}
 
 Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
   Prepare();
-  scratch_.visited.assign(parts_.lists.centroids.rows, false);
-  scratch_.order.clear();
+  const MatchTable* const table = filter_ == nullptr ? nullptr : filter_->table();
+  LEADLINE_RETURN_IF_ERROR(table == nullptr ? VisitLists(plan) : VisitMatches(*table, plan));
+  if (gave_up_) {
+    *out = {{}, stats_};
+    return {};
+  }
+  if (blocks_ != nullptr) {
+    table == nullptr ? Narrow() : NarrowWhileUseful();
+  }
+  if (beside_ != nullptr) {
+    ScanCodesBeside();
+    stats_.beside = true;
+  }
+  if (parts_.codes.has_value()) {
+    LEADLINE_RETURN_IF_ERROR(table == nullptr ? Rescore() : RescoreWhileUseful());
+  }
+  *out = {top_.Take(), stats_};
+  return {};
+}
+
+/// Those whose centroids are nearest.
+Status ListSearch::VisitLists(const ProbePlan& plan) {
   LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe));
   const double missing = plan.MissingAfter(visited_, met_);
   gave_up_ = missing >= ProbePlan::kElsewhere && plan.may_give_up;
@@ -78,29 +122,76 @@ Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
     LEADLINE_RETURN_IF_ERROR(VisitNearest(lists));
     gave_up_ = plan.may_give_up && visited_ > plan.most_visited;
   }
-  if (gave_up_) {
-    *out = {{}, stats_};
-    return {};
-  }
-  if (blocks_ != nullptr) {
-    Narrow();
-  }
-  if (beside_ != nullptr) {
-    ScanCodesBeside();
-    stats_.beside = true;
-  }
-  if (parts_.codes.has_value()) {
-    LEADLINE_RETURN_IF_ERROR(Rescore());
-  }
-  *out = {top_.Take(), stats_};
   return {};
+}
+
+/// Those whose matches are nearest, then those that may yet hold one of the nearest.
+Status ListSearch::VisitMatches(const MatchTable& table, const ProbePlan& plan) {
+  LEADLINE_RETURN_IF_ERROR(VisitFirst(table, plan.nprobe));
+  ListWithin(table, plan.reach, DistanceSoFar(kHeldOutNeighbors));
+  gave_up_ = plan.may_give_up && CostOf(table, scratch_.matching) > plan.scan_nanos;
+  return gave_up_ ? Status() : VisitTheseLists();
+}
+
+Status ListSearch::VisitFirst(const MatchTable& table, size_t nprobe) {
+  LEADLINE_RETURN_IF_ERROR(table.Score(query_, params_.control, &scratch_.scores));
+  stats_.distances += table.size();
+  table.KeepNearest(std::min(nprobe, table.size()), &scratch_.scores, &scratch_.matching);
+  scratch_.lists.clear();
+  for (const uint32_t i : scratch_.matching) {
+    scratch_.lists.push_back(table.lists()[i]);
+  }
+  return VisitTheseLists();
+}
+
+/// Leaves in matching the lists that were not visited and in which a match `reach` spreads nearer
+/// than the middle is nearer than `distance`; in lists their numbers.
+void ListSearch::ListWithin(const MatchTable& table, float reach, float distance) {
+  const MatchScores& scores = scratch_.scores;
+  std::vector<uint32_t>& matching = scratch_.matching;
+  matching.resize(table.size());
+  size_t within = 0;
+  for (uint32_t i = 0; i < table.size(); ++i) {
+    const bool near = scores.middle[i] - reach * scores.spread[i] <= distance;
+    matching[within] = i;
+    within += near && !scratch_.visited[table.lists()[i]] ? 1U : 0U;
+  }
+  matching.resize(within);
+  scratch_.lists.clear();
+  for (const uint32_t i : matching) {
+    scratch_.lists.push_back(table.lists()[i]);
+  }
+}
+
+double ListSearch::CostOf(const MatchTable& table, std::span<const uint32_t> matching) const {
+  double cost = 0;
+  for (const uint32_t i : matching) {
+    const uint32_t list = table.lists()[i];
+    const auto rows =
+        static_cast<double>(parts_.lists.offsets[list + 1] - parts_.lists.offsets[list]);
+    cost += costs_.list + rows * costs_.Visit(static_cast<double>(table.counts()[i]) / rows);
+  }
+  return cost;
+}
+
+Result<float> ListSearch::DistanceAfter(const MatchTable& table, size_t nprobe, size_t count) {
+  Prepare();
+  LEADLINE_RETURN_IF_ERROR(VisitFirst(table, nprobe));
+  return DistanceSoFar(count);
 }
 
 void ListSearch::Prepare() {
   scratch_.sums.resize(kChunkRows);
+  scratch_.visited.assign(parts_.lists.centroids.rows, false);
+  scratch_.order.clear();
+  masks_ = filter_ == nullptr ? nullptr : filter_->masks();
   if (parts_.codes.has_value()) {
     scratch_.query.Prepare(*parts_.codes, query_);
-    scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned : sizes_.rescored);
+    const bool uneven = filter_ != nullptr && filter_->table() != nullptr;
+    const size_t more =
+        uneven ? std::max(sizes_.scanned, std::min(3 * sizes_.scanned, kSpareCandidates)) : 0;
+    scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned + more : sizes_.rescored);
+    scratch_.narrowed.Reset(sizes_.rescored);
   }
   if (parts_.products.has_value()) {
     const ProductLists& products = *parts_.products;
@@ -120,6 +211,11 @@ Status ListSearch::VisitNearest(size_t count) {
                                                  nullptr));
   stats_.distances += parts_.lists.centroids.rows;
   std::erase_if(lists, [this](uint32_t list) { return scratch_.visited[list]; });
+  return VisitTheseLists();
+}
+
+/// Those in scratch_.lists.
+Status ListSearch::VisitTheseLists() {
   LEADLINE_RETURN_IF_ERROR(OrderLists());
   for (const Neighbor& list : scratch_.nearest) {
     scratch_.visited[list.row] = true;
@@ -158,13 +254,15 @@ Status ListSearch::VisitList(const Neighbor& list) {
     }
     const size_t count = std::min(kChunkRows, end - at);
     size_t allowed = count;
-    const uint64_t* mask = MaskOf(at, count, &allowed);
+    const uint64_t* mask = MaskOf(list.row, at, count, &allowed);
     visited_ += count;
     met_ += allowed;
     if (allowed == 0) {
       continue;
     }
-    if (blocks_ != nullptr) {
+    const bool dense =
+        static_cast<double>(allowed) * costs_.code >= static_cast<double>(count) * costs_.block;
+    if (blocks_ != nullptr && (mask_rows_ == nullptr || dense)) {
       ScanBlocks(list.row, at, count, mask);
     } else if (parts_.codes.has_value()) {
       ScanCodes(at, count, mask);
@@ -179,28 +277,43 @@ Status ListSearch::VisitList(const Neighbor& list) {
   return {};
 }
 
-/// Bits of the allowed rows among positions [begin, begin + count), null where all are.
-const uint64_t* ListSearch::MaskOf(size_t begin, size_t count, size_t* allowed) {
-  const bool filtered = params_.allowed != nullptr;
+/// Bits of the allowed rows among positions [begin, begin + count) of `list`, null where all are.
+const uint64_t* ListSearch::MaskOf(uint32_t list, size_t begin, size_t count, size_t* allowed) {
+  const bool filtered = mask_rows_ != nullptr;
   if (!filtered && count % simd::kBlockRows == 0) {
     return nullptr;
   }
+  if (masks_ != nullptr) {
+    const size_t first = begin - parts_.lists.offsets[list];
+    const uint64_t* mask = masks_->of(list) + first / 64;
+    *allowed = first == 0 && begin + count == parts_.lists.offsets[list + 1]
+                   ? masks_->CountOf(list)
+                   : CountSet(mask, count);
+    return mask;
+  }
   std::vector<uint64_t>& mask = scratch_.mask;
   mask.assign(kChunkRows / 64, 0);
-  if (!filtered) {
-    std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
-    if (count % 64 != 0) {
-      mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
-    }
+  if (filtered) {
+    *allowed = GatherMask(parts_.lists, mask_rows_, begin, count, mask.data());
     return mask.data();
   }
-  *allowed = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t bit = IsAllowed(params_.allowed, parts_.lists.row_ids[begin + i]) ? 1 : 0;
-    mask[i / 64] |= bit << (i % 64);
-    *allowed += bit;
+  std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
+  if (count % 64 != 0) {
+    mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
   }
   return mask.data();
+}
+
+/// Keeps those of `count` rows found by the filter's bits that are allowed, in order; returns how
+/// many.
+size_t ListSearch::DropBarred(float* distances, uint32_t* positions, size_t count) const {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i) {
+    distances[kept] = distances[i];
+    positions[kept] = positions[i];
+    kept += IsAllowed(params_.allowed, parts_.lists.row_ids[positions[i]]) ? 1U : 0U;
+  }
+  return kept;
 }
 
 void ListSearch::ScanRows(size_t begin, size_t count, const uint64_t* mask) {
@@ -224,24 +337,28 @@ void ListSearch::ScanCodes(size_t begin, size_t count, const uint64_t* mask) {
   std::vector<uint32_t>& positions = scratch_.positions;
   positions.resize(kChunkRows);
   scratch_.distances.resize(std::max(scratch_.distances.size(), kChunkRows));
-  size_t wanted = 0;
-  for (size_t i = 0; i < count; ++i) {
-    positions[wanted] = static_cast<uint32_t>(begin + i);
-    wanted += IsAllowed(mask, i) ? 1U : 0U;
+  size_t wanted = mask == nullptr ? count : 0;
+  std::iota(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(wanted),
+            static_cast<uint32_t>(begin));
+  for (size_t w = 0; mask != nullptr && w < (count + 63) / 64; ++w) {
+    for (uint64_t rest = mask[w]; rest != 0; rest &= rest - 1) {
+      positions[wanted++] =
+          static_cast<uint32_t>(begin + w * 64 + static_cast<size_t>(std::countr_zero(rest)));
+    }
   }
   const float* distances = scratch_.distances.data();
   scratch_.query.Distances(positions.data(), wanted, scratch_.sums.data(),
                            scratch_.distances.data());
-  const float threshold = scratch_.found.threshold();
-  float* kept_distances = scratch_.found.distances_end();
-  uint32_t* kept_positions = scratch_.found.positions_end();
+  const float threshold = last().threshold();
+  float* kept_distances = last().distances_end();
+  uint32_t* kept_positions = last().positions_end();
   size_t kept = 0;
   for (size_t i = 0; i < wanted; ++i) {
     kept_distances[kept] = distances[i];
     kept_positions[kept] = positions[i];
     kept += distances[i] <= threshold ? 1U : 0U;
   }
-  scratch_.found.Added(kept);
+  last().Added(barred_ ? DropBarred(kept_distances, kept_positions, kept) : kept);
   stats_.distances += wanted;
 }
 
@@ -269,33 +386,18 @@ void ListSearch::ScanBlocks(uint32_t list, size_t begin, size_t count, const uin
   const float* adds = blocks_->adds == nullptr ? Fixed().zeros.data() : blocks_->adds + at;
   const float* scales = blocks_->scales == nullptr ? Fixed().ones.data() : blocks_->scales + at;
   float* distances = scratch_.found.distances_end();
-  const size_t kept =
-      kernels_.select_near(scratch_.sums.data(), adds, scales, blocks * simd::kBlockRows, map_,
-                           scratch_.found.threshold() - list_base_, mask,
-                           static_cast<uint32_t>(begin), distances, scratch_.found.positions_end());
+  uint32_t* positions = scratch_.found.positions_end();
+  size_t kept = kernels_.select_near(scratch_.sums.data(), adds, scales, blocks * simd::kBlockRows,
+                                     map_, scratch_.found.threshold() - list_base_, mask,
+                                     static_cast<uint32_t>(begin), distances, positions);
+  if (barred_) {
+    kept = DropBarred(distances, positions, kept);
+  }
   for (size_t i = 0; i < kept; ++i) {
     distances[i] += list_base_;
   }
   scratch_.found.Added(kept);
   stats_.distances += count;
-}
-
-/// From the rows nearest by the codes of their blocks to those nearest by their own codes.
-void ListSearch::Narrow() {
-  CandidateBuffer& found = scratch_.found;
-  found.Finish();
-  scratch_.narrowed.Reset(sizes_.rescored);
-  const auto own = static_cast<uint32_t>(parts_.vectors.rows);
-  const std::span<uint32_t> positions(found.positions(), found.size());
-  const auto beside = std::partition(positions.begin(), positions.end(),
-                                     [own](uint32_t position) { return position < own; });
-  NarrowSome(*parts_.codes, {positions.begin(), beside}, 0);
-  for (auto number = beside; number != positions.end(); ++number) {
-    *number -= own;
-  }
-  if (beside != positions.end()) {
-    NarrowSome(beside_->codes(), {beside, positions.end()}, own);
-  }
 }
 
 /// The rows beside of one list that are in blocks, together with those of the index.
@@ -342,82 +444,6 @@ const uint64_t* ListSearch::MaskOfBeside(std::span<const uint32_t> numbers) {
     mask[i / 64] &= ~(barred << (i % 64));
   }
   return mask.data();
-}
-
-/// The rows beside that are in no blocks, in the lists that were visited.
-void ListSearch::ScanCodesBeside() {
-  last().Finish();
-  std::vector<uint32_t>& numbers = scratch_.beside;
-  numbers.clear();
-  for (const uint32_t visited : scratch_.order) {
-    const IvfListedRows::List* const list = beside_->list(visited);
-    for (size_t i = 0; list != nullptr && i < list->plain.size(); ++i) {
-      const uint32_t number = list->plain[i];
-      if (number < params_.beside_count && IsAllowed(params_.beside_allowed, number)) {
-        numbers.push_back(number);
-      }
-    }
-  }
-  NarrowSome(beside_->codes(), numbers, static_cast<uint32_t>(parts_.vectors.rows));
-}
-
-/// Adds `rows` of `codes` to the rows nearest by their own codes, under numbers from `first` on.
-void ListSearch::NarrowSome(const RowCodes& codes, std::span<const uint32_t> rows, uint32_t first) {
-  for (size_t begin = 0; begin < rows.size(); begin += CandidateBuffer::kMaxAppend) {
-    const std::span<const uint32_t> some =
-        rows.subspan(begin, std::min(CandidateBuffer::kMaxAppend, rows.size() - begin));
-    for (const uint32_t row : some) {
-      codes.Prefetch(row);
-    }
-    float* distances = last().distances_end();
-    uint32_t* positions = last().positions_end();
-    scratch_.query.DistancesIn(codes, some.data(), some.size(), scratch_.sums.data(), distances);
-    const float threshold = last().threshold();
-    size_t kept = 0;
-    for (size_t i = 0; i < some.size(); ++i) {
-      distances[kept] = distances[i];
-      positions[kept] = first + some[i];
-      kept += distances[kept] <= threshold ? 1U : 0U;
-    }
-    last().Added(kept);
-  }
-  stats_.distances += rows.size();
-}
-
-Status ListSearch::Rescore() {
-  last().Finish();
-  std::vector<uint32_t>& rows = scratch_.rows;
-  rows.clear();
-  scratch_.beside.clear();
-  const size_t own = parts_.vectors.rows;
-  for (size_t i = 0; i < last().size(); ++i) {
-    const uint32_t position = last().positions()[i];
-    if (position < own) {
-      rows.push_back(parts_.lists.row_ids[position]);
-    } else {
-      scratch_.beside.push_back(position - static_cast<uint32_t>(own));
-    }
-  }
-  if (params_.row_check != nullptr) {
-    LEADLINE_RETURN_IF_ERROR(params_.row_check->Check(rows));
-  }
-  for (const uint32_t number : scratch_.beside) {
-    __builtin_prefetch(beside_->row(number));
-  }
-  RescoreRows(distance_, parts_.vectors, query_, rows, &top_, &stats_);
-  RescoreBeside(scratch_.beside);
-  return {};
-}
-
-void ListSearch::RescoreBeside(std::span<const uint32_t> numbers) {
-  for (const uint32_t number : numbers) {
-    const float distance = distance_.Pair(query_, beside_->row(number));
-    if (distance <= top_.threshold()) {
-      top_.Offer(distance, static_cast<uint32_t>(parts_.vectors.rows) + number);
-    }
-  }
-  stats_.distances += numbers.size();
-  stats_.rescored += numbers.size();
 }
 
 }  // namespace leadline::index

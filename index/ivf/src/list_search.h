@@ -13,7 +13,9 @@
 #include "leadline/index/segment_index.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
+#include "list_filter.h"
 #include "listed_rows.h"
+#include "row_costs.h"
 
 namespace leadline::index {
 
@@ -39,6 +41,11 @@ struct ProbePlan {
   /// so many rows visited.
   bool may_give_up = false;
   uint64_t most_visited = std::numeric_limits<uint64_t>::max();
+
+  /// With a MatchTable: after `nprobe` of its lists those where a match this many spreads nearer
+  /// than the middle would be among the nearest.
+  float reach = 0;
+  double scan_nanos = 0;  ///< what comparing every allowed row costs
 
   /// How many times fewer allowed rows were met than their share among those visited; at least 1.
   [[nodiscard]] double MissingAfter(uint64_t visited, uint64_t met) const {
@@ -68,12 +75,14 @@ class ListSearch {
     std::vector<uint32_t> order;   ///< of the visits
     std::vector<uint32_t> beside;  ///< numbers of rows beside the index's own
     std::vector<Neighbor> nearest;
+    MatchScores scores;
+    std::vector<uint32_t> matching;  ///< indices of lists in a MatchTable
 
     static Scratch& OfThread();
   };
 
   ListSearch(const IvfParts& parts, const SearchParams& params, const float* query,
-             Scratch* scratch);
+             const ListFilter* filter, Scratch* scratch);
 
   /// Fills `out` with the nearest allowed rows of the lists that `plan` says; with none, and what
   /// that cost, where it gave up. Errors: kCancelled, kDeadlineExceeded; those of
@@ -82,8 +91,19 @@ class ListSearch {
 
   [[nodiscard]] bool gave_up() const { return gave_up_; }
 
+  /// Visits the `nprobe` first of all lists of `table`, and returns how far the `count`-th nearest
+  /// row found is, as MatchTable has distances; where there are fewer, the largest number.
+  Result<float> DistanceAfter(const MatchTable& table, size_t nprobe, size_t count);
+
  private:
   void Prepare();
+  Status VisitLists(const ProbePlan& plan);
+  Status VisitMatches(const MatchTable& table, const ProbePlan& plan);
+  Status VisitFirst(const MatchTable& table, size_t nprobe);
+  Status VisitTheseLists();
+  void ListWithin(const MatchTable& table, float reach, float distance);
+  [[nodiscard]] double CostOf(const MatchTable& table, std::span<const uint32_t> matching) const;
+  [[nodiscard]] float DistanceSoFar(size_t count);
   Status VisitNearest(size_t count);
   Status OrderLists();
   Status VisitList(const Neighbor& list);
@@ -91,13 +111,17 @@ class ListSearch {
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
   void ScanCodes(size_t begin, size_t count, const uint64_t* mask);
   void ScanBlocks(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
-  const uint64_t* MaskOf(size_t begin, size_t count, size_t* allowed);
+  const uint64_t* MaskOf(uint32_t list, size_t begin, size_t count, size_t* allowed);
+  [[nodiscard]] size_t DropBarred(float* distances, uint32_t* positions, size_t count) const;
   void Narrow();
+  void NarrowWhileUseful();
+  [[nodiscard]] float FarthestOf(size_t count);
   void NarrowSome(const RowCodes& codes, std::span<const uint32_t> rows, uint32_t first);
   void ScanBlocksBeside(uint32_t list);
   const uint64_t* MaskOfBeside(std::span<const uint32_t> numbers);
   void ScanCodesBeside();
   Status Rescore();
+  Status RescoreWhileUseful();
   void RescoreBeside(std::span<const uint32_t> numbers);
 
   /// The rows that are compared in full precision.
@@ -112,7 +136,11 @@ class ListSearch {
   const simd::MetricDistance distance_;
   const simd::CodeKernels& kernels_;
   const StageSizes sizes_;
-  const ListBlocks* const blocks_;  ///< null where none are scanned
+  const RowCosts costs_;
+  const ListFilter* const filter_;   ///< null: the bits of `params.allowed` are looked up
+  const uint64_t* const mask_rows_;  ///< whose bits make masks; null where all rows are allowed
+  const bool barred_;                ///< some of them are not allowed
+  const ListBlocks* const blocks_;   ///< null where none are scanned
   const IvfListedRows* const beside_;
   TopK top_;
   SearchStats stats_;
@@ -123,6 +151,7 @@ class ListSearch {
   bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;
+  const ListMasks* masks_ = nullptr;
 };
 
 }  // namespace leadline::index

@@ -86,22 +86,49 @@ std::string Reason(const Status& failure) {
          (closed ? " (as a server does that wants TLS, or another certificate of the client)" : "");
 }
 
-/// Waits for the one event of `queue`, or for the token.
-void WaitForEnd(grpc::CompletionQueue* queue, grpc::ClientContext* context,
+/// Waits for the one event of `queue`, or for the token. What the event says.
+bool WaitForEnd(grpc::CompletionQueue* queue, grpc::ClientContext* context,
                 const CancelToken* cancel) {
   void* tag = nullptr;
   bool ok = false;
   if (cancel == nullptr) {
     queue->Next(&tag, &ok);
-    return;
+    return ok;
   }
   while (queue->AsyncNext(&tag, &ok, In(kCancelCheckMs)) == grpc::CompletionQueue::TIMEOUT) {
     if (cancel->cancelled()) {
       context->TryCancel();
       queue->Next(&tag, &ok);
-      return;
+      return ok;
     }
   }
+  return ok;
+}
+
+Status CheckSize(const google::protobuf::Message& request) {
+  return request.ByteSizeLong() <= kMaxMessageBytes
+             ? OkStatus()
+             : InvalidFieldError("request too large for one call", "request bytes",
+                                 std::to_string(request.ByteSizeLong()),
+                                 std::to_string(kMaxMessageBytes));
+}
+
+Status Parse(const std::string& path, grpc::ByteBuffer* bytes,
+             google::protobuf::Message* response) {
+  grpc::ProtoBufferReader reader(bytes);
+  return response->ParseFromZeroCopyStream(&reader)
+             ? OkStatus()
+             : DataLossError("the server's answer cannot be parsed: method=" + path);
+}
+
+/// How a call ended that the caller may have cancelled.
+Status Outcome(const grpc::Status& status, const grpc::ClientContext& context,
+               const CancelToken* cancel) {
+  if (status.ok()) {
+    return {};
+  }
+  return cancel != nullptr && cancel->cancelled() ? CancelledError("cancelled by the caller")
+                                                  : ErrorOf(status, context);
 }
 
 }  // namespace
@@ -150,40 +177,70 @@ Status Channel::AskForHealth(gpr_timespec deadline) {
   return status.ok() ? OkStatus() : ErrorOf(status, context);
 }
 
+void Channel::Prepare(const Limits& limits, grpc::ClientContext* context) const {
+  if (!authorization_.empty()) {
+    context->AddMetadata("authorization", authorization_);
+  }
+  if (limits.timeout_ms > 0 || !limits.unlimited) {
+    context->set_deadline(In(limits.timeout_ms > 0 ? limits.timeout_ms : call_timeout_ms_));
+  }
+}
+
 Status Channel::Call(const std::string& path, const google::protobuf::Message& request,
                      google::protobuf::Message* response, const Limits& limits) {
-  if (request.ByteSizeLong() > kMaxMessageBytes) {
-    return InvalidFieldError("request too large for one call", "request bytes",
-                             std::to_string(request.ByteSizeLong()),
-                             std::to_string(kMaxMessageBytes));
-  }
+  LEADLINE_RETURN_IF_ERROR(CheckSize(request));
   if (limits.cancel != nullptr && limits.cancel->cancelled()) {
     return CancelledError("cancelled before the call");
   }
   grpc::ClientContext context;
-  if (!authorization_.empty()) {
-    context.AddMetadata("authorization", authorization_);
-  }
-  if (limits.timeout_ms > 0 || !limits.unlimited) {
-    context.set_deadline(In(limits.timeout_ms > 0 ? limits.timeout_ms : call_timeout_ms_));
-  }
-  grpc::CompletionQueue queue;
-  const auto call = stub_.PrepareUnaryCall(&context, path, Serialize(request), &queue);
+  Prepare(limits, &context);
+  QueuePool::Lease lease(&queues_);
+  const auto call = stub_.PrepareUnaryCall(&context, path, Serialize(request), lease.queue());
   call->StartCall();
   grpc::ByteBuffer answer;
   grpc::Status status;
   call->Finish(&answer, &status, nullptr);
-  WaitForEnd(&queue, &context, limits.cancel);
-  if (!status.ok() && limits.cancel != nullptr && limits.cancel->cancelled()) {
-    return CancelledError("cancelled by the caller");
+  WaitForEnd(lease.queue(), &context, limits.cancel);
+  LEADLINE_RETURN_IF_ERROR(Outcome(status, context, limits.cancel));
+  return Parse(path, &answer, response);
+}
+
+Status Channel::Listen(const std::string& path, const google::protobuf::Message& request,
+                       google::protobuf::Message* response, const Limits& limits,
+                       const std::function<void()>& heard) {
+  LEADLINE_RETURN_IF_ERROR(CheckSize(request));
+  if (limits.cancel != nullptr && limits.cancel->cancelled()) {
+    return CancelledError("cancelled before the call");
   }
-  if (!status.ok()) {
-    return ErrorOf(status, context);
+  grpc::ClientContext context;
+  Prepare(limits, &context);
+  grpc::CompletionQueue queue;
+  const auto stream = stub_.PrepareCall(&context, path, &queue);
+  const auto step = [&] { return WaitForEnd(&queue, &context, limits.cancel); };
+  stream->StartCall(nullptr);
+  bool goes_on = step();
+  if (goes_on) {
+    stream->WriteLast(Serialize(request), grpc::WriteOptions(), nullptr);
+    goes_on = step();
   }
-  grpc::ProtoBufferReader reader(&answer);
-  return response->ParseFromZeroCopyStream(&reader)
-             ? OkStatus()
-             : DataLossError("the server's answer cannot be parsed: method=" + path);
+  Status parsed;
+  grpc::ByteBuffer answer;
+  while (goes_on && parsed.ok()) {
+    stream->Read(&answer, nullptr);
+    goes_on = step();
+    parsed = goes_on ? Parse(path, &answer, response) : OkStatus();
+    if (goes_on && parsed.ok()) {
+      heard();
+    }
+  }
+  if (!parsed.ok()) {
+    context.TryCancel();
+  }
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  step();
+  LEADLINE_RETURN_IF_ERROR(parsed);
+  return Outcome(status, context, limits.cancel);
 }
 
 }  // namespace leadline::rpc

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "channel_security.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
+#include "queue_pool.h"
 
 namespace leadline::rpc {
 
@@ -44,7 +46,15 @@ class Channel {
   virtual Status Call(const std::string& path, const google::protobuf::Message& request,
                       google::protobuf::Message* response, const Limits& limits);
 
+  /// One request of the method `path`, and `heard` for each response, which is parsed into
+  /// `response`. OK where the server ended it.
+  virtual Status Listen(const std::string& path, const google::protobuf::Message& request,
+                        google::protobuf::Message* response, const Limits& limits,
+                        const std::function<void()>& heard);
+
  private:
+  /// What every call brings.
+  void Prepare(const Limits& limits, grpc::ClientContext* context) const;
   /// Why the last attempt to connect failed; OK where a connection is there by now.
   Status AskForHealth(gpr_timespec deadline);
 
@@ -54,6 +64,7 @@ class Channel {
   const int64_t call_timeout_ms_;
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
+  QueuePool queues_;
 };
 
 }  // namespace leadline::rpc

@@ -29,6 +29,8 @@ class RemoteDatabase final : public Database {
   Result<CheckReport> Check(const CallOptions& options) override;
   Status Close() override;
 
+  [[nodiscard]] const std::shared_ptr<RemoteState>& state() const { return state_; }
+
  private:
   Status Call(const char* path, const google::protobuf::Message& request,
               google::protobuf::Message* response, const Channel::Limits& limits = {}) const;

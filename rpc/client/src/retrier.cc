@@ -71,6 +71,27 @@ Status Retrier::Call(const std::string& path, const google::protobuf::Message& r
   }
 }
 
+Status Retrier::Listen(const std::string& path, const google::protobuf::Message& request,
+                       google::protobuf::Message* response, const Channel::Limits& limits,
+                       const std::function<void()>& heard) {
+  const int64_t end_ms = limits.timeout_ms > 0 ? NowMs() + limits.timeout_ms : INT64_MAX;
+  Channel::Limits left = limits;
+  for (uint32_t failures = 0;; ++failures) {
+    Status status = channel_->Listen(path, request, response, left, [&] {
+      failures = 0;
+      heard();
+    });
+    if (status.code() != StatusCode::kUnavailable || failures == max_retries_) {
+      return status;
+    }
+    const int64_t pause_ms = PauseMs(failures);
+    if (pause_ms >= end_ms - NowMs() || !Pause(pause_ms, limits.cancel)) {
+      return status;
+    }
+    left.timeout_ms = limits.timeout_ms > 0 ? std::max<int64_t>(1, end_ms - NowMs()) : 0;
+  }
+}
+
 int64_t Retrier::PauseMs(uint32_t attempt) {
   int64_t longest = kFirstPauseMs;
   for (uint32_t i = 0; i < attempt && longest < kLongestPauseMs; ++i) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,11 @@ class Retrier {
   /// it had been lost: nobody knows of the first.
   Status Call(const std::string& path, const google::protobuf::Message& request,
               google::protobuf::Message* response, const Channel::Limits& limits, Repeat repeat);
+  /// As Channel::Listen of what changes nothing: opens the stream again where it is lost, and
+  /// counts anew whenever something was heard.
+  Status Listen(const std::string& path, const google::protobuf::Message& request,
+                google::protobuf::Message* response, const Channel::Limits& limits,
+                const std::function<void()>& heard);
   /// An idempotency key that no other write has; empty where nothing is ever sent again.
   std::string NewKey();
   /// Ends the pauses: calls return what they have failed with.

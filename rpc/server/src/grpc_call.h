@@ -90,6 +90,13 @@ class GrpcCall {
  private:
   explicit GrpcCall(const CallSource& source) : source_(source), stream_(&context_) {}
 
+  /// One block for the messages of most calls, of a size that the allocator keeps for the thread.
+  static google::protobuf::ArenaOptions FirstBlock() {
+    google::protobuf::ArenaOptions options;
+    options.start_block_size = 1024;
+    return options;
+  }
+
   ~GrpcCall() = default;
 
   void Handle(Event event, bool ok);
@@ -148,7 +155,7 @@ class GrpcCall {
   CancelToken cancel_;
   int64_t deadline_nanos_ = 0;
   grpc::ByteBuffer request_bytes_;
-  google::protobuf::Arena arena_;  // of one request and its response
+  google::protobuf::Arena arena_{FirstBlock()};  // of one request and its response
   std::unique_ptr<PageSource> pages_;
   bool more_pages_ = false;
 };

@@ -144,9 +144,25 @@ class AsyncGrpcServer final : public GrpcServer {
   void Poll() {
     void* tag = nullptr;
     bool ok = false;
-    while (queue_->Next(&tag, &ok)) {
-      GrpcCall::OnEvent(*static_cast<const GrpcCall::Tag*>(tag), ok);
+    bool got = queue_->Next(&tag, &ok);
+    while (got) {
+      const auto& event = *static_cast<const GrpcCall::Tag*>(tag);
+      if (event.event == GrpcCall::Event::kArrived) {
+        got = ThenNext(event, &tag, &ok);
+      } else {
+        GrpcCall::OnEvent(event, ok);
+        got = queue_->Next(&tag, &ok);
+      }
     }
+  }
+
+  /// Handles `event`, and keeps for this thread what that completes: the request that mostly is
+  /// there by then, so that no other thread is woken for it. Only for what takes no time, because
+  /// until then the thread keeps it from all others, whoever's it is. False after the last event.
+  bool ThenNext(const GrpcCall::Tag& event, void** tag, bool* ok) {
+    return queue_->DoThenAsyncNext([&event, ok] { GrpcCall::OnEvent(event, *ok); }, tag, ok,
+                                   gpr_inf_future(GPR_CLOCK_REALTIME)) ==
+           grpc::CompletionQueue::GOT_EVENT;
   }
 
   /// Ends calls that wait for callers who do nothing, and connections that flood.

@@ -70,6 +70,7 @@ Status AnswerScore(const v1::ScoreRequest& request, v1::ScoreResponse* response)
   }
   options.max_docs = request.depth();
   options.judged_only = request.judged_only();
+  options.exclude_without_relevant = request.exclude_without_relevant();
   std::vector<eval::Measure> measures = eval::OfficialMeasures();
   if (!request.measures().empty()) {
     LEADLINE_ASSIGN_OR_RETURN(measures, ReadMeasures(request.measures(), {}));

@@ -88,6 +88,7 @@ Result<eval::RunOptions> RunOptionsOf(const ServiceParts& parts,
   }
   options.document_key = request.document_key();
   options.warmup = request.has_warmup() ? request.warmup() : options.warmup;
+  options.batch = request.has_batch() ? request.batch() : options.batch;
   options.seed = request.has_seed() ? request.seed() : options.seed;
   return options;
 }

@@ -119,11 +119,14 @@ void WriteSearchOptions(const SearchOptions& options, v1::SearchOptions* out) {
 }
 
 void WriteSearchResponse(SearchResponse response, v1::SearchResponse* out) {
+  out->mutable_hits()->Reserve(static_cast<int>(response.hits.size()));
   for (Hit& hit : response.hits) {
     v1::Hit* written = out->add_hits();
     written->set_id(std::move(hit.id));
     written->set_score(hit.score);
-    written->set_payload(std::move(hit.payload));
+    if (!hit.payload.empty()) {  // an empty one would be memory of its own, and says nothing
+      written->set_payload(std::move(hit.payload));
+    }
     written->mutable_vector()->Add(hit.vector.begin(), hit.vector.end());
   }
   out->set_metric(static_cast<v1::Metric>(response.metric));

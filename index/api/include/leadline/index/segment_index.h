@@ -20,6 +20,7 @@
 #include "leadline/core/executor.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
+#include "leadline/index/filter_slot.h"
 
 namespace leadline::index {
 
@@ -98,6 +99,10 @@ struct SearchParams {
   const uint64_t* allowed = nullptr;
   /// Number of rows below the segment's that `allowed` admits, where the caller knows it.
   std::optional<uint64_t> allowed_count;
+  /// ivf: a filter that `allowed` is all or a part of. What the index makes of it at the first
+  /// search that needs it, a pass over its rows, is kept there; answers do not depend on whether it
+  /// was there already. Null: the matches are found anew.
+  const RepeatedFilter* filter = nullptr;
   /// SearchExact: rows farther from query q than farthest[q] need not be returned, since that many
   /// nearer ones are known elsewhere. Null: all may matter.
   const float* farthest = nullptr;
