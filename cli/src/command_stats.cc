@@ -42,7 +42,10 @@ Json CollectionStatsJson(const Collection& collection, const CollectionStats& st
                                  {"rows", index.rows},
                                  {"vector_bytes", index.vector_bytes},
                                  {"code_bytes", index.code_bytes},
-                                 {"link_bytes", index.link_bytes}});
+                                 {"link_bytes", index.link_bytes},
+                                 {"resident_vector_bytes", index.resident_vector_bytes},
+                                 {"resident_code_bytes", index.resident_code_bytes},
+                                 {"resident_link_bytes", index.resident_link_bytes}});
     if (!index.curve.empty()) {
       object["indexes"].back()["lists"] = index.lists;
       object["indexes"].back()["curve"] = CurveJson(index);
@@ -73,6 +76,14 @@ Result<Json> DatabaseStatsJson(Database& database) {
   object["segment_bytes"] = stats.segment_bytes;
   object["degraded"] = stats.degraded;
   object["damaged_collections"] = stats.damaged_collections;
+  object["memory_budget_bytes"] = stats.memory.budget_bytes;
+  object["heap_bytes"] = stats.memory.heap_bytes;
+  object["kept_bytes"] = stats.memory.kept_bytes;
+  object["locked_bytes"] = stats.memory.locked_bytes;
+  object["unkept_bytes"] = stats.memory.unkept_bytes;
+  object["resident_index_bytes"] = stats.memory.resident_index_bytes;
+  object["resident_vector_bytes"] = stats.memory.resident_vector_bytes;
+  object["lock_error"] = stats.memory.lock_error;
   LEADLINE_ASSIGN_OR_RETURN(object["names"], database.ListCollections());
   return object;
 }
@@ -111,9 +122,13 @@ Command StatsCommand() {
       "Health is what opening and searching met so far: an index file is verified when it is "
       "first read.\n`check` reads every file.\n\n\"indexes\" of a collection has one entry for "
       "each vector, kind of index and codes that some segment has:\nsegments, rows, and bytes "
-      "of vectors in full precision, of codes, and of links or lists, all in mapped\nfiles; of the "
-      "largest such segment the number of lists, and the recall curve that --target-recall goes "
-      "by.",
+      "of vectors in full precision, of codes, and of links or lists, all in mapped\nfiles, and "
+      "how "
+      "much of each is in memory now; of the largest such segment the number of lists, and\nthe "
+      "recall curve that --target-recall goes by.\n\nOf a database: heap_bytes and kept_bytes are "
+      "what it holds in memory by itself, within its budget;\nresident_index_bytes and "
+      "resident_vector_bytes what the page cache holds of its files now, whoever\nread them. Of a "
+      "directory, heap and budget are those of this program; with --remote, of the server.",
       DeclareStats};
 }
 

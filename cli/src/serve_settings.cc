@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint64_t kMaxSearches = 1024;
 constexpr uint64_t kMaxDrainMs = 3'600'000;
+constexpr uint64_t kMaxSealIdleMs = 3'600'000;
 
 void DeclareLimits(Arguments& arguments, ServeSettings* target) {
   arguments
@@ -32,6 +33,26 @@ void DeclareLimits(Arguments& arguments, ServeSettings* target) {
       .Key("limits.drain_ms");
 }
 
+void DeclareMemory(Arguments& arguments, ServeSettings* target) {
+  arguments
+      .Number(&target->memory_budget_bytes, "--memory-budget-bytes",
+              "what the database may keep in memory by itself: codes, links, lists and fresh rows, "
+              "16777216 at least; 0 sets no limit",
+              0, kMaxMemoryBudgetBytes)
+      .Key("storage.memory_budget_bytes");
+  arguments
+      .Flag(&target->lock_memory, "--lock-memory",
+            "lock the codes, links and lists that are kept in memory, as far as the system allows")
+      .Key("storage.lock_memory");
+  arguments
+      .Number(
+          &target->seal_idle_ms, "--seal-idle-ms",
+          "seal fresh rows, too few to be sealed otherwise, after so long without more of them; "
+          "0 never does",
+          0, kMaxSealIdleMs)
+      .Key("storage.seal_idle_ms");
+}
+
 }  // namespace
 
 void DeclareServeSettings(Arguments& arguments, ServeSettings* target) {
@@ -50,6 +71,7 @@ void DeclareServeSettings(Arguments& arguments, ServeSettings* target) {
       .Key("storage.backups");
   arguments.Number(&target->threads, "--threads", "threads that build indexes", 1, kMaxThreads)
       .Key("storage.threads");
+  DeclareMemory(arguments, target);
   DeclareLimits(arguments, target);
   DeclareServeLogs(arguments, &target->logs);
 }
@@ -61,7 +83,15 @@ Result<DatabaseOptions> CheckServeSettings(const ServeSettings& settings, rpc::T
                                             settings.backups, settings.backups));
   }
   LEADLINE_RETURN_IF_ERROR(CheckServeLogs(settings.logs));
+  if (settings.memory_budget_bytes > 0 && settings.memory_budget_bytes < kMinMemoryBudgetBytes) {
+    return InvalidFieldError("value out of range", "--memory-budget-bytes",
+                             std::to_string(settings.memory_budget_bytes),
+                             "0 or at least " + std::to_string(kMinMemoryBudgetBytes));
+  }
   DatabaseOptions options;
+  options.memory_budget_bytes = settings.memory_budget_bytes;
+  options.lock_memory = settings.lock_memory;
+  options.seal_idle_ms = static_cast<uint32_t>(settings.seal_idle_ms);
   options.create_if_missing = true;
   options.background_threads = static_cast<uint32_t>(settings.threads);
   LEADLINE_RETURN_IF_ERROR(ParseDurabilityFlag(settings.durability, &options));

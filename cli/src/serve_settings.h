@@ -21,6 +21,9 @@ struct ServeSettings {
   std::string durability = "sync";
   std::string backups;
   uint64_t threads = 1;
+  uint64_t memory_budget_bytes = 0;
+  bool lock_memory = false;
+  uint64_t seal_idle_ms = 5000;
   uint64_t searches = 0;
   uint64_t gather_us = 0;
   uint64_t drain_ms = 10'000;

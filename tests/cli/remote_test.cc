@@ -32,11 +32,11 @@ constexpr char kDb[] = "{DB}";
 /// Without what no two runs share: times, and the log and memory of the process that writes.
 std::string Comparable(std::string text) {
   static const std::regex json(
-      R"re("(took_us|seconds|rows_per_s|store_bytes|resident_bytes)":[-+.0-9e]+)re");
+      R"re("(took_us|seconds|rows_per_s|\w*(?:store|heap|kept|resident)\w*bytes)":[-+.0-9e]+)re");
   static const std::regex people(R"re(in [.0-9]+ (us|ms|s)\b)re");
   static const std::regex rate(R"re(\([.0-9]+ rows/s\))re");
   text = std::regex_replace(text, json, "\"$1\":0");
-  static const std::regex bytes(R"re((store_bytes|resident_bytes) .*)re");
+  static const std::regex bytes(R"re((\w*(?:store|heap|kept|resident)\w*bytes) .*)re");
   text = std::regex_replace(text, bytes, "$1 0 B");
   text = std::regex_replace(text, people, "in 0 s");
   return std::regex_replace(text, rate, "(0 rows/s)");

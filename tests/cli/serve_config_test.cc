@@ -89,6 +89,9 @@ class ServeConfig : public ::testing::Test {
             {"storage.durability", {"interval:5", "os", "sync"}},
             {"storage.backups", files("backups")},
             {"storage.threads", {2, 3, 4}},
+            {"storage.memory_budget_bytes", {16'777'216, 0, 1'000'000'000}},
+            {"storage.lock_memory", {true, false, true}},
+            {"storage.seal_idle_ms", {1, 0, 3'600'000}},
             {"log.level", {"error", "warning", "debug"}},
             {"log.format", {"text", "json", "auto"}},
             {"log.slow_ms", {1, 2, 3}},
@@ -193,7 +196,8 @@ TEST_F(ServeConfig, AFlagCountsBeforeTheEnvironmentBeforeTheFileBeforeTheDefault
   };
   check(Check({"--json"}), [&](const Json& setting, const std::string& key) {
     EXPECT_EQ(setting["source"], "default") << key;
-    EXPECT_EQ(TextOf(setting["value"]), key == "grpc.reflection" ? "false" : defaults[key]);
+    const bool flag = setting["value"].is_boolean();  // which says no default
+    EXPECT_EQ(TextOf(setting["value"]), flag ? "false" : defaults[key]);
   });
   const ProgramOutput from_file = CheckFile(text, {"--json"});
   check(from_file, [&](const Json& setting, const std::string& key) {
@@ -249,6 +253,11 @@ TEST_F(ServeConfig, WrongFilesNameLineKeyValueAndLimit) {
       {"[limits]\nrate = -1\n", {":2: ", "field=limits.rate value=-1 limit=[0, 1000000]"}},
       {"[limits]\n\nrate = 1000001\n", {":3: ", "value=1000001 limit=[0, 1000000]"}},
       {"[storage]\nthreads = 0\n", {":2: ", "field=storage.threads value=0 limit=[1, "}},
+      {"[storage]\nmemory_budget_bytes = 16777215\n",
+       {":2: ", "storage.memory_budget_bytes", "value=16777215", "limit=0 or at least 16777216"}},
+      {"[storage]\nmemory_budget_bytes = 1125899906842625\n",
+       {":2: ", "value=1125899906842625 limit=[0, 1125899906842624]"}},
+      {"[storage]\nseal_idle_ms = 3600001\n", {":2: ", "limit=[0, 3600000]"}},
       {"[otlp]\nratio = 1.5\n", {":2: ", "field=otlp.ratio value=1.5 limit=[0, 1]"}},
       {"[otlp]\nratio = nan\n", {":2: ", "field=otlp.ratio value=nan"}},
       {"[log]\nlevel = \"loud\"\n",
@@ -398,7 +407,7 @@ TEST_F(ServeConfig, ThePackagedFileHasEverySettingAndIsTaken) {
       const std::string key = section + "." + parts[2].str();
       found.insert(key);
       EXPECT_TRUE(defaults.contains(key)) << line;
-      if (parts[1] == "#" && key != "grpc.reflection") {
+      if (parts[1] == "#" && parts[3] != "false") {
         EXPECT_EQ(parts[3], defaults[key]) << line;
       }
     }

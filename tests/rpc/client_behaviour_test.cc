@@ -590,7 +590,9 @@ TEST_P(ClientBehaviour, UpkeepWorksFromAfar) {
   });
   ExpectSame([](Database& database) -> Result<std::string> {
     LEADLINE_ASSIGN_OR_RETURN(const DatabaseStats stats, database.Stats());
-    return std::to_string(stats.sequence) + " " + std::to_string(stats.collections);
+    const bool in_memory = stats.memory.heap_bytes > 0 && stats.memory.resident_vector_bytes > 0;
+    return std::to_string(stats.sequence) + " " + std::to_string(stats.collections) +
+           (in_memory ? " in memory " : " ") + std::to_string(stats.memory.kept_bytes);
   });
   ExpectSame([](Database& database) -> Result<std::string> {
     LEADLINE_ASSIGN_OR_RETURN(const CheckReport report, database.Check());

@@ -9,6 +9,7 @@
 
 #include "checker.h"
 #include "keys.h"
+#include "leadline/core/mapped_pages.h"
 #include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 #include "partial_copy.h"
@@ -126,6 +127,7 @@ Status WriteFile(std::string_view bytes, const std::string& to, CopyRun* run) {
     LEADLINE_RETURN_IF_ERROR(run->call->At(run->copied_bytes));
     LEADLINE_RETURN_IF_ERROR(run->CheckSpace());
     const std::string_view piece = bytes.substr(0, kCopyPieceBytes);
+    LEADLINE_RETURN_IF_ERROR(WarmPages(piece, {}));
     LEADLINE_RETURN_IF_ERROR(target->Append(piece));
     run->copied_bytes += piece.size();
     bytes.remove_prefix(piece.size());

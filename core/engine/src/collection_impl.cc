@@ -74,6 +74,10 @@ void AddSegment(const SealedSegment& segment, const VectorField& field, IndexSta
   stats->vector_bytes += bytes.vectors;
   stats->code_bytes += bytes.codes;
   stats->link_bytes += bytes.links;
+  const SectionBytes resident = segment.ResidentSections();
+  stats->resident_vector_bytes += resident.vectors;
+  stats->resident_code_bytes += resident.codes;
+  stats->resident_link_bytes += resident.links;
 }
 
 void AddCurve(const index::SearchCurve& curve, IndexStats* stats) {
@@ -117,16 +121,22 @@ Result<ReadView> CollectionImpl::View(const std::shared_ptr<const Snapshot>& sna
 Result<WriteResult> CollectionImpl::Commit(std::vector<PreparedOp> ops, WriteKey key) {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, database_->WritableCore());
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<CollectionState> state, StateIn(core.get()));
-  const bool grows = std::any_of(ops.begin(), ops.end(), [](const PreparedOp& op) {
-    return op.kind != WriteBatch::Kind::kDelete;
-  });
+  uint64_t bytes = 0;  // that the tail grows by
+  for (const PreparedOp& op : ops) {
+    bytes += op.kind == WriteBatch::Kind::kDelete ? 0 : BytesOf(op);
+  }
+  const bool grows = bytes > 0;
   if (grows) {
     LEADLINE_RETURN_IF_ERROR(database_->maintenance().ThrottleWriter(*state));
   }
+  // Until the rows are counted where they went.
+  LEADLINE_ASSIGN_OR_RETURN(
+      const MemoryClaim claim,
+      grows ? database_->maintenance().AdmitRows(*state, bytes) : MemoryClaim());
   LEADLINE_ASSIGN_OR_RETURN(const WriteResult result,
                             database_->committer().Submit(state, std::move(ops), std::move(key)));
   if (grows) {
-    database_->maintenance().TailGrew(*state);
+    database_->maintenance().TailGrew(state.get());
   }
   return result;
 }
@@ -397,9 +407,7 @@ Result<CollectionStats> CollectionImpl::Stats() {
       stats.min_self_recall = std::min(stats.min_self_recall, segment->entry().info.self_recall);
       stats.damaged_segments += segment->damaged() ? 1 : 0;
       stats.degraded = stats.degraded || segment->unreadable();
-      if (const SegmentContents* contents = segment->LoadedContents()) {
-        stats.resident_bytes += contents->index->resident_bytes();
-      }
+      stats.resident_bytes += segment->heap_bytes();
     }
   }
   for (auto& [key, alike] : indexes) {

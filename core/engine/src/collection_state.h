@@ -73,7 +73,8 @@ struct KillLog {
 /// commit lock of the database (DatabaseCore::commit_mutex), which comes before `state_mutex_`.
 class CollectionState {
  public:
-  explicit CollectionState(CollectionEntry entry) : id_(entry.id) {
+  /// `room`: memory for codes, links and lists that its segments are built for.
+  CollectionState(CollectionEntry entry, uint64_t room) : id_(entry.id), room_(room) {
     entries_.push_back(std::make_unique<const CollectionEntry>(std::move(entry)));
     entry_ = entries_.back().get();
   }
@@ -87,6 +88,9 @@ class CollectionState {
 
   [[nodiscard]] const std::vector<VectorField>& fields() const { return entry().options.vectors; }
 
+  /// Memory that the segments of one field may keep for searches.
+  [[nodiscard]] uint64_t room_for_field() const { return room_ / fields().size(); }
+
   [[nodiscard]] bool dropped() const { return dropped_.load(std::memory_order_acquire); }
 
   void MarkDropped() { dropped_.store(true, std::memory_order_release); }
@@ -95,6 +99,11 @@ class CollectionState {
     MutexLock lock(&state_mutex_);
     return state_;
   }
+
+  /// When rows were last added, or the collection was opened: Clock::MonotonicNanos. For anybody.
+  [[nodiscard]] int64_t last_growth() const { return last_growth_.load(std::memory_order_relaxed); }
+
+  void NoteGrowth(int64_t nanos) { last_growth_.store(nanos, std::memory_order_relaxed); }
 
   // Writer side.
 
@@ -168,8 +177,10 @@ class CollectionState {
   [[nodiscard]] std::shared_ptr<const ChunkList> GrownTail(size_t rows) const;
 
   const uint32_t id_;
+  const uint64_t room_;
   std::atomic<const CollectionEntry*> entry_;
   std::atomic<bool> dropped_{false};
+  std::atomic<int64_t> last_growth_{0};
 
   // Writer side.
   /// All since the opening: readers hold references. Changes are rare, and entries small.

@@ -15,6 +15,11 @@ constexpr size_t kMinMergeRun = 4;
 /// that every row is indexed a logarithmic number of times.
 constexpr uint64_t kBackgroundGrowth = 2;
 constexpr uint64_t kOptimizeGrowth = 8;
+/// The same while nobody adds rows, for quick merges.
+constexpr uint64_t kIdleGrowth = 32;
+/// A tail below both is not worth a segment.
+constexpr uint64_t kIdleRows = 1024;
+constexpr uint64_t kIdleBytes = uint64_t{4} << 20;
 /// Lists over no more bytes of vectors are built in a few seconds: two groups are merged sooner
 /// than searched one after the other.
 constexpr uint64_t kEagerBytes = uint64_t{128} << 20;
@@ -54,8 +59,8 @@ bool DeservesWiderBuild(const SealedGroup& group, const CollectionState& owner) 
 
 /// False when a build would give the segment another index. A graph built with a wider beam than
 /// asked for is as good.
-bool HasIndex(const segment::SegmentInfo& info, const VectorField& field) {
-  if (IndexChoice{info.kind, info.codes} != ChooseIndex(field, info.rows)) {
+bool HasIndex(const segment::SegmentInfo& info, const VectorField& field, uint64_t room) {
+  if (!IsChoiceOf(field, info.rows, room, {info.kind, info.codes})) {
     return false;
   }
   switch (info.kind) {
@@ -74,7 +79,8 @@ bool HasIndex(const segment::SegmentInfo& info, const VectorField& field) {
 bool LacksIndex(const SealedGroup& group, const CollectionState& owner) {
   for (size_t f = 0; f < group.segments.size(); ++f) {
     const auto& segment = group.segments[f];
-    if (segment != nullptr && !HasIndex(segment->entry().info, owner.fields()[f])) {
+    if (segment != nullptr &&
+        !HasIndex(segment->entry().info, owner.fields()[f], owner.room_for_field())) {
       return true;
     }
   }
@@ -176,17 +182,44 @@ size_t FirstQuickGroup(const GroupList& groups, const CollectionState& owner) {
 
 /// A merge that costs little and leaves fewer segments to search.
 std::optional<BuildRange> PickEagerMerge(const GroupList& groups, const CollectionState& owner,
-                                         const LaneWaits& waits) {
-  const size_t first =
-      std::max(FirstOfRun(groups, kOptimizeGrowth), FirstQuickGroup(groups, owner));
+                                         uint64_t growth, const LaneWaits& waits) {
+  const size_t first = std::max(FirstOfRun(groups, growth), FirstQuickGroup(groups, owner));
   return MergeFrom(groups, first, 2, waits);
+}
+
+/// True where rows of the tail are searched by the lists of some segment.
+bool ListsTail(const GroupList& groups) {
+  return std::any_of(groups.begin(), groups.end(), [](const auto& group) {
+    return std::any_of(group->entry.fields.begin(), group->entry.fields.end(), [](const auto& f) {
+      return f.info.kind == IndexKind::kIvf &&
+             (f.info.codes == CodeType::kSq8 || f.info.codes == CodeType::kPq4 ||
+              f.info.codes == CodeType::kRabitq);
+    });
+  });
 }
 
 }  // namespace
 
+bool IdleTailIsDue(const ReadState& state, const CollectionState& owner) {
+  const uint64_t rows = state.TailRows();
+  if (rows == 0 || (rows < kIdleRows && state.tail_bytes < kIdleBytes)) {
+    return false;
+  }
+  const GroupList& groups = *state.groups;
+  if (!ListsTail(groups)) {
+    return true;
+  }
+  // Merged with the newest group at least.
+  const uint64_t newest = groups.back()->entry.rows;
+  return newest <= kIdleGrowth * rows && IsQuicklyIndexed(newest + rows, owner);
+}
+
 bool TailIsFull(const ReadState& state, const DatabaseOptions& options, uint64_t factor) {
-  return state.TailRows() >= factor * options.seal_rows ||
-         state.tail_bytes >= factor * options.seal_bytes;
+  // Fresh rows may take a small part of a memory budget, so that codes keep their room.
+  const uint64_t seal_bytes = options.memory_budget_bytes == 0
+                                  ? options.seal_bytes
+                                  : std::min(options.seal_bytes, options.memory_budget_bytes / 8);
+  return state.TailRows() >= factor * options.seal_rows || state.tail_bytes >= factor * seal_bytes;
 }
 
 void CollectExpired(const ReadState& state, int64_t now_ms, size_t limit,
@@ -225,7 +258,7 @@ std::optional<BuildRange> PickSeal(const ReadState& state) {
 }
 
 std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const CollectionState& owner,
-                                              const LaneWaits& waits) {
+                                              bool idle, const LaneWaits& waits) {
   const GroupList& groups = *state.groups;
   if (std::optional<BuildRange> unhealthy = PickUnhealthy(groups, owner, waits)) {
     return unhealthy;
@@ -234,7 +267,8 @@ std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const Coll
           MergeFrom(groups, FirstOfRun(groups, kBackgroundGrowth), kMinMergeRun, waits)) {
     return merge;
   }
-  if (std::optional<BuildRange> merge = PickEagerMerge(groups, owner, waits)) {
+  if (std::optional<BuildRange> merge =
+          PickEagerMerge(groups, owner, idle ? kIdleGrowth : kOptimizeGrowth, waits)) {
     return merge;
   }
   return PickUnindexed(groups, owner, kIndexAloneRows, waits);

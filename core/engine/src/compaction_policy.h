@@ -33,6 +33,11 @@ using LaneWaits = std::function<bool(uint64_t lane)>;
 /// True when the tail is `factor` times past a cap of the options.
 bool TailIsFull(const ReadState& state, const DatabaseOptions& options, uint64_t factor = 1);
 
+/// True for a tail that nobody adds to and that is worth a segment: one that no lists serve and
+/// that leaves memory so, or one that is merged into lists quickly. Rows sorted by the lists of a
+/// segment much larger are searched for less than their own segment would cost, and stay.
+bool IdleTailIsDue(const ReadState& state, const CollectionState& owner);
+
 /// Up to `limit` living rows of groups and tail that expired at or before `now_ms`.
 void CollectExpired(const ReadState& state, int64_t now_ms, size_t limit,
                     std::vector<SealedSegment::Expired>* expired);
@@ -43,8 +48,9 @@ std::optional<BuildRange> PickSeal(const ReadState& state);
 /// What background maintenance should build next from groups, or nothing: rebuilds damaged groups,
 /// those with many dead rows and those whose audit failed, merges runs of small groups, and two
 /// or more already where that takes seconds, indexes large flat ones. Passes over lanes that wait.
+/// `idle`: nobody adds rows, so that a quick merge may be of much larger groups.
 std::optional<BuildRange> PickBackgroundBuild(const ReadState& state, const CollectionState& owner,
-                                              const LaneWaits& waits);
+                                              bool idle, const LaneWaits& waits);
 
 /// What `Optimize` should build next from the groups that start at or before `target`, or nothing
 /// when each of them is indexed and sound and no merge pays.

@@ -7,6 +7,7 @@
 
 #include "keys.h"
 #include "leadline/core/test_hooks.h"
+#include "memory_keeper.h"
 #include "partial_copy.h"
 #include "prepared_batch.h"
 #include "stored_record.h"
@@ -96,6 +97,10 @@ int64_t DatabaseCore::BelievedUnixMillis() const {
   return std::min(clock->UnixMillis(), started_ms_ + running_ms + kClockLeapMs);
 }
 
+uint64_t DatabaseCore::room_for_sections() const {
+  return RoomForSections(options.memory_budget_bytes, /*heap=*/0);
+}
+
 Status DatabaseCore::OpenStore() {
   // It holds a store that opens, with a part of the records.
   LEADLINE_RETURN_IF_ERROR(RefuseUnfinishedCopy(fs, path));
@@ -176,7 +181,8 @@ Status DatabaseCore::LoadCollections(const DatabaseCore* previous) {
 }
 
 Status DatabaseCore::LoadCollection(CollectionEntry entry, const DatabaseCore* previous) {
-  auto collection = std::make_shared<CollectionState>(std::move(entry));
+  auto collection = std::make_shared<CollectionState>(std::move(entry), room_for_sections());
+  collection->NoteGrowth(clock->MonotonicNanos());
   MutexLock lock(&commit_mutex);
   LEADLINE_ASSIGN_OR_RETURN(const std::optional<std::string> counters,
                             store->Get(kv::Table::kMeta, CountersKey(collection->id())));

@@ -65,6 +65,12 @@ class DatabaseCore {
   /// ahead may hide records, and must delete none and free no idempotency key.
   [[nodiscard]] int64_t BelievedUnixMillis() const;
 
+  /// What new segments are built for (RoomForSections of an empty heap).
+  [[nodiscard]] uint64_t room_for_sections() const;
+
+  /// Of a write that waits for memory, else 0: sections that are kept make room for it.
+  std::atomic<uint64_t> wanted_bytes{0};
+
   [[nodiscard]] std::string store_directory() const { return JoinPath(path, "store"); }
 
   [[nodiscard]] std::string segment_directory() const { return JoinPath(path, "segments"); }

@@ -48,7 +48,7 @@ Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& 
   handle->fork_generation_ = ForkGeneration();
   if (options.read_only) {
     LEADLINE_RETURN_IF_ERROR(handle->Refresh());
-    handle->StartVerifier();
+    handle->StartReader();
     return handle;
   }
   LEADLINE_ASSIGN_OR_RETURN(std::shared_ptr<DatabaseCore> core,
@@ -60,13 +60,13 @@ Result<std::shared_ptr<DatabaseHandle>> DatabaseHandle::Open(const std::string& 
     MutexLock lock(&handle->mutex_);
     handle->core_ = std::move(core);
   }
-  handle->StartVerifier();
+  handle->StartReader();
   return handle;
 }
 
-void DatabaseHandle::StartVerifier() {
+void DatabaseHandle::StartReader() {
   if (options_.background_maintenance) {
-    verifier_ = std::make_unique<VectorVerifier>([this] { return Core(); });
+    reader_ = std::make_unique<BackgroundReader>([this] { return Core(); });
   }
 }
 
@@ -74,7 +74,7 @@ DatabaseHandle::~DatabaseHandle() {
   if (fork_generation_ != ForkGeneration()) {
     // Threads and locks of the parent do not exist here: joining or locking would hang. The
     // child's copy is leaked on purpose.
-    (void)verifier_.release();
+    (void)reader_.release();
     (void)maintenance_.release();
     (void)committer_.release();
     (void)new (std::nothrow) std::shared_ptr<DatabaseCore>(std::move(core_));
@@ -152,8 +152,8 @@ Status DatabaseHandle::Close() {
   if (closed_.exchange(true)) {
     return {};
   }
-  if (verifier_ != nullptr) {
-    verifier_->Stop();
+  if (reader_ != nullptr) {
+    reader_->Stop();
   }
   if (maintenance_ != nullptr) {
     maintenance_->Stop();

@@ -4,11 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "background_reader.h"
 #include "committer.h"
 #include "database_core.h"
 #include "leadline/core/mutex.h"
 #include "maintenance.h"
-#include "vector_verifier.h"
 
 namespace leadline::engine {
 
@@ -38,7 +38,7 @@ class DatabaseHandle {
   Status Close();
 
  private:
-  void StartVerifier();
+  void StartReader();
 
   DatabaseHandle(std::string path, DatabaseOptions options)
       : path_(std::move(path)), options_(options) {}
@@ -53,7 +53,7 @@ class DatabaseHandle {
   uint64_t fingerprint_ LEADLINE_GUARDED_BY(refresh_mutex_) = 0;
   std::unique_ptr<Committer> committer_;
   std::unique_ptr<Maintenance> maintenance_;
-  std::unique_ptr<VectorVerifier> verifier_;
+  std::unique_ptr<BackgroundReader> reader_;
 };
 
 }  // namespace leadline::engine

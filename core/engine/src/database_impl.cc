@@ -12,6 +12,7 @@
 #include "leadline/core/no_throw.h"
 #include "leadline/core/test_hooks.h"
 #include "leadline/text/embedder.h"
+#include "memory_keeper.h"
 #include "no_throw_handles.h"
 #include "prepared_batch.h"
 #include "read_view.h"
@@ -89,7 +90,7 @@ Result<std::shared_ptr<Collection>> DatabaseImpl::CreateCollection(
   batch.Put(kv::Table::kMeta, CountersKey(entry.id), EncodeCounters({}));
   batch.Put(kv::Table::kMeta, kNextIdsKey, EncodeNextIds(next));
   // All the memory first: a collection that is in the store is also here.
-  auto state = std::make_shared<CollectionState>(std::move(entry));
+  auto state = std::make_shared<CollectionState>(std::move(entry), core->room_for_sections());
   state->Publish(core->sequence);
   std::shared_ptr<Collection> collection =
       WithoutThrowing(std::make_shared<CollectionImpl>(handle_, state->entry()));
@@ -210,12 +211,25 @@ Status DatabaseImpl::Flush() {
   return core->store->SyncLog();
 }
 
+MemoryStats MemoryStatsOf(DatabaseCore* core) {
+  MemoryUse use = MeasureMemory(core);
+  MemoryStats stats;
+  stats.budget_bytes = core->options.memory_budget_bytes;
+  stats.heap_bytes = use.heap;
+  stats.kept_bytes = use.kept;
+  stats.locked_bytes = use.locked;
+  stats.unkept_bytes = use.left;
+  stats.lock_error = std::move(use.problem);
+  return stats;
+}
+
 Result<DatabaseStats> DatabaseImpl::Stats() {
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, handle_->Core());
   DatabaseStats stats;
   LEADLINE_ASSIGN_OR_RETURN(const kv::StoreStats store, core->store->Stats());
   stats.store_bytes = store.disk_bytes;
   stats.log_syncs = store.log_syncs;
+  stats.memory = MemoryStatsOf(core.get());
   const Status health = core->store->Health();
   if (!health.ok()) {
     stats.degraded = true;
@@ -241,6 +255,9 @@ Result<DatabaseStats> DatabaseImpl::Stats() {
       for (const auto& segment : group->segments) {
         if (segment != nullptr) {
           stats.segment_bytes += segment->entry().identity.size;
+          const SectionBytes resident = segment->ResidentSections();
+          stats.memory.resident_index_bytes += resident.codes + resident.links;
+          stats.memory.resident_vector_bytes += resident.vectors;
           stats.degraded = stats.degraded || segment->unreadable();
         }
       }

@@ -79,6 +79,14 @@ class DeadRows {
 
   [[nodiscard]] size_t rows() const { return rows_; }
 
+  [[nodiscard]] size_t heap_bytes() const {
+    size_t bytes = chunks_.size() * 2 * sizeof(void*);
+    for (const std::atomic<Chunk*>& chunk : chunks_) {
+      bytes += chunk.load(std::memory_order_relaxed) == nullptr ? 0 : sizeof(Chunk);
+    }
+    return bytes;
+  }
+
   /// Rows killed so far, at whatever sequence.
   [[nodiscard]] size_t count() const { return count_.load(std::memory_order_acquire); }
 

@@ -159,9 +159,10 @@ class Builder {
     if (info.rows == 0) {
       return result;
     }
-    const IndexChoice choice = request_.indexed || IsIndexedWhenSealed(field, info.rows)
-                                   ? ChooseIndex(field, info.rows)
-                                   : UnindexedChoice(field);
+    const IndexChoice choice =
+        request_.indexed || IsIndexedWhenSealed(field, info.rows)
+            ? ChooseIndexWithin(field, info.rows, collection_.room_for_field())
+            : UnindexedChoice(field);
     info.kind = choice.kind;
     info.codes = choice.codes;
     info.min_sequence = *std::min_element(rows->sequences.begin(), rows->sequences.end());

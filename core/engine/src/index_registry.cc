@@ -74,6 +74,15 @@ CodeType BestCodes(const VectorField& field, IndexKind kind, bool few_rows) {
   return CodeType::kSq8;
 }
 
+/// What a code of so many bytes takes with its numbers: cache lines, which have room for them or
+/// not.
+uint64_t CodedRowBytes(uint64_t bytes) {
+  constexpr uint64_t kLine = 64;
+  constexpr uint64_t kNumbers = 8;
+  const uint64_t lines = (bytes + kLine - 1) / kLine * kLine;
+  return lines - bytes >= kNumbers ? lines : lines + kNumbers;
+}
+
 bool HasCodes(IndexKind kind, CodeType codes) {
   const std::span<const CodeType> known = CodesOf(kind);
   return codes == CodeType::kAuto || std::find(known.begin(), known.end(), codes) != known.end();
@@ -118,6 +127,48 @@ IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
     choice.codes = BestCodes(field, choice.kind, few);
   }
   return choice;
+}
+
+uint64_t KeptBytes(const VectorField& field, IndexChoice choice, uint64_t rows) {
+  const uint64_t dim = field.dim;
+  uint64_t row_bytes = choice.kind == IndexKind::kHnsw  ? uint64_t{8} * field.m + 4
+                       : choice.kind == IndexKind::kIvf ? 4
+                                                        : 0;
+  switch (choice.codes) {
+    case CodeType::kBf16:
+      row_bytes += CodedRowBytes(2 * dim);
+      break;
+    case CodeType::kSq4:
+      row_bytes += CodedRowBytes(dim / 2);
+      break;
+    case CodeType::kPq4:
+      row_bytes += CodedRowBytes(dim) + dim / (dim <= 192 ? 4 : dim <= 512 ? 8 : 16);
+      break;
+    case CodeType::kRabitq:
+      row_bytes += CodedRowBytes(dim) + dim / 8 + 8;
+      break;
+    case CodeType::kSq8:
+      row_bytes += CodedRowBytes(dim);
+      break;
+    default:
+      break;
+  }
+  return rows * row_bytes;
+}
+
+IndexChoice ChooseIndexWithin(const VectorField& field, uint64_t rows, uint64_t room) {
+  IndexChoice choice = ChooseIndex(field, rows);
+  const bool may_be_shorter = field.codes == CodeType::kAuto && choice.kind != IndexKind::kFlat &&
+                              choice.codes != CodeType::kF32;
+  if (may_be_shorter && KeptBytes(field, choice, rows) > room) {
+    choice.codes = CodeType::kSq4;
+  }
+  return choice;
+}
+
+bool IsChoiceOf(const VectorField& field, uint64_t rows, uint64_t room, IndexChoice choice) {
+  return choice == ChooseIndexWithin(field, rows, room) ||
+         choice == ChooseIndexWithin(field, rows, 0);
 }
 
 bool AsksBeforeReadingVectors(IndexKind kind, CodeType codes) {

@@ -31,6 +31,16 @@ bool IsIndexedWhenSealed(const VectorField& field, uint64_t rows);
 /// Where CheckCodes(field) fails the factory refuses it.
 IndexChoice ChooseIndex(const VectorField& field, uint64_t rows);
 
+/// Bytes of codes, links and lists that a search of such a segment keeps in memory, about.
+uint64_t KeptBytes(const VectorField& field, IndexChoice choice, uint64_t rows);
+
+/// ChooseIndex where these bytes should not exceed `room`: then automatic codes of an index are
+/// sq4, the shortest, unless the usual ones fit.
+IndexChoice ChooseIndexWithin(const VectorField& field, uint64_t rows, uint64_t room);
+
+/// True where `field` got `choice` for a segment, or would have got it with less room.
+bool IsChoiceOf(const VectorField& field, uint64_t rows, uint64_t room, IndexChoice choice);
+
 /// True where an index reads no vector but those it compares in full precision after their codes,
 /// and asks SearchParams::row_check first.
 bool AsksBeforeReadingVectors(IndexKind kind, CodeType codes);

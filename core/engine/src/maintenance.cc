@@ -9,6 +9,7 @@
 #include "idempotency_plan.h"
 #include "leadline/core/no_throw.h"
 #include "long_call.h"
+#include "memory_keeper.h"
 
 namespace leadline::engine {
 namespace {
@@ -47,8 +48,9 @@ Maintenance::~Maintenance() {
   Stop();
 }
 
-void Maintenance::TailGrew(const CollectionState& collection) {
-  if (!TailIsFull(*collection.Load(), core_->options)) {
+void Maintenance::TailGrew(CollectionState* collection) {
+  collection->NoteGrowth(core_->clock->MonotonicNanos());
+  if (!TailIsFull(*collection->Load(), core_->options)) {
     return;
   }
   {
@@ -105,6 +107,46 @@ Status Maintenance::ThrottleWriter(const CollectionState& collection) {
   return {};  // the write itself says what is wrong
 }
 
+Result<MemoryClaim> Maintenance::AdmitRows(const CollectionState& collection, uint64_t bytes) {
+  const uint64_t budget = core_->options.memory_budget_bytes;
+  if (budget == 0) {
+    return MemoryClaim();
+  }
+  const uint64_t needed = bytes + TailChunk::BytesOf(collection.fields());
+  // What searches add to fresh rows, their codes, is not asked for.
+  const uint64_t limit = budget - budget / 16;
+  const int64_t deadline = NowMs() + (core_->options.background_maintenance ? kThrottleLimitMs : 0);
+  while (true) {
+    MemoryClaim claim(&claimed_bytes_, needed);
+    const MemoryUse use = MeasureMemory(core_.get());
+    const uint64_t wanted = use.heap + use.kept + claimed_bytes_.load(std::memory_order_relaxed);
+    if (wanted <= limit) {
+      core_->wanted_bytes.store(0, std::memory_order_relaxed);
+      return claim;
+    }
+    const std::string error = collection.backoff.ErrorOf(BuildBackoff::kSealLane);
+    if (!error.empty() || needed > limit || NowMs() >= deadline) {
+      core_->wanted_bytes.store(0, std::memory_order_relaxed);
+      return ResourceExhaustedError(
+                 "rows would take more memory than the budget; deletes are still taken: "
+                 "collection=" +
+                 collection.entry().name +
+                 " field=memory_budget_bytes value=" + std::to_string(wanted) +
+                 " limit=" + std::to_string(limit) + (error.empty() ? "" : ": " + error))
+          .WithField("memory_budget_bytes", std::to_string(budget));
+    }
+    short_of_memory_.store(true, std::memory_order_relaxed);
+    core_->wanted_bytes.store(needed, std::memory_order_relaxed);
+    MutexLock lock(&mutex_);
+    if (stopping_) {
+      return claim;  // the write itself says what is wrong
+    }
+    seal_pending_ = true;
+    wake_.NotifyAll();
+    progressed_.WaitFor(&mutex_, kWaitTickMs);
+  }
+}
+
 bool Maintenance::WaitForWork(bool* pending) {
   MutexLock lock(&mutex_);
   if (!*pending && !stopping_) {
@@ -124,14 +166,23 @@ void Maintenance::RunSealer() {
   }
 }
 
+bool Maintenance::IsIdle(const CollectionState& collection) const {
+  const int64_t wait_ms = core_->options.seal_idle_ms;
+  return wait_ms > 0 &&
+         core_->clock->MonotonicNanos() - collection.last_growth() >= wait_ms * int64_t{1'000'000};
+}
+
 void Maintenance::SealWhereDue() {
   bool sealed = false;
+  const bool any_tail = short_of_memory_.exchange(false, std::memory_order_relaxed);
   for (const std::shared_ptr<CollectionState>& collection : core_->Collections()) {
     sealed = RunOne(kSeal, collection,
                     [&](const ReadState& state) {
-                      const bool due = TailIsFull(state, core_->options) &&
-                                       !collection->backoff.Waiting(BuildBackoff::kSealLane,
-                                                                    core_->clock->MonotonicNanos());
+                      const bool due =
+                          (any_tail || TailIsFull(state, core_->options) ||
+                           (IsIdle(*collection) && IdleTailIsDue(state, *collection))) &&
+                          !collection->backoff.Waiting(BuildBackoff::kSealLane,
+                                                       core_->clock->MonotonicNanos());
                       return due ? PickSeal(state) : std::nullopt;
                     }) ||
              sealed;
@@ -166,7 +217,7 @@ void Maintenance::BuildWhereDue() {
     };
     built = RunOne(kBuild, collection,
                    [&](const ReadState& state) {
-                     return PickBackgroundBuild(state, *collection, waits);
+                     return PickBackgroundBuild(state, *collection, IsIdle(*collection), waits);
                    }) ||
             built;
   }

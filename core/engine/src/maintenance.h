@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "compaction_policy.h"
 #include "database_core.h"
 #include "leadline/core/types.h"
+#include "memory_claim.h"
 #include "publisher.h"
 
 namespace leadline::engine {
@@ -33,10 +35,14 @@ class Maintenance {
   Maintenance& operator=(const Maintenance&) = delete;
 
   /// Says that the collection grew; wakes the sealer when the tail is past a cap. Cheap.
-  void TailGrew(const CollectionState& collection);
+  void TailGrew(CollectionState* collection);
   /// Holds a writer back while the collection's tail is many times past a cap. kResourceExhausted
   /// at once when sealing fails (the message says why), and after kThrottleLimitMs anyway.
   Status ThrottleWriter(const CollectionState& collection);
+  /// Lets rows of `bytes` in, as far as the memory budget goes: the claim stands for them until
+  /// they are in the tail. Else has tails sealed and waits, like ThrottleWriter, where there is
+  /// background maintenance. kResourceExhausted names memory_budget_bytes and what was needed.
+  Result<MemoryClaim> AdmitRows(const CollectionState& collection, uint64_t bytes);
   /// Seals what was written before the call and builds until PickOptimizeBuild has nothing more.
   /// Stopped by `control` or by Stop, also while it waits for its turn.
   Status Optimize(const std::shared_ptr<CollectionState>& collection, const Progress& progress,
@@ -56,6 +62,8 @@ class Maintenance {
   void RunIntervalSync();
   /// False when it is time to stop.
   bool WaitForWork(bool* pending);
+  /// Nobody has added to the collection for options.seal_idle_ms.
+  [[nodiscard]] bool IsIdle(const CollectionState& collection) const;
   /// One background build; true when something was published.
   bool RunOne(Job job, const std::shared_ptr<CollectionState>& collection, const PickBuild& pick);
   /// Reads every segment once, so that a damaged one is known.
@@ -85,6 +93,8 @@ class Maintenance {
   CondVar wake_;
   CondVar progressed_;  ///< a build or a turn ended
   bool seal_pending_ LEADLINE_GUARDED_BY(mutex_) = true;
+  std::atomic<bool> short_of_memory_{false};  ///< a writer waits for any tail to be sealed
+  std::atomic<uint64_t> claimed_bytes_{0};
   bool build_pending_ LEADLINE_GUARDED_BY(mutex_) = true;
   bool stopping_ LEADLINE_GUARDED_BY(mutex_) = false;
   std::array<bool, 2> running_ LEADLINE_GUARDED_BY(mutex_) = {false, false};

@@ -242,7 +242,13 @@ Status ValidateDatabaseOptions(const DatabaseOptions& options) {
       CheckRange("background_threads", options.background_threads, 1, kMaxThreads));
   LEADLINE_RETURN_IF_ERROR(CheckRange("search_threads", options.search_threads, 1, kMaxThreads));
   LEADLINE_RETURN_IF_ERROR(CheckRange("seal_rows", options.seal_rows, 16, 10'000'000));
-  return CheckRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30);
+  LEADLINE_RETURN_IF_ERROR(
+      CheckRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("seal_idle_ms", options.seal_idle_ms, 0, 3'600'000));
+  return options.memory_budget_bytes == 0
+             ? OkStatus()
+             : CheckRange("memory_budget_bytes", options.memory_budget_bytes, kMinMemoryBudgetBytes,
+                          kMaxMemoryBudgetBytes);
 }
 
 Result<uint32_t> FindField(const CollectionOptions& options, std::string_view name) {

@@ -7,6 +7,7 @@
 
 #include "index_registry.h"
 #include "leadline/core/clock.h"
+#include "leadline/core/mapped_pages.h"
 #include "leadline/core/no_throw.h"
 
 namespace leadline::engine {
@@ -22,6 +23,28 @@ bool SameSegment(const segment::SegmentInfo& a, const segment::SegmentInfo& b) {
   return a.database == b.database && a.segment_id == b.segment_id &&
          a.collection_id == b.collection_id && a.field_id == b.field_id && a.metric == b.metric &&
          a.kind == b.kind && a.codes == b.codes && a.dim == b.dim && a.rows == b.rows;
+}
+
+/// The sum of `measure` over the sections of `file`, by what they are for.
+template <typename Measure>
+SectionBytes SumSections(const segment::SegmentFile& file, const Measure& measure) {
+  SectionBytes sum;
+  for (const uint32_t type : file.section_types()) {
+    switch (UseOfSection(type)) {
+      case SectionUse::kVectors:
+        sum.vectors += measure(file.section(type));
+        break;
+      case SectionUse::kCodes:
+        sum.codes += measure(file.section(type));
+        break;
+      case SectionUse::kLinks:
+        sum.links += measure(file.section(type));
+        break;
+      case SectionUse::kOther:
+        break;
+    }
+  }
+  return sum;
 }
 
 }  // namespace
@@ -66,26 +89,26 @@ Status SealedSegment::FileHolder::OpenFile(const FieldSegment& entry) {
 }
 
 void SealedSegment::FileHolder::MeasureSections() {
-  SectionBytes bytes;
-  for (const uint32_t type : file->section_types()) {
-    const uint64_t size = file->section(type).size();
-    switch (UseOfSection(type)) {
-      case SectionUse::kVectors:
-        bytes.vectors += size;
-        break;
-      case SectionUse::kCodes:
-        bytes.codes += size;
-        break;
-      case SectionUse::kLinks:
-        bytes.links += size;
-        break;
-      case SectionUse::kOther:
-        break;
-    }
-  }
+  const SectionBytes bytes =
+      SumSections(*file, [](std::string_view section) { return section.size(); });
   vector_bytes.store(bytes.vectors, std::memory_order_relaxed);
   code_bytes.store(bytes.codes, std::memory_order_relaxed);
   link_bytes.store(bytes.links, std::memory_order_relaxed);
+}
+
+void SealedSegment::FileHolder::OfferSections() {
+  std::vector<std::string_view> sections;
+  for (const uint32_t type : file->section_types()) {
+    const SectionUse use = UseOfSection(type);
+    if (use == SectionUse::kCodes || use == SectionUse::kLinks) {
+      sections.push_back(file->section(type));
+    }
+  }
+  kept.Offer(sections);
+  if (contents->index->scan_codes() == CodeType::kSq8) {
+    // No search reads them from end to end: only rows that it compares again.
+    ExpectScatteredReads(file->section(static_cast<uint32_t>(SectionType::kVectors)));
+  }
 }
 
 Status SealedSegment::FileHolder::Load(const FieldSegment& entry, OrdinalRange range) {
@@ -98,6 +121,7 @@ Status SealedSegment::FileHolder::Load(const FieldSegment& entry, OrdinalRange r
     return ResourceExhaustedError("not enough memory to open a segment: path=" + path);
   }
   min_expiry.store(contents->min_expiry, std::memory_order_release);
+  OfferSections();
   return {};
 }
 
@@ -220,6 +244,29 @@ SectionBytes SealedSegment::section_bytes() const {
   return {file_holder_->vector_bytes.load(std::memory_order_relaxed),
           file_holder_->code_bytes.load(std::memory_order_relaxed),
           file_holder_->link_bytes.load(std::memory_order_relaxed)};
+}
+
+SectionBytes SealedSegment::ResidentSections() const {
+  const segment::SegmentFile* file = nullptr;
+  {
+    MutexLock lock(&file_holder_->mutex);
+    file = file_holder_->file.get();  // stays as long as the holder
+  }
+  return file == nullptr ? SectionBytes() : SumSections(*file, ResidentBytes);
+}
+
+uint64_t SealedSegment::heap_bytes() const {
+  const SegmentContents* const contents = LoadedContents();
+  uint64_t bytes = sizeof(*this) + dead_->heap_bytes();
+  if (contents != nullptr) {
+    bytes += contents->index->resident_bytes();
+  }
+  MutexLock lock(&mask_mutex_);
+  bytes += live_ == nullptr ? 0 : live_->words.capacity() * sizeof(uint64_t);
+  for (const auto& [text, mask] : filters_) {
+    bytes += text.capacity() + mask->words.capacity() * sizeof(uint64_t);
+  }
+  return bytes;
 }
 
 std::string_view SealedSegment::FileBytes() const {

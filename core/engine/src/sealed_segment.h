@@ -11,6 +11,7 @@
 
 #include "catalog.h"
 #include "dead_rows.h"
+#include "kept_sections.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/mutex.h"
 #include "leadline/index/filter_slot.h"
@@ -88,6 +89,14 @@ class SealedSegment {
   [[nodiscard]] index::SearchCurve ReadCurve() const;
   /// Bytes of the file by what they are for; all 0 while it could not be opened.
   [[nodiscard]] SectionBytes section_bytes() const;
+  /// How much of them is in memory now, read or mapped by whomever. Cost: ResidentBytes of all.
+  [[nodiscard]] SectionBytes ResidentSections() const;
+
+  /// Codes, links and lists, once the contents were loaded.
+  [[nodiscard]] KeptSections& kept() const { return file_holder_->kept; }
+
+  /// Bytes on the heap: the index, deletes, masks.
+  [[nodiscard]] uint64_t heap_bytes() const;
   /// Row of `ordinal`, or rows() when absent. REQUIRES: LoadedContents() != nullptr.
   [[nodiscard]] size_t FindRow(uint64_t ordinal) const;
 
@@ -148,6 +157,7 @@ class SealedSegment {
     std::atomic<uint64_t> vector_bytes{0};
     std::atomic<uint64_t> code_bytes{0};
     std::atomic<uint64_t> link_bytes{0};
+    KeptSections kept;
     Mutex mutex;
     std::unique_ptr<segment::SegmentFile> file LEADLINE_GUARDED_BY(mutex);
     std::unique_ptr<SegmentContents> contents LEADLINE_GUARDED_BY(mutex);
@@ -162,6 +172,7 @@ class SealedSegment {
 
     Status OpenFile(const FieldSegment& entry) LEADLINE_REQUIRES(mutex);
     void MeasureSections() LEADLINE_REQUIRES(mutex);
+    void OfferSections() LEADLINE_REQUIRES(mutex);
     Status Load(const FieldSegment& entry, OrdinalRange range) LEADLINE_REQUIRES(mutex);
     [[nodiscard]] bool WaitsForRetry() const LEADLINE_REQUIRES(mutex);
     /// Keeps `error`: as damage for good, or as a fault that may pass.

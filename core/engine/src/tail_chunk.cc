@@ -171,11 +171,17 @@ void TailChunk::Thaw() {
   }
 }
 
-size_t TailChunk::resident_bytes() const {
-  uint64_t arrays = sizeof(*this) + capacity_ * (2 * sizeof(uint64_t) + sizeof(StoredRecord));
-  for (const VectorField& field : fields_) {
-    arrays += capacity_ * field.dim * sizeof(float);
+uint64_t TailChunk::BytesOf(const std::vector<VectorField>& fields) {
+  const uint64_t capacity = RowsThatFit(fields);
+  uint64_t row_bytes = 2 * sizeof(uint64_t) + sizeof(StoredRecord);
+  for (const VectorField& field : fields) {
+    row_bytes += field.dim * sizeof(float);
   }
+  return sizeof(TailChunk) + capacity * row_bytes;
+}
+
+size_t TailChunk::resident_bytes() const {
+  uint64_t arrays = BytesOf(fields_) + dead_.heap_bytes();
   for (const std::unique_ptr<ListedTail>& listed : listed_) {
     arrays += listed->resident_bytes();
   }

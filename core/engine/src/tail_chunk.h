@@ -31,6 +31,9 @@ class TailChunk {
   /// Allocates everything that its rows need but their ids and payloads.
   explicit TailChunk(const std::vector<VectorField>& fields);
 
+  /// Bytes on the heap of a chunk of such rows, without ids and payloads.
+  [[nodiscard]] static uint64_t BytesOf(const std::vector<VectorField>& fields);
+
   /// Appends one row; allocates nothing. `vectors` holds one row per field in search form (unit
   /// length for cosine), empty where the record has none. REQUIRES: HasRoom().
   void Append(uint64_t ordinal, StoredRecord&& record,

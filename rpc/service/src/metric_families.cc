@@ -116,6 +116,16 @@ void AddEngineMetrics(Database* database, MetricFamilies* families) {
       static_cast<double>(stats->segment_bytes));
   add("leadline_log_syncs_total", "Times the log was made durable.",
       static_cast<double>(stats->log_syncs));
+  add("leadline_memory_budget_bytes", "What heap and kept sections share; 0 means no limit.",
+      static_cast<double>(stats->memory.budget_bytes));
+  add("leadline_memory_heap_bytes", "Fresh rows, indexes, deletes and answers of filters.",
+      static_cast<double>(stats->memory.heap_bytes));
+  add("leadline_memory_kept_bytes", "Codes, links and lists kept in memory for searches.",
+      static_cast<double>(stats->memory.kept_bytes));
+  add("leadline_memory_locked_bytes", "Of those, locked.",
+      static_cast<double>(stats->memory.locked_bytes));
+  add("leadline_memory_unkept_bytes", "Codes, links and lists in use that did not fit.",
+      static_cast<double>(stats->memory.unkept_bytes));
   add("leadline_degraded", "1 where something cannot be used, or no write is taken.",
       stats->degraded ? 1 : 0);
   add("leadline_read_only", "1 while no write is taken until the next start.",

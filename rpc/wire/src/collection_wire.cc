@@ -94,6 +94,28 @@ std::vector<RecallPoint> ReadCurve(const v1::IndexStats& in) {
   return curve;
 }
 
+void WriteMemory(const MemoryStats& memory, v1::MemoryStats* out) {
+  out->set_budget_bytes(memory.budget_bytes);
+  out->set_heap_bytes(memory.heap_bytes);
+  out->set_kept_bytes(memory.kept_bytes);
+  out->set_locked_bytes(memory.locked_bytes);
+  out->set_unkept_bytes(memory.unkept_bytes);
+  out->set_resident_index_bytes(memory.resident_index_bytes);
+  out->set_resident_vector_bytes(memory.resident_vector_bytes);
+  out->set_lock_error(memory.lock_error);
+}
+
+MemoryStats ReadMemory(const v1::MemoryStats& in) {
+  return {.budget_bytes = in.budget_bytes(),
+          .heap_bytes = in.heap_bytes(),
+          .kept_bytes = in.kept_bytes(),
+          .locked_bytes = in.locked_bytes(),
+          .unkept_bytes = in.unkept_bytes(),
+          .resident_index_bytes = in.resident_index_bytes(),
+          .resident_vector_bytes = in.resident_vector_bytes(),
+          .lock_error = in.lock_error()};
+}
+
 }  // namespace
 
 Result<CollectionOptions> ReadCreateRequest(const v1::CreateCollectionRequest& in) {
@@ -215,6 +237,9 @@ void WriteStats(const CollectionStats& stats, v1::CollectionStatsResponse* out) 
     written->set_vector_bytes(index.vector_bytes);
     written->set_code_bytes(index.code_bytes);
     written->set_link_bytes(index.link_bytes);
+    written->set_resident_vector_bytes(index.resident_vector_bytes);
+    written->set_resident_code_bytes(index.resident_code_bytes);
+    written->set_resident_link_bytes(index.resident_link_bytes);
     written->set_lists(index.lists);
     for (const RecallPoint& point : index.curve) {
       WritePoint(point, written->add_curve());
@@ -244,6 +269,9 @@ CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
                              .vector_bytes = index.vector_bytes(),
                              .code_bytes = index.code_bytes(),
                              .link_bytes = index.link_bytes(),
+                             .resident_vector_bytes = index.resident_vector_bytes(),
+                             .resident_code_bytes = index.resident_code_bytes(),
+                             .resident_link_bytes = index.resident_link_bytes(),
                              .lists = index.lists(),
                              .curve = ReadCurve(index)});
   }
@@ -261,6 +289,7 @@ void WriteStats(const DatabaseStats& stats, v1::DatabaseStatsResponse* out) {
   for (const std::string& name : stats.damaged_collections) {
     out->add_damaged_collections(name);
   }
+  WriteMemory(stats.memory, out->mutable_memory());
 }
 
 DatabaseStats ReadStats(const v1::DatabaseStatsResponse& in) {
@@ -274,6 +303,7 @@ DatabaseStats ReadStats(const v1::DatabaseStatsResponse& in) {
   stats.store_error = in.store_error();
   stats.damaged_collections.assign(in.damaged_collections().begin(),
                                    in.damaged_collections().end());
+  stats.memory = ReadMemory(in.memory());
   return stats;
 }
 

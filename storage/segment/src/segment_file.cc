@@ -50,21 +50,16 @@ class MappedSegmentFile final : public SegmentFile {
     LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const RandomAccessFile> file, File());
     std::string buffer(kReadBytes, '\0');
     for (const uint32_t type : types.empty() ? section_types() : types) {
-      const SectionEntry* entry = Find(type);
-      if (entry == nullptr) {
-        return DataLossError("segment file lacks a section: section=" + std::to_string(type) +
-                             " path=" + path_);
-      }
-      LEADLINE_RETURN_IF_ERROR(Verify(*file, *entry, control, &buffer));
-      MutexLock lock(&mutex_);
-      unverified_.erase(std::remove(unverified_.begin(), unverified_.end(), type),
-                        unverified_.end());
-    }
-    MutexLock lock(&mutex_);
-    if (unverified_.empty()) {
-      file_.reset();  // the mapping is enough; a descriptor a segment would add up
+      LEADLINE_RETURN_IF_ERROR(Verify(*file, type, nullptr, control, &buffer));
     }
     return {};
+  }
+
+  [[nodiscard]] Status VerifySection(uint32_t type, const SectionVisitor& visit,
+                                     const CallControl& control) const override {
+    LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<const RandomAccessFile> file, File());
+    std::string buffer(kReadBytes, '\0');
+    return Verify(*file, type, visit, control, &buffer);
   }
 
   [[nodiscard]] Status ReadSection(uint32_t type, uint64_t offset, size_t size,
@@ -117,10 +112,29 @@ class MappedSegmentFile final : public SegmentFile {
     return std::shared_ptr<const RandomAccessFile>(std::move(opened));
   }
 
+  /// `visit` may be null.
+  [[nodiscard]] Status Verify(const RandomAccessFile& file, uint32_t type,
+                              const SectionVisitor& visit, const CallControl& control,
+                              std::string* buffer) const {
+    const SectionEntry* entry = Find(type);
+    if (entry == nullptr) {
+      return DataLossError("segment file lacks a section: section=" + std::to_string(type) +
+                           " path=" + path_);
+    }
+    LEADLINE_RETURN_IF_ERROR(CompareHash(file, *entry, visit, control, buffer));
+    MutexLock lock(&mutex_);
+    unverified_.erase(std::remove(unverified_.begin(), unverified_.end(), type), unverified_.end());
+    if (unverified_.empty()) {
+      file_.reset();  // the mapping is enough; a descriptor a segment would add up
+    }
+    return {};
+  }
+
   /// Reads instead of touching the mapping: a bad sector or a file that was cut is an error here
   /// and a signal there.
-  [[nodiscard]] Status Verify(const RandomAccessFile& file, const SectionEntry& entry,
-                              const CallControl& control, std::string* buffer) const {
+  [[nodiscard]] Status CompareHash(const RandomAccessFile& file, const SectionEntry& entry,
+                                   const SectionVisitor& visit, const CallControl& control,
+                                   std::string* buffer) const {
     Hasher hasher;
     const uint64_t end = entry.size + PaddingAfter(entry.size);
     bool sound = true;
@@ -134,6 +148,9 @@ class MappedSegmentFile final : public SegmentFile {
                             std::min<uint64_t>(got.size(), entry.size > at ? entry.size - at : 0)));
       const std::string_view padding = got.substr(body.size());
       hasher.Update(body);
+      if (visit != nullptr) {
+        LEADLINE_RETURN_IF_ERROR(visit(body));
+      }
       sound = got.size() == wanted &&
               std::all_of(padding.begin(), padding.end(), [](char c) { return c == 0; });
       at += wanted;

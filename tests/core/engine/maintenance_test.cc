@@ -575,5 +575,104 @@ TEST_F(MaintenanceTest, TwoSegmentsOfListsBecomeOneByThemselves) {
   EXPECT_EQ(collection_->Stats()->segments, 1U);
 }
 
+class IdleSealingTest : public MaintenanceTest {
+ protected:
+  IdleSealingTest() {
+    options_.clock = &clock_;
+    options_.seal_idle_ms = 60'000;
+    options_.durability = Durability::kOs;
+  }
+
+  /// A collection with so many sealed rows and then so many fresh ones.
+  std::shared_ptr<Collection> Make(const std::string& name, size_t sealed, size_t fresh) {
+    CollectionOptions options;
+    options.vectors.push_back({.dim = 8, .metric = Metric::kL2});
+    EXPECT_OK(database_->CreateCollection(name, options));
+    collection_ = database_->OpenCollection(name).value();
+    Fill(0, sealed);
+    if (sealed > 0) {
+      EXPECT_OK(collection_->Optimize());
+    }
+    Fill(sealed, sealed + fresh);
+    return collection_;
+  }
+
+  void Reopen(const std::string& name) {
+    Close();
+    Open();
+    ASSERT_OK_AND_ASSIGN(collection_, database_->OpenCollection(name));
+  }
+
+  static uint64_t TailRows(const std::shared_ptr<Collection>& collection) {
+    return collection->Stats()->tail_rows;
+  }
+
+  /// Waits until the sealer, which goes by names, has looked at all collections.
+  void LetSealerLook() {
+    const std::shared_ptr<Collection> last = Make("zz" + std::to_string(rounds_++), 0, 1024);
+    clock_.Advance(60'000);
+    ASSERT_TRUE(Eventually([&] { return TailRows(last) == 0; }));
+  }
+
+  int rounds_ = 0;
+};
+
+TEST_F(IdleSealingTest, RowsThatNobodyAddsToAreSealed) {
+  Open();
+  const auto some = Make("some", 0, 1500);
+  const auto few = Make("few", 0, 1000);
+  clock_.Advance(59'000);
+  ASSERT_OK(some->Upsert({MakeRecord(0)}));  // not idle after all
+  LetSealerLook();
+  EXPECT_EQ(TailRows(some), 0U);
+  EXPECT_EQ(TailRows(few), 1000U) << "not worth a segment";
+  EXPECT_EQ(some->Count(std::nullopt).value(), 1500U);
+  ExpectSound();
+}
+
+TEST_F(IdleSealingTest, RowsWithoutAPauseStay) {
+  Open();
+  const auto busy = Make("busy", 0, 1500);
+  const auto last = Make("zz", 0, 2000);
+  clock_.Advance(59'999);
+  ASSERT_OK(busy->Upsert({MakeRecord(1)}));
+  clock_.Advance(1);
+  ASSERT_TRUE(Eventually([&] { return TailRows(last) == 0; }));
+  EXPECT_EQ(TailRows(busy), 1501U);
+  // No pause is long enough.
+  options_.seal_idle_ms = 0;
+  Reopen("busy");
+  clock_.Advance(1'000'000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+  EXPECT_EQ(TailRows(collection_), 1500U);
+}
+
+TEST_F(IdleSealingTest, TheyJoinListsWhereThatIsQuick) {
+  Open();
+  const auto near = Make("near", 20'000, 1100);
+  const auto far = Make("far", 40'000, 1100);
+  LetSealerLook();
+  EXPECT_TRUE(Eventually([&] {
+    const CollectionStats stats = near->Stats().value();
+    return stats.tail_rows == 0 && stats.segments == 1;
+  }));
+  EXPECT_EQ(near->Stats()->indexes.at(0).rows, 21'100U);
+  EXPECT_EQ(TailRows(far), 1100U) << "lists of the segment serve them for less";
+  ExpectSound();
+}
+
+TEST_F(IdleSealingTest, ARebuiltTailIsIdleFromTheOpeningOn) {
+  Open();
+  Make("some", 0, 1500);
+  clock_.Advance(30'000);
+  Reopen("some");
+  const auto some = collection_;
+  clock_.Advance(59'000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+  EXPECT_EQ(TailRows(some), 1500U);
+  clock_.Advance(1'000);
+  EXPECT_TRUE(Eventually([&] { return TailRows(some) == 0; }));
+}
+
 }  // namespace
 }  // namespace leadline::testing

@@ -55,9 +55,9 @@ struct RecallPoint {
   double distances = 0;     ///< comparisons a query, on average
 };
 
-/// Segments of one vector field that are indexed alike. Sizes are those of files, which are mapped:
-/// a search keeps in memory what it touches, codes and links first. Segments that cannot be opened
-/// count with size 0.
+/// Segments of one vector field that are indexed alike. Sizes are those of files, which are mapped;
+/// resident is what of them is in memory now, whoever read it (the page cache). Segments that
+/// cannot be opened count with size 0.
 struct IndexStats {
   std::string vector_field;
   IndexKind kind = IndexKind::kFlat;
@@ -67,7 +67,10 @@ struct IndexStats {
   uint64_t vector_bytes = 0;  ///< in full precision: read by scans, and to rescore candidates
   uint64_t code_bytes = 0;    ///< 0 with f32 codes
   uint64_t link_bytes = 0;    ///< links of hnsw, lists of ivf
-  uint64_t lists = 0;         ///< ivf: of the largest of these segments
+  uint64_t resident_vector_bytes = 0;
+  uint64_t resident_code_bytes = 0;
+  uint64_t resident_link_bytes = 0;
+  uint64_t lists = 0;  ///< ivf: of the largest of these segments
   /// What the largest of them measured of itself: what target_recall goes by. Empty for flat, and
   /// where no segment measured itself.
   std::vector<RecallPoint> curve;
@@ -81,8 +84,9 @@ struct CollectionStats {
   uint64_t dead_rows = 0;  ///< rows of segments that were deleted or replaced
   uint64_t damaged_segments = 0;
   uint64_t segment_bytes = 0;
-  uint64_t resident_bytes = 0;  ///< heap of tail and indexes; mapped files not counted
-  double min_self_recall = 1;   ///< worst build audit of the segments
+  /// Heap of tail, indexes, deletes and answers of filters; of mapped files IndexStats tells.
+  uint64_t resident_bytes = 0;
+  double min_self_recall = 1;  ///< worst build audit of the segments
   /// By vector field in their order, then kind, then codes.
   std::vector<IndexStats> indexes;
   bool degraded = false;  ///< some segment is damaged or cannot be read now

@@ -21,6 +21,19 @@ class Snapshot {
   [[nodiscard]] virtual SequenceNumber sequence() const = 0;
 };
 
+/// What an open database has in memory. Its own heap and the sections it keeps share the budget;
+/// the rest is what the page cache holds of its files at the moment, whoever read them.
+struct MemoryStats {
+  uint64_t budget_bytes = 0;  ///< DatabaseOptions::memory_budget_bytes; 0: no limit
+  uint64_t heap_bytes = 0;    ///< fresh rows, indexes, deletes, answers of filters; not the store's
+  uint64_t kept_bytes = 0;    ///< codes, links and lists that are kept in memory for searches
+  uint64_t locked_bytes = 0;  ///< of those, locked
+  uint64_t unkept_bytes = 0;  ///< codes, links and lists in use that did not fit
+  uint64_t resident_index_bytes = 0;   ///< codes, links and lists in memory now, kept or not
+  uint64_t resident_vector_bytes = 0;  ///< vectors in full precision in memory now
+  std::string lock_error;              ///< why something could not be locked; empty where all could
+};
+
 struct DatabaseStats {
   SequenceNumber sequence = 0;  ///< of the last committed batch; never falls
   uint64_t collections = 0;
@@ -31,6 +44,7 @@ struct DatabaseStats {
   bool degraded = false;
   std::string store_error;  ///< why no write is taken until the next open; empty while they are
   std::vector<std::string> damaged_collections;  ///< only calls that name one of these fail
+  MemoryStats memory;
 };
 
 /// One violated invariant found by Check (docs/architecture.md lists I1 to I9).
@@ -106,6 +120,7 @@ class Database {
   virtual Status Refresh() = 0;
   /// Makes everything acknowledged so far durable, whatever the mode.
   virtual Status Flush() = 0;
+  /// Cost: about a millisecond for each GiB of segment files.
   virtual Result<DatabaseStats> Stats() = 0;
   /// Copies one consistent state into the new directory `to`, while writes go on. The copy is made
   /// in `to`.partial and renamed at the end: a call that fails or is stopped deletes it. What a

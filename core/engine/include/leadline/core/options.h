@@ -23,6 +23,8 @@ inline constexpr size_t kMaxTextFields = 256;
 inline constexpr size_t kMaxTextFieldBytes = 512;
 inline constexpr size_t kMaxLanguageBytes = 64;
 inline constexpr uint32_t kMaxThreads = 64;
+inline constexpr uint64_t kMinMemoryBudgetBytes = uint64_t{16} << 20;
+inline constexpr uint64_t kMaxMemoryBudgetBytes = uint64_t{1} << 50;
 
 /// One named dense vector of a collection. Name, dim and metric are fixed at creation, the rest can
 /// be altered. What kAuto comes to, and which index has which codes: docs/indexes.md.
@@ -87,9 +89,25 @@ struct DatabaseOptions {
   uint32_t seal_rows = 16384;
   /// Bytes of the tail (vectors, ids, payloads) past which it is sealed earlier; [64 KiB, 16 GiB].
   uint64_t seal_bytes = uint64_t{64} << 20;
+  /// A tail that nobody has added to for so long is sealed too, and merged where that is quick, if
+  /// searches gain by it: [0, 3600000] ms; 0 leaves it to the caps above. From 1,024 rows or 4 MiB
+  /// on.
+  uint32_t seal_idle_ms = 5000;
   /// False leaves sealing, compaction, rebuilds and the deletion of what expired to Optimize(), and
-  /// no thread reads vectors ahead of the searches that need them. Readers have that thread alone.
+  /// no thread keeps codes in memory or reads vectors ahead of the searches that need them. Readers
+  /// have that thread alone.
   bool background_maintenance = true;
+  /// Bounds what the database holds in memory of its own accord; 0 sets no limit, else [16 MiB, 1
+  /// PiB]. The codes, links and lists of the segments that searches use are kept in memory as far
+  /// as they fit, those that serve the most rows for their bytes first; what does not fit, and all
+  /// vectors in full precision, is left to the page cache. Opening never fails for it. Rows are
+  /// sealed earlier, and writes that would grow fresh rows beyond it wait, then fail with
+  /// kResourceExhausted. Builds take what they need beside it, about the vectors and codes of the
+  /// rows they index; so does RocksDB. Automatic codes get shorter where they would not fit.
+  uint64_t memory_budget_bytes = 0;
+  /// Locks what is kept, as far as the system allows (RLIMIT_MEMLOCK); DatabaseStats tells what it
+  /// refused.
+  bool lock_memory = false;
   /// Writes are refused with kResourceExhausted while less than this is free on the disk; deletes
   /// alone while less than a quarter of it is. Builds and copies keep it free too.
   uint64_t min_free_bytes = uint64_t{64} << 20;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -113,6 +114,13 @@ class SegmentFile {
   [[nodiscard]] Status VerifySections(const std::vector<uint32_t>& types) const {
     return VerifySections(types, {});
   }
+
+  /// Is shown the bytes of a section in ascending pieces, none of them trusted until the section
+  /// is. An error ends the verification.
+  using SectionVisitor = std::function<Status(std::string_view piece)>;
+  /// VerifySections of one section; `visit` sees each byte once, on the same way through the file.
+  [[nodiscard]] virtual Status VerifySection(uint32_t type, const SectionVisitor& visit,
+                                             const CallControl& control) const = 0;
 
   /// Copies `size` bytes of a section from `offset` on, as untrusted as they are: by reading the
   /// file while a section is not verified yet, so that a bad sector is an error and not a signal.

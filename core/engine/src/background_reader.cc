@@ -1,4 +1,4 @@
-#include "vector_verifier.h"
+#include "background_reader.h"
 
 #include <utility>
 
@@ -7,11 +7,11 @@
 
 namespace leadline::engine {
 
-VectorVerifier::VectorVerifier(GetCore core) : core_(std::move(core)) {
+BackgroundReader::BackgroundReader(GetCore core) : core_(std::move(core)) {
   thread_ = std::thread([this] { Run(); });
 }
 
-void VectorVerifier::Stop() {
+void BackgroundReader::Stop() {
   stop_.Cancel();
   {
     MutexLock lock(&mutex_);
@@ -23,7 +23,7 @@ void VectorVerifier::Stop() {
   }
 }
 
-void VectorVerifier::Run() {
+void BackgroundReader::Run() {
   while (true) {
     {
       MutexLock lock(&mutex_);
@@ -35,14 +35,19 @@ void VectorVerifier::Run() {
       }
     }
     // What is wrong is noted in its segment. Memory that ran out may be there at the next tick.
-    NoThrow([&] { return VerifyUsedSegments(); }).IgnoreError();
+    NoThrow([&] { return ReadAhead(); }).IgnoreError();
   }
 }
 
-Status VectorVerifier::VerifyUsedSegments() {
+Status BackgroundReader::ReadAhead() {
   CallControl control;
   control.owner_cancel = &stop_;
   LEADLINE_ASSIGN_OR_RETURN(const std::shared_ptr<DatabaseCore> core, core_());
+  LEADLINE_RETURN_IF_ERROR(keeper_.Keep(core.get(), control));
+  return VerifyUsedSegments(core.get(), control);
+}
+
+Status BackgroundReader::VerifyUsedSegments(DatabaseCore* core, const CallControl& control) {
   for (const std::shared_ptr<CollectionState>& collection : core->Collections()) {
     const std::shared_ptr<const ReadState> state = collection->Load();
     for (const auto& group : *state->groups) {
