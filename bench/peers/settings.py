@@ -18,6 +18,7 @@ LEADLINE = [
     {"index": "ivf", "codes": "sq8"},
     {"index": "hnsw", "codes": "sq4", "m": 16, "ef_construction": 200},
     {"index": "hnsw", "codes": "sq8", "m": 16, "ef_construction": 200},
+    {"index": "hnsw", "codes": "pca8", "m": 16, "ef_construction": 200},
 ]
 
 
@@ -100,20 +101,28 @@ def lancedb(data_set):
 
 def settings(data_set, extra=(), systems=None):
     """All of a set. `extra`: configurations of Leadline; `systems`: names, None for all."""
-    found = [leadline(config) for config in [*LEADLINE, *extra]]
-    found += [*faiss(data_set), *graphs(data_set), *lancedb(data_set)]
-    if data_set.rows * data_set.dim > LARGE:
-        found = [s for s in found if built_at_size(s, data_set)]
+    peers = [*faiss(data_set), *graphs(data_set), *lancedb(data_set)]
+    if is_large(data_set):
+        peers = [peer for peer in peers if leading_peer(peer, data_set)]
+    found = [*map(leadline, own_configs(data_set, extra)), *peers]
     return [s for s in found if systems is None or s.system in systems]
 
 
-LARGE = 300_000_000  # values
+def own_configs(data_set, extra=()):
+    """Leadline's: of a large set without graphs, of few dimensions without codes that reduce them."""
+    fitting = [config for config in LEADLINE
+               if not (is_large(data_set) and config["index"] == "hnsw") and
+               not (data_set.dim < 256 and config["codes"] == "pca8")]
+    return [*fitting, *extra]
 
 
-def built_at_size(setting, data_set):
-    """Of a large set, which takes hours to index: the configurations that lead on the smaller ones."""
+def is_large(data_set):
+    return data_set.rows * data_set.dim > 300_000_000
+
+
+def leading_peer(setting, data_set):
+    """Whether it leads on the smaller sets: of a large one, which takes hours to index, the others are left."""
     leading = {
-        "leadline": [{"index": "auto", "codes": "auto"}, {"index": "ivf", "codes": "sq8"}],
         "faiss": [{"factory": f"IVF{nlists(data_set.rows)[-1]},PQ{data_set.dim // 4}x4fsr,RFlat"}],
         "hnswlib": [{"m": 16, "ef_construction": 200}],
         "usearch": [{"dtype": "bf16", "m": 16, "ef_construction": 200}],

@@ -1,13 +1,13 @@
 """Seconds to build each kind of index on 1 and on 2 threads, one after the other."""
 from built import build
-from settings import LEADLINE, Setting, leadline, nlists
+from settings import Setting, leadline, nlists, own_configs
 from tables import table
 
 
 def settings_of(data_set, extra):
     cells, dim = nlists(data_set.rows)[-1], data_set.dim
     part = dim // (2 if dim <= 128 else 4)
-    return [leadline(config) for config in [*LEADLINE, *extra]] + [
+    return [leadline(config) for config in own_configs(data_set, extra)] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, []),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, []),
         Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"}, []),

@@ -14,7 +14,7 @@ from built import build, open_worker
 from datasets import exact
 from fronts import front, qps_at
 from remote import Worker, WorkerFailed
-from settings import EF, K_FACTOR, LEADLINE, NPROBE, Setting, chain, leadline, nlists
+from settings import EF, K_FACTOR, NPROBE, Setting, chain, leadline, nlists, own_configs
 from tables import table
 from vectors import map_bin, read_bin, write_bin
 
@@ -96,7 +96,7 @@ def settings_of(data_set, extra):
     cells, part = nlists(data_set.rows)[0], dim // (2 if dim <= 128 else 4)
     probes = [p for p in NPROBE if p <= cells]
     wide = [ef for ef in EF if ef >= 17][::2]
-    return [leadline(config) for config in [*LEADLINE, *extra]] + [
+    return [leadline(config) for config in own_configs(data_set, extra)] + [
         Setting("hnswlib", {"m": 16, "ef_construction": 200}, [chain("ef", wide)]),
         Setting("faiss", {"hnsw": 16, "storage": "flat", "ef_construction": 200}, [chain("ef", wide)]),
         Setting("faiss", {"factory": f"IVF{cells},PQ{part}x4fsr,RFlat"},

@@ -2,7 +2,7 @@
 import statistics
 
 from built import build, open_worker
-from settings import LEADLINE, Setting, leadline, nlists
+from settings import Setting, leadline, nlists, own_configs
 from tables import table
 
 K = 10
@@ -15,7 +15,7 @@ def settings_of(data_set, extra):
     part = dim // (2 if dim <= 128 else 4)
     hnsw = {"hnsw": 16, "storage": "flat", "ef_construction": 200}
     cells = f"IVF{nlists(data_set.rows)[0]},PQ{part}x4fsr,RFlat"
-    return [(leadline(config), {"target_recall": 0.95}) for config in [*LEADLINE, *extra]] + [
+    return [(leadline(config), {"target_recall": 0.95}) for config in own_configs(data_set, extra)] + [
         (Setting("hnswlib", {"m": 16, "ef_construction": 200}, []), {"ef": 64}),
         (Setting("faiss", hnsw, []), {"ef": 64}),
         (Setting("faiss", {**hnsw, "mmap": True}, []), {"ef": 64}),

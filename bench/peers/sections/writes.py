@@ -12,7 +12,7 @@ import numpy as np
 from built import build, cores
 from datasets import DataSet, write_set
 from remote import Worker, WorkerFailed
-from settings import LEADLINE, leadline
+from settings import leadline, own_configs
 from tables import table
 from vectors import map_bin, read_bin
 
@@ -28,7 +28,7 @@ def measure(args, data_set):
     begin = int(data_set.rows * SHARE)
     part = shortened(data_set, begin)
     runs = []
-    for config in [*LEADLINE, *args.leadline_configs]:
+    for config in own_configs(data_set, args.leadline_configs):
         setting = leadline(config)
         run = {"name": setting.name}
         try:
