@@ -490,16 +490,19 @@ INSTANTIATE_TEST_SUITE_P(Transports, ClientEvaluation, ::testing::Values("grpc",
 class ClientEvaluationOverABadNetwork : public ClientEvaluation {};
 
 TEST_P(ClientEvaluationOverABadNetwork, WaitingAttachesAgainAndGivesUpWhereNobodyIsLeft) {
-  MakeRows(3000);
+  MakeRows(15'000);  // so many that the run is at work when the client comes back
   CutRelay relay(served_.server()->port());
   ClientOptions options;
   options.max_retries = 20;
   ASSERT_OK_AND_ASSIGN(const auto far, Client::Connect(relay.address(), options));
   ASSERT_OK_AND_ASSIGN(const auto evaluations, Evaluations::Of(*far));
   ASSERT_OK_AND_ASSIGN(const EvaluationJob job, evaluations->StartRun("docs", LongRun()));
-  int cuts = 0;
+  uint64_t cuts = 0;
   CallOptions cutting;
   cutting.progress = [&](std::string_view, double) {
+    if (relay.connections() <= cuts) {
+      return;  // what had come before the last cut
+    }
     if (cuts < 3) {
       ++cuts;
       relay.Cut();
@@ -510,7 +513,7 @@ TEST_P(ClientEvaluationOverABadNetwork, WaitingAttachesAgainAndGivesUpWhereNobod
   };
   ASSERT_OK_AND_ASSIGN(const EvaluationJob end, evaluations->Wait(job.name, cutting));
   EXPECT_EQ(end.state, EvaluationState::kCancelled);
-  EXPECT_EQ(cuts, 4);
+  EXPECT_EQ(cuts, 4U);
   EXPECT_GE(relay.connections(), 4U);
 
   options.max_retries = 0;
