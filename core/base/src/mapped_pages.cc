@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "errno_text.h"
 
 namespace leadline {
 namespace {
@@ -43,11 +44,6 @@ struct Pages {
 
 void* Address(uintptr_t at) {
   return reinterpret_cast<void*>(at);  // NOLINT(performance-no-int-to-ptr): pages, not objects
-}
-
-std::string ErrnoText(int error) {
-  std::array<char, 128> buffer{};
-  return strerror_r(error, buffer.data(), buffer.size());
 }
 
 Status PagesError(std::string_view operation, std::string_view range, int error) {

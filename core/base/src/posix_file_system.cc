@@ -12,16 +12,12 @@
 #include <unistd.h>
 #include <utility>
 
+#include "errno_text.h"
 #include "leadline/core/file_system.h"
 #include "leadline/core/mutex.h"
 
 namespace leadline {
 namespace {
-
-std::string ErrnoText(int error) {
-  char buffer[128];
-  return strerror_r(error, buffer, sizeof buffer);
-}
 
 Status PosixError(std::string_view operation, const std::string& path, int error) {
   std::string message =
