@@ -20,6 +20,7 @@
 #include "index_registry.h"
 #include "memory_keeper.h"
 #include "page_eviction.h"
+#include "test_environment.h"
 
 namespace leadline::testing {
 namespace {
@@ -186,6 +187,9 @@ TEST_F(MemoryBudgetTest, SearchesAnswerWhenNothingIsInMemory) {
 }
 
 TEST_F(MemoryBudgetTest, LockedSectionsStayInMemory) {
+  if (testing::kSanitized) {
+    GTEST_SKIP() << "sanitizers turn locking into nothing";
+  }
   Make(IndexKind::kIvf, CodeType::kSq4);
   options_.lock_memory = true;
   OpenAgain();
