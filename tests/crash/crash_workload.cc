@@ -492,12 +492,8 @@ void ExpectIndexesUsed(const SearchTally& tally) {
               static_cast<unsigned long long>(tally.searches),
               static_cast<unsigned long long>(tally.hnsw_walks),
               static_cast<unsigned long long>(tally.ivf_probes), tally.recall());
-  // On a slow machine a short run may be over before any lists were built.
-  constexpr uint64_t kLongRun = 1000;
-  if (tally.searches >= kLongRun) {
-    EXPECT_GT(tally.hnsw_walks, 0U) << "no search walked a graph";
-    EXPECT_GT(tally.ivf_probes, 0U) << "no search probed an inverted file";
-  }
+  EXPECT_GT(tally.hnsw_walks, 0U) << "no search walked a graph";
+  EXPECT_GT(tally.ivf_probes, 0U) << "no search probed an inverted file";
   EXPECT_GE(tally.recall(), kCrashRecallFloor);
 }
 

@@ -41,6 +41,9 @@ class KillDriver {
 
   [[nodiscard]] const SearchTally& tally() const { return tally_; }
 
+  /// Steps of a stream that arrived.
+  [[nodiscard]] uint64_t done(size_t stream) const { return done_[stream]; }
+
  private:
   void TakeAcknowledgements(const std::string& text, KillOutcome* outcome);
   void VerifyStream(Database* database, int stream);
