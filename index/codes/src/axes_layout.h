@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "leadline/core/round_up.h"
 #include "leadline/simd/code_kernels.h"
 
 namespace leadline::index {
@@ -25,14 +26,11 @@ static_assert(sizeof(AxesHeader) == 64);
 /// Where the parts of a section lie, in bytes from its start. Follows from dim and kept alone.
 struct AxesShape {
   AxesShape(size_t dim, size_t kept) {
-    constexpr auto kRound = [](size_t bytes) {
-      return (bytes + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes;
-    };
-    stride = kRound(dim);
+    stride = RoundUp(dim, simd::kCodeBytes);
     end = mean;
     if (kept > 0) {
-      scales = kRound(mean + dim * sizeof(float));
-      codes = kRound(scales + kept * sizeof(float));
+      scales = RoundUp(mean + dim * sizeof(float), simd::kCodeBytes);
+      codes = RoundUp(scales + kept * sizeof(float), simd::kCodeBytes);
       end = codes + kept * stride + simd::kCodeBytes;
     }
   }

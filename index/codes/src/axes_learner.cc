@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "axes_layout.h"
+#include "leadline/core/round_up.h"
 #include "leadline/index/packed_lines.h"
 #include "leadline/simd/level.h"
 #include "scalar_quantizer.h"
@@ -26,10 +27,6 @@ constexpr size_t kDimensionsTogether = 64;
 /// Rows that are projected at a time: their sums stay in the second-level cache.
 constexpr size_t kRowsTogether = 64;
 constexpr size_t kTaskRows = CallControl::kCheckInterval;
-
-size_t RoundUp(size_t value, size_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 /// Products of the dimensions of sampled rows. Each dimension is put into bytes by a scale of its
 /// own, so that sums are exact and fast; what that loses is a ten-thousandth of its variance.

@@ -8,6 +8,7 @@
 
 #include "distance_bounds.h"
 #include "group_minima.h"
+#include "leadline/core/round_up.h"
 #include "leadline/index/packed_lines.h"
 #include "leadline/index/scan.h"
 #include "leadline/simd/distance.h"
@@ -214,7 +215,7 @@ class SharedCodeScan {
     length_ = kernels_.LengthOf(queries.dim);
     std::vector<int8_t> integers(queries.rows * length_);
     const size_t packs = (queries.rows + simd::kPackLanes - 1) / simd::kPackLanes;
-    const size_t lanes = (queries.rows + kLanes - 1) / kLanes * kLanes;
+    const size_t lanes = RoundUp(queries.rows, kLanes);
     multipliers_.assign(lanes, 0.0F);
     offsets_.assign(lanes, 0);
     constants_.assign(lanes, 0.0);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "leadline/core/round_up.h"
 #include "row_codes_layout.h"
 #include "scalar_quantizer.h"
 
@@ -211,7 +212,7 @@ void RowQuery::Prepare(const RowCodes& codes, const float* query) {
   codes_ = codes;
   row_norm_.reset();
   const size_t dim = codes.dim_;
-  const size_t padded = (dim + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes;
+  const size_t padded = RoundUp(dim, simd::kCodeBytes);
   centred_.assign(padded, 0.0F);
   // Under inner product the mean's share is the same for every row; otherwise distances do not
   // change when both sides are moved.
@@ -225,7 +226,7 @@ void RowQuery::Prepare(const RowCodes& codes, const float* query) {
 
 void RowQuery::PrepareRow(const RowCodes& codes, uint32_t row) {
   codes_ = codes;
-  integers_.resize((codes.dim_ + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes);
+  integers_.resize(RoundUp(codes.dim_, simd::kCodeBytes));
   const uint8_t* code = codes.codes_ + row * codes.stride_;
   int32_t sum = 0;
   for (size_t i = 0; i < codes.dim_; ++i) {

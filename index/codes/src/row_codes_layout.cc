@@ -4,14 +4,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "leadline/core/round_up.h"
+
 namespace leadline::index {
 namespace {
 
 constexpr size_t kSmallStride = 32;
-
-size_t RoundUp(size_t value, size_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 size_t CodeBytes(CodeType codes, size_t dim) {
   switch (codes) {

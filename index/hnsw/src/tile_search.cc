@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "leadline/core/round_up.h"
 #include "leadline/simd/code_kernels.h"
 #include "leadline/simd/level.h"
 
@@ -13,10 +14,6 @@ using simd::kPackLanes;
 
 /// Rows that one append adds to what a lane has found.
 constexpr size_t kAppend = 1;
-
-size_t RoundUp(size_t value, size_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 }  // namespace
 

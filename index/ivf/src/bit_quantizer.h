@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "leadline/core/round_up.h"
 #include "leadline/core/types.h"
 #include "product_quantizer.h"
 
@@ -22,7 +23,7 @@ inline constexpr size_t kMaxRotationRounds = 16;
 /// Values of a turned vector: `dim` and zeros up to whole lines of 64 bytes for a block.
 constexpr size_t TurnedDim(size_t dim) {
   constexpr size_t kSignsPerLine = kSignsPerPart * simd::kPqPerLine;
-  return (dim + kSignsPerLine - 1) / kSignsPerLine * kSignsPerLine;
+  return RoundUp(dim, kSignsPerLine);
 }
 
 /// How turned vectors of TurnedDim(dim) values are cut.

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "leadline/core/round_up.h"
 #include "leadline/simd/tile_kernels.h"
 
 namespace leadline::index {
@@ -42,7 +43,7 @@ float RoundToWhole(float value) {
 }  // namespace
 
 size_t ByteRowStride(size_t dim) {
-  return (dim + simd::kPackedStep - 1) / simd::kPackedStep * simd::kPackedStep;
+  return RoundUp(dim, simd::kPackedStep);
 }
 
 ByteRowTerms EncodeByteRow(const float* row, const float* centre, size_t dim, float* centred,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "leadline/core/round_up.h"
+
 namespace leadline::index {
 
 std::vector<uint32_t> FirstBlocks(const IvfView& lists) {
@@ -41,7 +43,7 @@ std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Execut
 }
 
 size_t RoundUpToLine(size_t bytes) {
-  return (bytes + simd::kCodeBytes - 1) / simd::kCodeBytes * simd::kCodeBytes;
+  return RoundUp(bytes, simd::kCodeBytes);
 }
 
 bool AllFinite(const float* values, size_t count) {
