@@ -79,6 +79,7 @@ const char* const kOldHit = "search returned another version";
 const char* const kWrongScore = "search returned a wrong score";
 const char* const kCount = "count is ";
 const char* const kMissingPart = "store lacks part of a live record";
+const char* const kLiveGhost = "searchable but not in the store";
 
 INSTANTIATE_TEST_SUITE_P(
     All, PlantedDefects,
@@ -91,7 +92,10 @@ INSTANTIATE_TEST_SUITE_P(
              "bit_flip_test",
              "*",
              {kWrongScore, kDeadHit, kOldHit, "check: I", "I8 "}},
-        Case{"lose-compaction-delete", "kill_test", "*", {kDeadHit, kOldHit, kCount, kMissingPart}},
+        Case{"lose-compaction-delete",
+             "kill_test",
+             "*",
+             {kDeadHit, kOldHit, kCount, kMissingPart, kLiveGhost}},
         Case{"replay-off-by-one", "kill_test", "*", {kCount}},
         Case{"stale-filter",
              "model_test",
