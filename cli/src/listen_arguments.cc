@@ -65,6 +65,10 @@ rpc::GrpcServerOptions GrpcOptions(const ListenArguments& listen, rpc::Logger* l
   rpc::GrpcServerOptions options;
   options.address = listen.grpc;
   options.max_connections = listen.connections;
+  options.connections_cut = [logger](size_t cut) {
+    logger->Log(rpc::LogLevel::kWarning, "connections cut that send more than their calls explain",
+                {{"connections", static_cast<int64_t>(cut)}});
+  };
   if (HasTls(listen)) {
     options.tls = listen.tls;
     options.tls_refused = TellRefused(logger);

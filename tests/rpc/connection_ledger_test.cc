@@ -29,28 +29,48 @@ TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
   constexpr uint64_t kMiB = 1 << 20;
   constexpr int64_t kSecond = 1'000'000'000;
   ConnectionAccount account;
-  EXPECT_FALSE(account.IsFlooding(kMiB / 8, 1));
-  EXPECT_TRUE(account.IsFlooding(kMiB, 1));
+  int64_t now = kSecond;
+  // Whether so many bytes are too many, and stay it.
+  const auto floods = [&](uint64_t read) {
+    account.IsFlooding(read, now);
+    return account.IsFlooding(read, now += kSecond / 4);
+  };
+  EXPECT_FALSE(floods(kMiB / 8));
+  EXPECT_TRUE(floods(kMiB));
   EXPECT_TRUE(account.AddCall());
-  EXPECT_FALSE(account.IsFlooding(kMiB, 2));
-  EXPECT_TRUE(account.IsFlooding(2 * kMiB, 2));  // refused: nothing more is expected
+  EXPECT_FALSE(floods(kMiB));
+  EXPECT_TRUE(floods(2 * kMiB));  // refused: nothing more is expected
   account.CallAdmitted();
-  EXPECT_FALSE(account.IsFlooding(18 * kMiB, 3));
-  EXPECT_TRUE(account.IsFlooding(19 * kMiB, 3));
+  EXPECT_FALSE(floods(18 * kMiB));
+  EXPECT_TRUE(floods(19 * kMiB));
   account.Progress();
-  EXPECT_FALSE(account.IsFlooding(19 * kMiB, 4));
+  EXPECT_FALSE(floods(19 * kMiB));
   account.RemoveCall(true, false);
-  EXPECT_FALSE(account.IsFlooding(36 * kMiB, 5));  // was under way
-  EXPECT_TRUE(account.IsFlooding(36 * kMiB, 5 + 3 * kSecond));
+  EXPECT_FALSE(floods(36 * kMiB));  // was under way
+  now += 3 * kSecond;
+  EXPECT_TRUE(floods(36 * kMiB));
   for (int i = 0; i < 128; ++i) {
     EXPECT_TRUE(account.AddCall());
   }
   for (int i = 0; i < 128; ++i) {
     EXPECT_FALSE(account.AddCall());
   }
-  EXPECT_FALSE(account.IsFlooding(37 * kMiB, 6 + 3 * kSecond));
+  EXPECT_FALSE(floods(37 * kMiB));
   EXPECT_FALSE(account.AddCall());
-  EXPECT_TRUE(account.IsFlooding(37 * kMiB, 6 + 3 * kSecond));
+  EXPECT_TRUE(account.IsFlooding(37 * kMiB, now));
+}
+
+TEST(ConnectionLedger, ACallThatIsCountedLateExplainsItsMessageStill) {
+  constexpr uint64_t kMiB = 1 << 20;
+  constexpr int64_t kMs = 1'000'000;
+  ConnectionAccount account;
+  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'000 * kMs)) << "its call may be on its way";
+  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'050 * kMs));
+  EXPECT_TRUE(account.AddCall());
+  account.CallAdmitted();
+  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'100 * kMs));
+  EXPECT_FALSE(account.IsFlooding(22 * kMiB, 1'150 * kMs)) << "counted from the first too many on";
+  EXPECT_TRUE(account.IsFlooding(22 * kMiB, 1'250 * kMs));
 }
 
 TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,13 +45,17 @@ void SetOptions(int connection) {
   ::setsockopt(connection, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(kUserTimeoutMs));
 }
 
-/// What has come over a connection of TCP; 0 for anything else.
-uint64_t ReceivedBytes(int connection) {
+/// What was read of a connection of TCP; 0 for anything else. What waits in the kernel is not the
+/// peer's fault: a server that is busy reads it late.
+uint64_t ReadBytes(int connection) {
   tcp_info info = {};
   socklen_t size = sizeof(info);
+  int waiting = 0;
   const bool told = ::getsockopt(connection, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-                    size >= offsetof(tcp_info, tcpi_bytes_received) + sizeof(uint64_t);
-  return told ? info.tcpi_bytes_received : 0;
+                    size >= offsetof(tcp_info, tcpi_bytes_received) + sizeof(uint64_t) &&
+                    ::ioctl(connection, FIONREAD, &waiting) == 0;
+  // More may have come between the two calls.
+  return told ? info.tcpi_bytes_received - std::min<uint64_t>(waiting, info.tcpi_bytes_received) : 0;
 }
 
 /// False once `descriptor` is no more the socket that it was.
@@ -189,23 +194,26 @@ void ConnectionGate::Sweep() {
   swept_nanos_ = Clock::System()->MonotonicNanos();
 }
 
-int64_t ConnectionGate::Judge() {
+ConnectionGate::Judgement ConnectionGate::Judge() {
+  Judgement judgement;
   const int64_t now = Clock::System()->MonotonicNanos();
   MutexLock lock(&mutex_);
   for (auto entry = open_.begin(); entry != open_.end();) {
     const auto& [descriptor, connection] = *entry;
-    const uint64_t received =
-        connection.account != nullptr ? ReceivedBytes(descriptor) : uint64_t{0};
-    const bool flooding = received != 0 && connection.account->IsFlooding(received, now);
+    const uint64_t read = connection.account != nullptr ? ReadBytes(descriptor) : uint64_t{0};
+    const bool flooding = read != 0 && connection.account->IsFlooding(read, now);
     // Whoever took the connection may have closed it, and the descriptor be another's by now.
-    const bool gone = (flooding || received == 0) && !IsSocket(descriptor, connection.inode);
+    const bool gone = (flooding || read == 0) && !IsSocket(descriptor, connection.inode);
     if (flooding && !gone) {
       ::shutdown(descriptor, SHUT_RDWR);
+      ++judgement.cut;
     }
     entry = gone ? open_.erase(entry) : std::next(entry);
   }
   ledger_->Sweep();
-  return std::max(kJudgeMs, static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
+  judgement.pause_ms =
+      std::max(kJudgeMs, static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
+  return judgement;
 }
 
 void ConnectionGate::Pause(int64_t ms) {

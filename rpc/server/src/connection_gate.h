@@ -39,10 +39,14 @@ class ConnectionGate {
   /// Accepts no more; returns when `take` runs no more. Idempotent.
   void Close();
 
+  struct Judgement {
+    size_t cut = 0;        // connections
+    int64_t pause_ms = 0;  // to wait before the next time
+  };
+
   /// Cuts the connections that flood: not on the gate's thread, because gRPC may read the first
-  /// bytes of a connection, and be kept busy by them, on the thread that hands it over. Returns how
-  /// many ms to wait before the next time.
-  int64_t Judge();
+  /// bytes of a connection, and be kept busy by them, on the thread that hands it over.
+  Judgement Judge();
 
   /// 0 for a path.
   [[nodiscard]] uint16_t port() const { return listening_.port(); }

@@ -1,6 +1,7 @@
 #include "leadline/rpc/grpc_server.h"
 
 #include <algorithm>
+#include <functional>
 #include <sys/resource.h>
 #include <thread>
 #include <utility>
@@ -70,8 +71,8 @@ void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
 
 class AsyncGrpcServer final : public GrpcServer {
  public:
-  AsyncGrpcServer(Service* service, int64_t transfer_ms)
-      : service_(service), transfer_ms_(transfer_ms) {}
+  AsyncGrpcServer(Service* service, const GrpcServerOptions& options)
+      : service_(service), transfer_ms_(options.transfer_ms), cut_(options.connections_cut) {}
 
   AsyncGrpcServer(const AsyncGrpcServer&) = delete;
   AsyncGrpcServer& operator=(const AsyncGrpcServer&) = delete;
@@ -167,12 +168,14 @@ class AsyncGrpcServer final : public GrpcServer {
 
   /// Ends calls that wait for callers who do nothing, and connections that flood.
   void Watch() {
-    int64_t pause_ms = 0;
     MutexLock lock(&mutex_);
     while (!stop_watching_) {
       calls_.EndStalled(Clock::System()->MonotonicNanos());
-      pause_ms = gate_->Judge();
-      stop_.WaitFor(&mutex_, pause_ms);
+      const ConnectionGate::Judgement judgement = gate_->Judge();
+      if (judgement.cut != 0 && cut_) {
+        cut_(judgement.cut);
+      }
+      stop_.WaitFor(&mutex_, judgement.pause_ms);
     }
   }
 
@@ -187,6 +190,7 @@ class AsyncGrpcServer final : public GrpcServer {
 
   Service* const service_;
   const int64_t transfer_ms_;
+  const std::function<void(size_t)> cut_;
   ConnectionLedger ledger_;
   grpc::AsyncGenericService generic_;
   std::unique_ptr<TlsReloader> tls_;  // outlives the server's credentials
@@ -210,7 +214,7 @@ Status CheckConnections(size_t wanted) {
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(Service* service,
                                                       const GrpcServerOptions& options) {
-  auto server = std::make_unique<AsyncGrpcServer>(service, options.transfer_ms);
+  auto server = std::make_unique<AsyncGrpcServer>(service, options);
   LEADLINE_RETURN_IF_ERROR(server->Listen(options));
   return std::unique_ptr<GrpcServer>(std::move(server));
 }

@@ -29,6 +29,9 @@ struct GrpcServerOptions {
   /// Open at a time; more are closed at once. 0 means 10,000, or half of the limit on open files
   /// where that is less; more than that half is refused.
   size_t max_connections = 0;
+  /// Told how many connections were cut at a time because they flood; from a thread of the server,
+  /// 20 times a second at most. Must not block.
+  std::function<void(size_t)> connections_cut;
   /// For TLS and the first frame of HTTP/2 together; a connection that takes longer is closed.
   int handshake_timeout_ms = 10'000;
   /// How long a caller may take to send a request or to take an answer beyond what
