@@ -59,7 +59,7 @@ class FileSegmentWriter final : public SegmentWriter {
   FileSegmentWriter& operator=(const FileSegmentWriter&) = delete;
 
   ~FileSegmentWriter() override {
-    if (file_ != nullptr) {
+    if (unfinished_) {
       file_.reset();
       // Best effort: what stays is ignored by everyone and removed at the next open.
       NoThrow([&] { return fs_->DeleteFile(temporary_); }).IgnoreError();
@@ -67,6 +67,7 @@ class FileSegmentWriter final : public SegmentWriter {
   }
 
   Status Start() {
+    unfinished_ = true;
     LEADLINE_ASSIGN_OR_RETURN(file_, fs_->NewWritableFile(temporary_));
     buffer_.reserve(kBufferBytes);
     return Latch(Write(std::string(sizeof(FileHeader), '\0')));
@@ -135,6 +136,7 @@ class FileSegmentWriter final : public SegmentWriter {
     LEADLINE_RETURN_IF_ERROR(Latch(Publish(header, table)));
     KillPoint("segment:dirsynced");
     file_.reset();
+    unfinished_ = false;
     return FileIdentity{header.file_bytes, header.hash};
   }
 
@@ -236,6 +238,7 @@ class FileSegmentWriter final : public SegmentWriter {
   std::vector<SectionEntry> table_;
   std::unique_ptr<Hasher> hasher_;  ///< of the open section, null when none is open
   bool failed_ = false;
+  bool unfinished_ = false;  ///< the temporary file may be there, even where opening it failed
 };
 
 }  // namespace
