@@ -1,31 +1,41 @@
 #include "leadline/core/huge_array.h"
 
-#include <algorithm>
+#include <cstdint>
 #include <new>
 #include <sys/mman.h>
 
 #include "leadline/core/round_up.h"
 
 namespace leadline {
+namespace {
 
-void* AllocateHuge(size_t bytes) {
-  constexpr size_t kLine = 64;
-  constexpr size_t kLargePage = size_t{2} << 20;
-  /// A smaller array would waste much of its last page.
-  constexpr size_t kFewPages = 4;
-  const bool large = bytes >= kFewPages * kLargePage;
-  void* memory =
-      std::aligned_alloc(large ? kLargePage : kLine, RoundUp(std::max<size_t>(bytes, 1), kLine));
-  if (memory == nullptr) {
-    throw std::bad_alloc();
-  }
+constexpr size_t kLargePage = size_t{2} << 20;
+/// Fewer are not worth it.
+constexpr size_t kFewPages = 4;
+
+}  // namespace
+
+void AskForLargePages(void* memory, size_t bytes) {
 #ifdef MADV_HUGEPAGE
-  if (large) {
-    // Of the last page as much as the array has. Where the system has none, small ones do.
-    ::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+  const auto address = reinterpret_cast<uintptr_t>(memory);
+  const size_t skipped = RoundUp(address, kLargePage) - address;
+  if (bytes >= skipped + kFewPages * kLargePage) {
+    // Where the system has none, small ones do.
+    ::madvise(static_cast<char*>(memory) + skipped, (bytes - skipped) / kLargePage * kLargePage,
+              MADV_HUGEPAGE);
   }
 #endif
-  return memory;
+}
+
+HugeMemory AllocateHuge(size_t bytes) {
+  constexpr size_t kLine = 64;
+  const size_t boundary = bytes >= kFewPages * kLargePage ? kLargePage : kLine;
+  HugeMemory allocated;
+  allocated.block = ::operator new(bytes + boundary);
+  const auto address = reinterpret_cast<uintptr_t>(allocated.block);
+  allocated.memory = static_cast<char*>(allocated.block) + (RoundUp(address, boundary) - address);
+  AskForLargePages(allocated.memory, bytes);
+  return allocated;
 }
 
 }  // namespace leadline

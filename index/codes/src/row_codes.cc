@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "leadline/core/huge_array.h"
 #include "leadline/core/round_up.h"
 #include "row_codes_layout.h"
 #include "scalar_quantizer.h"
@@ -218,7 +219,10 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
 std::string OrderRowCodes(std::string_view section, const RowCodes& codes,
                           std::span<const uint32_t> order, Executor* executor) {
   const RowCodesShape shape = ShapeOf(codes.type(), codes.rows(), codes.dim());
-  std::string bytes(section.size(), '\0');
+  std::string bytes;
+  bytes.reserve(section.size());
+  AskForLargePages(bytes.data(), section.size());
+  bytes.resize(section.size());
   std::memcpy(bytes.data(), section.data(), shape.terms);
   const size_t chunks = (codes.rows() + kChunkRows - 1) / kChunkRows;
   ParallelFor(executor, chunks, [&](size_t c) {
