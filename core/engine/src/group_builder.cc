@@ -175,7 +175,7 @@ class Builder {
       return result;
     }
     const IndexChoice choice =
-        request_.indexed || IsIndexedWhenSealed(field, info.rows)
+        request_.indexed || field.index == IndexKind::kFlat || IsIndexedWhenSealed(field, info.rows)
             ? ChooseIndexWithin(field, info.rows, collection_.room_for_field())
             : UnindexedChoice(field);
     info.kind = choice.kind;

@@ -83,6 +83,10 @@ float RoundedUp(double value) {
              : std::nextafter(nearest, std::numeric_limits<float>::infinity());
 }
 
+double Square(double value) {
+  return value * value;
+}
+
 /// Codes one row after the other with buffers of its own.
 class RowEncoder {
  public:
@@ -94,25 +98,12 @@ class RowEncoder {
     if (codes_ == CodeType::kSq8) {
       return EncodeBytes(row, out);
     }
-    const size_t dim = mean_.size();
-    for (size_t i = 0; i < dim; ++i) {
+    for (size_t i = 0; i < mean_.size(); ++i) {
       centred_[i] = row[i] - mean_[i];
     }
     RowTerms terms;
-    double norm = 0;
-    if (codes_ == CodeType::kBf16) {
-      for (size_t i = 0; i < dim; ++i) {
-        const uint16_t half = RoundToBf16(centred_[i]);
-        std::memcpy(out + 2 * i, &half, sizeof half);
-        const auto decoded = std::bit_cast<float>(uint32_t{half} << 16);
-        norm += static_cast<double>(decoded) * decoded;
-      }
-      terms.scale = 1;
-    } else {
-      terms.scale = QuantizeSq4(centred_.data(), dim, numbers_.data());
-      norm = SquaredNormOfNibbles(terms.scale);
-      PackNibbles(numbers_.data(), dim, out);
-    }
+    const double norm = codes_ == CodeType::kBf16 ? EncodeHalves(row, out, &terms.scale)
+                                                  : EncodeNibbles(row, out, &terms.scale);
     terms.add = metric_ == Metric::kInnerProduct ? 0.0F : static_cast<float>(norm);
     return terms;
   }
@@ -125,13 +116,52 @@ class RowEncoder {
     const simd::ByteSums sums =
         kernels_.byte_codes(row, mean_.data(), mean_.size(), centred_.data(), out);
     const double norm = static_cast<double>(sums.scale) * sums.scale * sums.squares;
-    if (sums.scale > 0) {
-      // Far more than double arithmetic may have lost.
-      constexpr double kSlack = 1 + 1e-9;
-      promise_.Widen(
-          {std::sqrt(sums.error) / sums.scale * kSlack, std::sqrt(norm) / sums.scale * kSlack});
-    }
+    Promise(sums.scale, norm, sums.error);
     return {metric_ == Metric::kInnerProduct ? 0.0F : static_cast<float>(norm), sums.scale};
+  }
+
+  /// Returns the squared length of what the code says.
+  double EncodeHalves(const float* row, uint8_t* out, float* scale) {
+    double norm = 0;
+    double error = 0;
+    for (size_t i = 0; i < mean_.size(); ++i) {
+      const uint16_t half = RoundToBf16(centred_[i]);
+      std::memcpy(out + 2 * i, &half, sizeof half);
+      const auto decoded = std::bit_cast<float>(uint32_t{half} << 16);
+      norm += static_cast<double>(decoded) * decoded;
+      error += Square(static_cast<double>(row[i]) - mean_[i] - decoded);
+    }
+    *scale = RoundedUp(std::sqrt(norm));
+    Promise(*scale, norm, error);
+    return norm;
+  }
+
+  /// The same for sq4.
+  double EncodeNibbles(const float* row, uint8_t* out, float* scale) {
+    const size_t dim = mean_.size();
+    *scale = QuantizeSq4(centred_.data(), dim, numbers_.data());
+    double error = 0;
+    for (size_t i = 0; i < dim; ++i) {
+      const double decoded = static_cast<double>(*scale) * (numbers_[i] - 7.5);
+      error += Square(static_cast<double>(row[i]) - mean_[i] - decoded);
+    }
+    const double norm = SquaredNormOfNibbles(*scale);
+    Promise(*scale, norm, error);
+    PackNibbles(numbers_.data(), dim, out);
+    return norm;
+  }
+
+  /// Takes in a row whose code says something of squared length `norm`, at the squared distance
+  /// `error` from the row.
+  void Promise(float scale, double norm, double error) {
+    if (scale == 0) {
+      return;
+    }
+    // Far more than double arithmetic may have lost.
+    constexpr double kSlack = 1 + 1e-9;
+    const double least = RowCodes::kLeastError * std::sqrt(static_cast<double>(mean_.size()));
+    promise_.Widen({std::max(std::sqrt(error) * kSlack - least, 0.0) / scale,
+                    std::sqrt(norm) / scale * kSlack});
   }
 
   /// |scale * (u - 7.5)|^2 over the codes of the row, its sum exact.
@@ -296,7 +326,7 @@ void RowQuery::Quantize() {
   integers_.assign(nibbles ? (dim + 127) / 128 * 128 : centred_.size(), 0);
   int8_t* target = integers_.data();
   if (nibbles) {
-    linear_.resize(dim);
+    linear_.assign(centred_.size(), 0);
     target = linear_.data();
   }
   const float scale = QuantizeSigned(centred_.data(), dim, target);
