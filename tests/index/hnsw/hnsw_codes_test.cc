@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "built_hnsw.h"
+#include "counting_row_check.h"
 #include "index_test_data.h"
 #include "leadline/core/hash.h"
 #include "leadline/index/flat.h"
@@ -104,6 +105,11 @@ TEST_P(HnswCodesTest, ExactSearchGoesByCodesWhereTheyPay) {
       EXPECT_EQ(out[q].neighbors, truth.Take()) << q;
       EXPECT_EQ(out[q].stats.rescored > 0, allowed == nullptr || !many) << q;
     }
+    const testing::CountingRowCheck check;
+    params.row_check = &check;
+    ASSERT_OK(hnsw.index->SearchExact(base.view(0, 1), params, {out.data(), 1}));
+    EXPECT_EQ(check.asked(), out[0].stats.rescored) << "what is asked for is what is read";
+    EXPECT_GT(check.asked(), 0U);
   }
 }
 

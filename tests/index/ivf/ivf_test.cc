@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "counting_row_check.h"
 #include "index_test_data.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/rng.h"
@@ -108,20 +109,6 @@ std::vector<uint32_t> RowsOf(const std::vector<Neighbor>& neighbors) {
   return rows;
 }
 
-/// Checks all rows, and counts how many it was asked for.
-class CountingCheck final : public RowCheck {
- public:
-  [[nodiscard]] Status Check(std::span<const uint32_t> rows) const override {
-    asked_ += rows.size();
-    return {};
-  }
-
-  [[nodiscard]] size_t asked() const { return asked_; }
-
- private:
-  mutable size_t asked_ = 0;
-};
-
 TEST(IvfExactSearch, GoesByCodesWhereTheyPay) {
   constexpr size_t kMany = 17'000;
   const testing::Matrix base = testing::ClusteredMatrix(kSeed, kMany, 12, 30);
@@ -142,7 +129,7 @@ TEST(IvfExactSearch, GoesByCodesWhereTheyPay) {
     EXPECT_EQ(index->ScanCodesFor(1000), many ? CodeType::kF32 : codes);
     for (const bool checked : {false, true}) {
       for (const uint64_t* allowed : {static_cast<const uint64_t*>(nullptr), few.data()}) {
-        const CountingCheck check;
+        const testing::CountingRowCheck check;
         SearchParams params;
         params.row_check = checked ? &check : nullptr;
         params.allowed = allowed;
