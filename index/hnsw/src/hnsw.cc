@@ -92,7 +92,9 @@ class HnswIndex final : public SegmentIndex {
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));
-    return ScanCodesFor(params.allowed_count.value_or(rows())) != CodeType::kF32
+    const uint64_t allowed = params.allowed_count.value_or(rows());
+    const bool checked = params.row_check != nullptr;
+    return (checked ? scan_codes() : ScanCodesFor(allowed)) != CodeType::kF32
                ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
                : ScanSegment(vectors_, queries, metric_, params, out);
   }

@@ -4,9 +4,7 @@
 #include <cstdint>
 #include <ctime>
 #include <string>
-#include <sys/resource.h>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 
 #include "caller_use.h"
@@ -37,7 +35,7 @@ class Places {
         use_(use),
         queue_(max_waiting),
         yielding_queue_(max_waiting),
-        yielding_threads_(NewThreadPool(yielding_places_)) {}
+        yielding_threads_(NewThreadPool(yielding_places_, kYieldingNice)) {}
 
   enum class Admission { kRuns, kWaits, kRefused };
 
@@ -133,8 +131,6 @@ class Places {
   }
 
   void RunYielding() {
-    // Of this thread alone. What fails here runs as other work does.
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kYieldingNice);
     yields_for = this;
     while (const std::function<void()> work = NextOrFree(&yielding_queue_, &yielding_)) {
       work();

@@ -7,10 +7,12 @@
 #include <limits>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 #include "index_test_data.h"
+#include "leadline/index/owned_codes.h"
 #include "real_vectors.h"
 #include "status_matchers.h"
 
@@ -103,6 +105,29 @@ TEST_P(RowCodesTest, EveryLevelGivesTheSameOrder) {
         EXPECT_EQ(other[r], scalar[r]) << level->name << " row " << r;
       }
     }
+  }
+}
+
+TEST_P(RowCodesTest, TableIsPutInAnotherOrderAsIfItHadBeenMadeSo) {
+  if (codes() != CodeType::kSq8) {
+    GTEST_SKIP() << "tables of a build are sq8";
+  }
+  const Matrix matrix = GaussianMatrix(7, 2500, dim());
+  std::vector<uint32_t> order(matrix.rows());
+  std::iota(order.begin(), order.end(), 0U);
+  Rng rng(8);
+  for (size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[rng.Uniform(i)]);
+  }
+  const Result<std::string> expected =
+      EncodeRowCodes(matrix.view(), metric(), codes(), nullptr, CallControl(), order);
+  ASSERT_OK(expected);
+  for (const size_t threads : {1U, 3U}) {
+    const auto pool = NewThreadPool(threads);
+    const auto owned = OwnedCodes::Make(matrix.view(), metric(), pool.get(), CallControl());
+    ASSERT_OK(owned);
+    EXPECT_EQ(owned->section(), Encode(matrix, metric(), codes()));
+    EXPECT_EQ(OrderRowCodes(owned->section(), owned->codes(), order, pool.get()), *expected);
   }
 }
 

@@ -38,6 +38,7 @@ struct SectionView {
 };
 
 struct HeldOutRows;
+class OwnedCodes;
 
 struct BuildOptions {
   Metric metric = Metric::kL2;
@@ -51,6 +52,9 @@ struct BuildOptions {
   /// ivf: rows of the matrix to choose the default nprobe by (leadline/index/held_out_rows.h); null
   /// draws some.
   const HeldOutRows* held_out = nullptr;
+  /// ivf with sq8 codes, alone or behind others: those of the matrix in the order of its rows
+  /// (leadline/index/owned_codes.h); null makes them.
+  const OwnedCodes* row_codes = nullptr;
   uint64_t seed = 1;
   Executor* executor = nullptr;  ///< null builds on the calling thread
   CallControl control;           ///< a cancelled build returns kCancelled and leaves nothing

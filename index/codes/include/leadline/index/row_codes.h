@@ -51,6 +51,20 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
                                    std::span<const uint32_t> order = {},
                                    std::span<const float> beside = {});
 
+/// The same with zeros at `bytes` [RowCodesBytes], which the section takes. REQUIRES: `codes` is
+/// one of the three forms.
+size_t RowCodesBytes(CodeType codes, size_t rows, size_t dim);
+Status EncodeRowCodesTo(char* bytes, MatrixView vectors, Metric metric, CodeType codes,
+                        Executor* executor, const CallControl& control,
+                        std::span<const uint32_t> order = {}, std::span<const float> beside = {});
+
+class RowCodes;
+
+/// What EncodeRowCodes gives for `order`, a permutation, from what it gave without: the section
+/// `codes` was opened over. May throw std::bad_alloc.
+std::string OrderRowCodes(std::string_view section, const RowCodes& codes,
+                          std::span<const uint32_t> order, Executor* executor);
+
 /// A validated table over a section's bytes, which must outlive it. Immutable, thread-safe, cheap
 /// to copy.
 class RowCodes {
