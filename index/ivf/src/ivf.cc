@@ -170,16 +170,19 @@ class IvfIndex final : public SegmentIndex {
   Status PlanForMatches(const SearchParams& params, ProbePlan* plan) const {
     // The lists of fewer matches are a little farther away. Beyond them lists that could matter are
     // found by how far the nearest matches are; among the index's own rows, which are where the
-    // lists are, more lists could and do not.
+    // lists are, more lists could and do not. And the nearest of a few matches of a list are not as
+    // much nearer than its mean as those of many.
     constexpr double kSparser = 0.12;
-    constexpr float kFartherOff = 0.85F;
+    constexpr double kFartherOff = 0.94;
+    constexpr double kNotAsNear = 0.15;
     LEADLINE_ASSIGN_OR_RETURN(const MatchReach* reach, reach_.Get([&] {
       return MatchReach::Measure(parts_, params.control);
     }));
     const size_t lists = ListsToVisit(params);
     plan->nprobe = static_cast<size_t>(
         std::ceil(static_cast<double>(lists) * std::pow(plan->share, -kSparser)));
-    plan->reach = kFartherOff * reach->For(lists);
+    plan->reach =
+        static_cast<float>(kFartherOff * std::pow(plan->share, kNotAsNear)) * reach->For(lists);
     plan->scan_nanos =
         static_cast<double>(params.allowed_count.value_or(params.filter->count)) * costs_.scan;
     return {};
@@ -285,7 +288,10 @@ class IvfFactory final : public IndexFactory {
     }
     LEADLINE_ASSIGN_OR_RETURN(const IvfView view,
                               DecodeIvf(lists->bytes, vectors.rows, vectors.dim));
-    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}, {}, {}};
+    IvfParts parts;
+    parts.lists = view;
+    parts.vectors = vectors;
+    parts.metric = metric;
     if (const SectionView* axes = FindSection(sections, kPrincipalAxesSection)) {
       LEADLINE_ASSIGN_OR_RETURN(parts.axes, PrincipalAxes::Open(axes->bytes, vectors.dim));
     }
@@ -307,6 +313,7 @@ class IvfFactory final : public IndexFactory {
       }
       LEADLINE_ASSIGN_OR_RETURN(parts.bits, BitLists::Open(bits->bytes, view, metric));
     }
+    parts.MakeChooser();
     return std::unique_ptr<SegmentIndex>(std::make_unique<IvfIndex>(std::move(parts)));
   }
 };

@@ -14,7 +14,7 @@
 
 namespace leadline::index {
 
-/// Picks the lists a query visits: those with the nearest centroids by 8-bit codes. Immutable once
+/// Picks the lists a query visits: those with the nearest centres by 8-bit codes. Immutable once
 /// made, thread-safe.
 class ListChooser {
  public:
@@ -29,10 +29,14 @@ class ListChooser {
     std::vector<float> near;
   };
 
-  /// `centroids` [nlist x dim], nlist >= 1, finite. Cost: codes every centroid.
-  ListChooser(MatrixView centroids, Metric metric);
+  /// `centres` [nlist x dim], nlist >= 1, finite; by their directions where `metric` is kCosine.
+  /// Cost: codes every one.
+  ListChooser(MatrixView centres, Metric metric);
   /// Of no lists.
   ListChooser() = default;
+
+  /// Makes `list` the last that anybody chooses.
+  void PutLast(size_t list);
 
   /// Writes the numbers of the `nprobe` <= nlist nearest lists of each query [n x dim] to
   /// chosen [n x nprobe], ascending, and the nearest of them to nearest [n] unless that is null.
@@ -42,13 +46,20 @@ class ListChooser {
   Status Choose(MatrixView queries, size_t nprobe, const CallControl& control, Scratch* scratch,
                 uint32_t* chosen, uint32_t* nearest) const;
 
-  /// Leaves in scratch->distances the distance of `query` [dim] to each centroid: squared Euclidean
-  /// less SquaredNorm, or for kInnerProduct minus the dot product. Looks at `control` once for
-  /// 1,024 lists. Errors: kCancelled, kDeadlineExceeded.
+  /// Leaves in scratch->distances the distance of `query` [dim] to each centre or its direction:
+  /// squared Euclidean less SquaredNorm, or for kInnerProduct minus the dot product. Looks at
+  /// `control` once for 1,024 lists. Errors: kCancelled, kDeadlineExceeded.
   Status Compare(const float* query, const CallControl& control, Scratch* scratch) const;
 
-  /// Of what `query` [dim] is to the mean of the centroids.
+  /// Of what `query` [dim] is to the mean of what it is compared with.
   [[nodiscard]] float SquaredNorm(const float* query) const;
+
+  /// The metric's distance of a query to the centre of `list`: `compared` is what Compare or Choose
+  /// left for that list, `norm` the query's SquaredNorm.
+  [[nodiscard]] float DistanceTo(size_t list, float compared, float norm) const;
+
+  /// Of the centre of `list`. REQUIRES: kCosine.
+  [[nodiscard]] float LengthOf(size_t list) const { return lengths_[list]; }
 
   /// Writes the numbers of the `nprobe` smallest of `distances` [nlist], ascending.
   void KeepNearest(const float* distances, size_t nprobe, Scratch* scratch, uint32_t* chosen) const;
@@ -60,16 +71,19 @@ class ListChooser {
  private:
   static constexpr size_t kQueriesTogether = 12;
 
+  std::vector<float> TakeDirections(MatrixView centres);
   void Encode(MatrixView queries, Scratch* scratch) const;
   Status CompareSome(MatrixView queries, const CallControl& control, Scratch* scratch) const;
 
+  Metric metric_ = Metric::kL2;
   size_t nlist_ = 0;
   size_t dim_ = 0;
   size_t stride_ = 0;  ///< bytes of a query's codes
   size_t length_ = 0;  ///< of these, as many as kernels look at
   size_t packs_ = 0;
   std::vector<float> centre_;
-  PackedLines packed_;  ///< centroids, as simd::TileKernels takes queries
+  std::vector<float> lengths_;  ///< under kCosine
+  PackedLines packed_;          ///< centres, as simd::TileKernels takes queries
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
   std::vector<float> adds_;

@@ -13,7 +13,9 @@ namespace {
 
 /// Where a filter's matches are uneven, so many candidates are kept beyond the usual ones if these
 /// are few; otherwise as many again.
-constexpr size_t kSpareCandidates = 160;
+constexpr size_t kSpareCandidates = 320;
+/// Lists that bring most of what the others have to be nearer than.
+constexpr size_t kNearestFirst = 16;
 /// Rows looked at together: what one append to a CandidateBuffer may add.
 constexpr size_t kChunkRows = CandidateBuffer::kMaxAppend;
 
@@ -185,12 +187,13 @@ void ListSearch::Prepare() {
   scratch_.sums.resize(kChunkRows);
   scratch_.visited.assign(parts_.lists.centroids.rows, false);
   scratch_.order.clear();
+  scratch_.collected.clear();
   masks_ = filter_ == nullptr ? nullptr : filter_->masks();
   if (parts_.codes.has_value()) {
     scratch_.query.Prepare(*parts_.codes, parts_.AlongAxes(query_, &scratch_.projection));
     const bool uneven = filter_ != nullptr && filter_->table() != nullptr;
     const size_t more =
-        uneven ? std::max(sizes_.scanned, std::min(3 * sizes_.scanned, kSpareCandidates)) : 0;
+        uneven ? std::max(sizes_.scanned, std::min(6 * sizes_.scanned, kSpareCandidates)) : 0;
     scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned + more : sizes_.rescored);
     scratch_.narrowed.Reset(sizes_.rescored);
   }
@@ -211,38 +214,90 @@ Status ListSearch::VisitNearest(size_t count) {
                                                  params_.control, &scratch_.chooser, lists.data(),
                                                  nullptr));
   stats_.distances += parts_.lists.centroids.rows;
+  compared_ = true;
   std::erase_if(lists, [this](uint32_t list) { return scratch_.visited[list]; });
   return VisitTheseLists();
 }
 
 /// Those in scratch_.lists.
 Status ListSearch::VisitTheseLists() {
-  LEADLINE_RETURN_IF_ERROR(OrderLists());
+  LEADLINE_RETURN_IF_ERROR(MeasureLists());
+  NearestFirst();
   for (const Neighbor& list : scratch_.nearest) {
     scratch_.visited[list.row] = true;
     scratch_.order.push_back(list.row);
     LEADLINE_RETURN_IF_ERROR(VisitList(list));
   }
+  CompareCollected();
   return {};
 }
 
-/// Nearest list first, by the distance to what its codes start from: so the threshold falls early.
-Status ListSearch::OrderLists() {
-  const MatrixView centres = blocks_ != nullptr ? blocks_->bases : parts_.lists.centroids;
+/// Leaves the lists in measured, with how far away what their codes start from is.
+Status ListSearch::MeasureLists() {
+  // A base in full precision takes as long as many by the chooser's codes, which compare them all.
+  constexpr size_t kFew = 8;
+  const size_t nlist = parts_.lists.centroids.rows;
+  if (!parts_.chooses_by_bases || (!compared_ && kFew * scratch_.lists.size() < nlist)) {
+    return GatherBases();
+  }
+  if (!compared_) {
+    LEADLINE_RETURN_IF_ERROR(parts_.chooser.Compare(query_, params_.control, &scratch_.chooser));
+    stats_.distances += nlist;
+    compared_ = true;
+  }
+  const float* compared = scratch_.chooser.distances.data();
+  const float norm = parts_.chooser.SquaredNorm(query_);
+  scratch_.measured.clear();
+  for (const uint32_t list : scratch_.lists) {
+    scratch_.measured.push_back({parts_.chooser.DistanceTo(list, compared[list], norm), list});
+  }
+  return {};
+}
+
+/// The same in full precision.
+Status ListSearch::GatherBases() {
+  const MatrixView bases = blocks_ != nullptr ? blocks_->bases : parts_.lists.centroids;
   const std::vector<uint32_t>& lists = scratch_.lists;
   scratch_.distances.resize(std::max(scratch_.distances.size(), lists.size()));
   for (size_t begin = 0; begin < lists.size(); begin += CallControl::kCheckInterval) {
     LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-    distance_.Gather(query_, centres.data, lists.data() + begin,
+    distance_.Gather(query_, bases.data, lists.data() + begin,
                      std::min(CallControl::kCheckInterval, lists.size() - begin),
                      scratch_.distances.data() + begin);
   }
-  scratch_.nearest.resize(lists.size());
+  scratch_.measured.clear();
   for (size_t i = 0; i < lists.size(); ++i) {
-    scratch_.nearest[i] = {scratch_.distances[i], lists[i]};
+    scratch_.measured.push_back({scratch_.distances[i], lists[i]});
   }
-  std::sort(scratch_.nearest.begin(), scratch_.nearest.end());
   return {};
+}
+
+/// Leaves those measured in nearest: a few of the nearest first, so that the threshold falls early,
+/// and the others as they lie in memory.
+void ListSearch::NearestFirst() {
+  const std::vector<Neighbor>& measured = scratch_.measured;
+  std::vector<Neighbor>& nearest = scratch_.nearest;
+  float bound = std::numeric_limits<float>::max();
+  if (measured.size() > kNearestFirst) {
+    std::vector<float>& distances = scratch_.distances;
+    distances.resize(std::max(distances.size(), measured.size()));
+    std::transform(measured.begin(), measured.end(), distances.begin(),
+                   [](const Neighbor& list) { return list.distance; });
+    bound = BoundOfSmallest(simd::CurrentLevel().selection, distances.data(), measured.size(),
+                            kNearestFirst, 2 * kNearestFirst);
+  }
+  nearest.clear();
+  for (const Neighbor& list : measured) {
+    if (list.distance <= bound) {
+      nearest.push_back(list);
+    }
+  }
+  std::sort(nearest.begin(), nearest.end());
+  for (const Neighbor& list : measured) {
+    if (list.distance > bound) {
+      nearest.push_back(list);
+    }
+  }
 }
 
 Status ListSearch::VisitList(const Neighbor& list) {
@@ -266,7 +321,7 @@ Status ListSearch::VisitList(const Neighbor& list) {
     if (blocks_ != nullptr && (mask_rows_ == nullptr || dense)) {
       ScanBlocks(list.row, at, count, mask);
     } else if (parts_.codes.has_value()) {
-      ScanCodes(at, count, mask);
+      mask == nullptr ? ScanCodes(at, count) : CollectCodes(at, count, mask);
     } else {
       ScanRows(at, count, mask);
     }
@@ -334,33 +389,52 @@ void ListSearch::ScanRows(size_t begin, size_t count, const uint64_t* mask) {
   stats_.distances += kept;
 }
 
-void ListSearch::ScanCodes(size_t begin, size_t count, const uint64_t* mask) {
+void ListSearch::ScanCodes(size_t begin, size_t count) {
   std::vector<uint32_t>& positions = scratch_.positions;
-  positions.resize(kChunkRows);
-  scratch_.distances.resize(std::max(scratch_.distances.size(), kChunkRows));
-  size_t wanted = mask == nullptr ? count : 0;
-  std::iota(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(wanted),
-            static_cast<uint32_t>(begin));
-  for (size_t w = 0; mask != nullptr && w < (count + 63) / 64; ++w) {
+  positions.resize(count);
+  std::iota(positions.begin(), positions.end(), static_cast<uint32_t>(begin));
+  CompareCodes(positions);
+}
+
+/// The rows in `mask`, later: a few of each list, wherever they are, take their time to arrive.
+void ListSearch::CollectCodes(size_t begin, size_t count, const uint64_t* mask) {
+  std::vector<uint32_t>& collected = scratch_.collected;
+  for (size_t w = 0; w < (count + 63) / 64; ++w) {
     for (uint64_t rest = mask[w]; rest != 0; rest &= rest - 1) {
-      positions[wanted++] =
-          static_cast<uint32_t>(begin + w * 64 + static_cast<size_t>(std::countr_zero(rest)));
+      collected.push_back(
+          static_cast<uint32_t>(begin + w * 64 + static_cast<size_t>(std::countr_zero(rest))));
+      parts_.codes->Prefetch(collected.back());
     }
   }
+  if (collected.size() >= kChunkRows) {
+    CompareCollected();
+  }
+}
+
+void ListSearch::CompareCollected() {
+  const std::span<const uint32_t> collected = scratch_.collected;
+  for (size_t at = 0; at < collected.size(); at += kChunkRows) {
+    CompareCodes(collected.subspan(at, std::min(kChunkRows, collected.size() - at)));
+  }
+  scratch_.collected.clear();
+}
+
+void ListSearch::CompareCodes(std::span<const uint32_t> positions) {
+  scratch_.distances.resize(std::max(scratch_.distances.size(), kChunkRows));
   const float* distances = scratch_.distances.data();
-  scratch_.query.Distances(positions.data(), wanted, scratch_.sums.data(),
+  scratch_.query.Distances(positions.data(), positions.size(), scratch_.sums.data(),
                            scratch_.distances.data());
   const float threshold = last().threshold();
   float* kept_distances = last().distances_end();
   uint32_t* kept_positions = last().positions_end();
   size_t kept = 0;
-  for (size_t i = 0; i < wanted; ++i) {
+  for (size_t i = 0; i < positions.size(); ++i) {
     kept_distances[kept] = distances[i];
     kept_positions[kept] = positions[i];
     kept += distances[i] <= threshold ? 1U : 0U;
   }
   last().Added(barred_ ? DropBarred(kept_distances, kept_positions, kept) : kept);
-  stats_.distances += wanted;
+  stats_.distances += positions.size();
 }
 
 /// What sums of table entries mean for the rows of a list.

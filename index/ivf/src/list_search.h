@@ -70,6 +70,7 @@ class ListSearch {
     std::vector<int32_t> sums;
     std::vector<float> distances;
     std::vector<uint32_t> positions;
+    std::vector<uint32_t> collected;  ///< positions to compare by codes
     std::vector<uint32_t> rows;
     std::vector<uint64_t> mask;
     std::vector<uint32_t> lists;
@@ -77,6 +78,7 @@ class ListSearch {
     std::vector<uint32_t> order;   ///< of the visits
     std::vector<uint32_t> beside;  ///< numbers of rows beside the index's own
     std::vector<Neighbor> nearest;
+    std::vector<Neighbor> measured;  ///< lists
     MatchScores scores;
     std::vector<uint32_t> matching;  ///< indices of lists in a MatchTable
 
@@ -107,11 +109,16 @@ class ListSearch {
   [[nodiscard]] double CostOf(const MatchTable& table, std::span<const uint32_t> matching) const;
   [[nodiscard]] float DistanceSoFar(size_t count);
   Status VisitNearest(size_t count);
-  Status OrderLists();
+  Status MeasureLists();
+  Status GatherBases();
+  void NearestFirst();
   Status VisitList(const Neighbor& list);
   void SetBase(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
-  void ScanCodes(size_t begin, size_t count, const uint64_t* mask);
+  void ScanCodes(size_t begin, size_t count);
+  void CollectCodes(size_t begin, size_t count, const uint64_t* mask);
+  void CompareCodes(std::span<const uint32_t> positions);
+  void CompareCollected();
   void ScanBlocks(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
   const uint64_t* MaskOf(uint32_t list, size_t begin, size_t count, size_t* allowed);
   [[nodiscard]] size_t DropBarred(float* distances, uint32_t* positions, size_t count) const;
@@ -150,6 +157,7 @@ class ListSearch {
   float list_base_ = 0;
   const uint8_t* table_ = nullptr;  ///< of the query, for blocks
   simd::SumToDistance map_;
+  bool compared_ = false;  ///< with all centres, in scratch_.chooser
   bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;
