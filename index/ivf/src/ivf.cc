@@ -42,6 +42,7 @@ class IvfIndex final : public SegmentIndex {
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, parts_.vectors.dim));
     ProbePlan plan = PlanFor(params);
+    LEADLINE_ASSIGN_OR_RETURN(plan.gaps, GapsFor(params));
     if (plan.nprobe * (parts_.vectors.rows / parts_.lists.centroids.rows) > plan.most_visited) {
       return ScanInstead(queries, params, out);
     }
@@ -102,7 +103,8 @@ class IvfIndex final : public SegmentIndex {
                                                          : 0;
     return sizeof(*this) + parts_.chooser.resident_bytes() + first_stage +
            position_of_.size() * sizeof(uint32_t) +
-           (reach_.get() == nullptr ? 0 : reach_.get()->resident_bytes());
+           (reach_.get() == nullptr ? 0 : reach_.get()->resident_bytes()) +
+           (gaps_.get() == nullptr ? 0 : gaps_.get()->resident_bytes());
   }
 
  private:
@@ -155,7 +157,8 @@ class IvfIndex final : public SegmentIndex {
     const double least = params.nprobe == 0 || params.nprobe_is_default
                              ? std::min(matches, 4.0 * static_cast<double>(params.k))
                              : 0;
-    plan.enough = static_cast<uint64_t>(std::max(enough, least) * (1 - kChance));
+    plan.enough = static_cast<uint64_t>(enough * (1 - kChance));
+    plan.least = static_cast<uint64_t>(least * (1 - kChance));
     plan.share = share;
     plan.may_give_up = !params.never_scan_instead;
     if (plan.may_give_up) {
@@ -164,6 +167,15 @@ class IvfIndex final : public SegmentIndex {
       plan.most_visited = static_cast<uint64_t>(matches * costs_.scan / visit);
     }
     return plan;
+  }
+
+  /// Null where every query visits as many lists.
+  Result<const ListGaps*> GapsFor(const SearchParams& params) const {
+    if (scan_codes() != CodeType::kSq8 || parts_.metric == Metric::kInnerProduct ||
+        parts_.lists.centroids.rows < ListGaps::kLeastLists || parts_.vectors.rows == 0) {
+      return static_cast<const ListGaps*>(nullptr);
+    }
+    return gaps_.Get([&] { return ListGaps::Measure(parts_, params.control); });
   }
 
   /// The same where it is known where in the lists the matches lie.
@@ -178,7 +190,11 @@ class IvfIndex final : public SegmentIndex {
     LEADLINE_ASSIGN_OR_RETURN(const MatchReach* reach, reach_.Get([&] {
       return MatchReach::Measure(parts_, params.control);
     }));
-    const size_t lists = ListsToVisit(params);
+    // What it takes where every query visits as many lists.
+    constexpr double kAlike = 1.3;
+    const double alike =
+        (plan->gaps == nullptr ? 1 : kAlike) * static_cast<double>(ListsToVisit(params));
+    const auto lists = std::min(parts_.lists.centroids.rows, static_cast<size_t>(std::ceil(alike)));
     plan->nprobe = static_cast<size_t>(
         std::ceil(static_cast<double>(lists) * std::pow(plan->share, -kSparser)));
     plan->reach =
@@ -195,9 +211,9 @@ class IvfIndex final : public SegmentIndex {
       const size_t count = std::min(kTogether, queries.rows - begin);
       SharedScan scan(parts_, params);
       LEADLINE_RETURN_IF_ERROR(scan.Run({queries.row(begin).data(), count, queries.dim},
-                                        plan.nprobe, out.subspan(begin, count)));
+                                        plan.nprobe, plan.gaps, out.subspan(begin, count)));
       for (size_t q = 0; q < count; ++q) {
-        if (scan.visits()[q].met < plan.enough) {
+        if (scan.visits()[q].met < plan.EnoughAfter(scan.visits()[q].lists)) {
           const SearchStats spent = out[begin + q].stats;
           LEADLINE_RETURN_IF_ERROR(
               SearchOne(queries.row(begin + q).data(), params, plan, filter, &out[begin + q]));
@@ -244,6 +260,7 @@ class IvfIndex final : public SegmentIndex {
   const RowCosts costs_;
   std::vector<uint32_t> position_of_;  ///< of each row in the order of the lists, with sq8 codes
   mutable MadeOnce<MatchReach> reach_;
+  mutable MadeOnce<ListGaps> gaps_;
 };
 
 const SectionView* FindSection(std::span<const SectionView> sections, uint32_t type) {

@@ -187,22 +187,30 @@ float ListChooser::DistanceTo(size_t list, float compared, float norm) const {
   return std::min(lengths_[list] * (0.5F * (compared + norm) - 1), kMostDistance);
 }
 
-Status ListChooser::Choose(MatrixView queries, size_t nprobe, const CallControl& control,
-                           Scratch* scratch, uint32_t* chosen, uint32_t* nearest) const {
+Status ListChooser::Choose(MatrixView queries, size_t nprobe, const ListGaps* gaps,
+                           const CallControl& control, Scratch* scratch,
+                           ChosenLists* chosen) const {
   const size_t lanes = packs_ * kPackLanes;
+  chosen->lists.clear();
+  chosen->nearest.clear();
+  chosen->starts.assign(1, 0);
   for (size_t begin = 0; begin < queries.rows; begin += kQueriesTogether) {
     const size_t count = std::min(kQueriesTogether, queries.rows - begin);
     LEADLINE_RETURN_IF_ERROR(
         CompareSome({queries.row(begin).data(), count, dim_}, control, scratch));
     for (size_t q = 0; q < count; ++q) {
       const float* distances = scratch->distances.data() + q * lanes;
-      uint32_t* own = chosen + (begin + q) * nprobe;
-      KeepNearest(distances, nprobe, scratch, own);
-      if (nearest != nullptr) {
-        nearest[begin + q] = *std::min_element(
-            own, own + nprobe,
-            [distances](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
-      }
+      const size_t lists =
+          gaps == nullptr
+              ? nprobe
+              : gaps->ListsFor(distances, SquaredNorm(queries.row(begin + q).data()), nprobe);
+      chosen->lists.resize(chosen->starts.back() + lists);
+      uint32_t* own = chosen->lists.data() + chosen->starts.back();
+      KeepNearest(distances, lists, scratch, own);
+      chosen->starts.push_back(chosen->lists.size());
+      chosen->nearest.push_back(*std::min_element(
+          own, own + lists,
+          [distances](uint32_t a, uint32_t b) { return distances[a] < distances[b]; }));
     }
   }
   return {};

@@ -11,8 +11,21 @@
 #include "leadline/index/segment_index.h"
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
+#include "list_gaps.h"
 
 namespace leadline::index {
+
+/// The lists that queries visit.
+struct ChosenLists {
+  std::vector<uint32_t> lists;    ///< of one query after those of another, ascending
+  std::vector<size_t> starts;     ///< [queries + 1] into lists
+  std::vector<uint32_t> nearest;  ///< of each query the nearest of them
+
+  /// Of query `q`.
+  [[nodiscard]] std::span<const uint32_t> of(size_t q) const {
+    return {lists.data() + starts[q], starts[q + 1] - starts[q]};
+  }
+};
 
 /// Picks the lists a query visits: those with the nearest centres by 8-bit codes. Immutable once
 /// made, thread-safe.
@@ -38,13 +51,12 @@ class ListChooser {
   /// Makes `list` the last that anybody chooses.
   void PutLast(size_t list);
 
-  /// Writes the numbers of the `nprobe` <= nlist nearest lists of each query [n x dim] to
-  /// chosen [n x nprobe], ascending, and the nearest of them to nearest [n] unless that is null.
-  /// Ties go to lower numbers. Equal for any split of the queries and at every SIMD level. Looks at
-  /// `control` once for 1,024 lists and kQueriesTogether queries.
-  /// Cost: n * nlist sums of bytes. Errors: kCancelled, kDeadlineExceeded.
-  Status Choose(MatrixView queries, size_t nprobe, const CallControl& control, Scratch* scratch,
-                uint32_t* chosen, uint32_t* nearest) const;
+  /// Leaves in `chosen` the nearest lists of each query [n x dim]: `nprobe` <= nlist of them, or as
+  /// many as `gaps` says unless that is null. Ties go to lower numbers. Equal for any split of the
+  /// queries and at every SIMD level. Looks at `control` once for 1,024 lists and kQueriesTogether
+  /// queries. Cost: n * nlist sums of bytes. Errors: kCancelled, kDeadlineExceeded.
+  Status Choose(MatrixView queries, size_t nprobe, const ListGaps* gaps, const CallControl& control,
+                Scratch* scratch, ChosenLists* chosen) const;
 
   /// Leaves in scratch->distances the distance of `query` [dim] to each centre or its direction:
   /// squared Euclidean less SquaredNorm, or for kInnerProduct minus the dot product. Looks at

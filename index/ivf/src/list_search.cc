@@ -113,16 +113,18 @@ Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
 
 /// Those whose centroids are nearest.
 Status ListSearch::VisitLists(const ProbePlan& plan) {
-  LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe));
+  LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe, plan.gaps));
+  const size_t first = scratch_.order.size();
   const double missing = plan.MissingAfter(visited_, met_);
   gave_up_ = missing >= ProbePlan::kElsewhere && plan.may_give_up;
   // Where few of the nearest lists' rows match, the nearest matches lie at the rim of what the
   // filter leaves out, and so at much the same distance: more of them must be met.
-  const double enough = static_cast<double>(plan.enough) * std::min(missing, ProbePlan::kElsewhere);
-  for (size_t lists = plan.nprobe;
+  const double enough =
+      static_cast<double>(plan.EnoughAfter(first)) * std::min(missing, ProbePlan::kElsewhere);
+  for (size_t lists = first;
        !gave_up_ && static_cast<double>(met_) < enough && lists < scratch_.visited.size();) {
     lists = std::min(scratch_.visited.size(), lists + (lists + 1) / 2);
-    LEADLINE_RETURN_IF_ERROR(VisitNearest(lists));
+    LEADLINE_RETURN_IF_ERROR(VisitNearest(lists, nullptr));
     gave_up_ = plan.may_give_up && visited_ > plan.most_visited;
   }
   return {};
@@ -172,7 +174,9 @@ double ListSearch::CostOf(const MatchTable& table, std::span<const uint32_t> mat
     const uint32_t list = table.lists()[i];
     const auto rows =
         static_cast<double>(parts_.lists.offsets[list + 1] - parts_.lists.offsets[list]);
-    cost += costs_.list + rows * costs_.Visit(static_cast<double>(table.counts()[i]) / rows);
+    const double share = static_cast<double>(table.counts()[i]) / rows;
+    const bool apart = match_blocks_ != nullptr && match_blocks_->of(list).rows > 0;
+    cost += costs_.list + rows * (apart ? share * costs_.block : costs_.Visit(share));
   }
   return cost;
 }
@@ -189,6 +193,7 @@ void ListSearch::Prepare() {
   scratch_.order.clear();
   scratch_.collected.clear();
   masks_ = filter_ == nullptr ? nullptr : filter_->masks();
+  match_blocks_ = filter_ == nullptr ? nullptr : filter_->blocks();
   if (parts_.codes.has_value()) {
     scratch_.query.Prepare(*parts_.codes, parts_.AlongAxes(query_, &scratch_.projection));
     const bool uneven = filter_ != nullptr && filter_->table() != nullptr;
@@ -206,15 +211,16 @@ void ListSearch::Prepare() {
   }
 }
 
-/// Those of the `count` nearest lists that were not visited yet.
-Status ListSearch::VisitNearest(size_t count) {
+/// Those of the `count` nearest lists, or of as many as `gaps` says, that were not visited yet.
+Status ListSearch::VisitNearest(size_t count, const ListGaps* gaps) {
+  LEADLINE_RETURN_IF_ERROR(CompareLists());
+  const float* compared = scratch_.chooser.distances.data();
+  if (gaps != nullptr) {
+    count = gaps->ListsFor(compared, parts_.chooser.SquaredNorm(query_), count);
+  }
   std::vector<uint32_t>& lists = scratch_.lists;
   lists.resize(count);
-  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose({query_, 1, parts_.vectors.dim}, count,
-                                                 params_.control, &scratch_.chooser, lists.data(),
-                                                 nullptr));
-  stats_.distances += parts_.lists.centroids.rows;
-  compared_ = true;
+  parts_.chooser.KeepNearest(compared, count, &scratch_.chooser, lists.data());
   std::erase_if(lists, [this](uint32_t list) { return scratch_.visited[list]; });
   return VisitTheseLists();
 }
@@ -232,6 +238,16 @@ Status ListSearch::VisitTheseLists() {
   return {};
 }
 
+/// With all of them, once a query.
+Status ListSearch::CompareLists() {
+  if (!compared_) {
+    LEADLINE_RETURN_IF_ERROR(parts_.chooser.Compare(query_, params_.control, &scratch_.chooser));
+    stats_.distances += parts_.lists.centroids.rows;
+    compared_ = true;
+  }
+  return {};
+}
+
 /// Leaves the lists in measured, with how far away what their codes start from is.
 Status ListSearch::MeasureLists() {
   // A base in full precision takes as long as many by the chooser's codes, which compare them all.
@@ -240,11 +256,7 @@ Status ListSearch::MeasureLists() {
   if (!parts_.chooses_by_bases || (!compared_ && kFew * scratch_.lists.size() < nlist)) {
     return GatherBases();
   }
-  if (!compared_) {
-    LEADLINE_RETURN_IF_ERROR(parts_.chooser.Compare(query_, params_.control, &scratch_.chooser));
-    stats_.distances += nlist;
-    compared_ = true;
-  }
+  LEADLINE_RETURN_IF_ERROR(CompareLists());
   const float* compared = scratch_.chooser.distances.data();
   const float norm = parts_.chooser.SquaredNorm(query_);
   scratch_.measured.clear();
@@ -304,6 +316,12 @@ Status ListSearch::VisitList(const Neighbor& list) {
   const size_t begin = parts_.lists.offsets[list.row];
   const size_t end = parts_.lists.offsets[list.row + 1];
   SetBase(list);
+  if (match_blocks_ != nullptr && match_blocks_->of(list.row).rows > 0) {
+    LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+    ScanMatches(match_blocks_->of(list.row));
+    ++stats_.hops;
+    return {};
+  }
   for (size_t at = begin; at < end; at += kChunkRows) {
     if ((at - begin) % CallControl::kCheckInterval == 0) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
@@ -347,12 +365,18 @@ const uint64_t* ListSearch::MaskOf(uint32_t list, size_t begin, size_t count, si
                    : CountSet(mask, count);
     return mask;
   }
+  if (filtered) {
+    scratch_.mask.assign(kChunkRows / 64, 0);
+    *allowed = GatherMask(parts_.lists, mask_rows_, begin, count, scratch_.mask.data());
+    return scratch_.mask.data();
+  }
+  return MaskOfFirst(count);
+}
+
+/// Bits of the first `count` of a chunk.
+uint64_t* ListSearch::MaskOfFirst(size_t count) {
   std::vector<uint64_t>& mask = scratch_.mask;
   mask.assign(kChunkRows / 64, 0);
-  if (filtered) {
-    *allowed = GatherMask(parts_.lists, mask_rows_, begin, count, mask.data());
-    return mask.data();
-  }
   std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
   if (count % 64 != 0) {
     mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
@@ -475,6 +499,34 @@ void ListSearch::ScanBlocks(uint32_t list, size_t begin, size_t count, const uin
   stats_.distances += count;
 }
 
+void ListSearch::ScanMatches(const MatchBlocks::List& matches) {
+  visited_ += matches.rows;
+  met_ += matches.rows;
+  for (size_t at = 0; at < matches.rows; at += kChunkRows) {
+    const size_t count = std::min(kChunkRows, matches.rows - at);
+    const size_t blocks = (count + simd::kBlockRows - 1) / simd::kBlockRows;
+    kernels_.table_sums(table_, matches.codes + at / simd::kBlockRows * blocks_->block_bytes(),
+                        blocks_->lines, blocks, scratch_.sums.data());
+    const float* adds = matches.adds == nullptr ? Fixed().zeros.data() : matches.adds + at;
+    const float* scales = matches.scales == nullptr ? Fixed().ones.data() : matches.scales + at;
+    float* distances = scratch_.found.distances_end();
+    uint32_t* positions = scratch_.found.positions_end();
+    size_t kept = kernels_.select_near(
+        scratch_.sums.data(), adds, scales, blocks * simd::kBlockRows, map_,
+        scratch_.found.threshold() - list_base_,
+        count % simd::kBlockRows == 0 ? nullptr : MaskOfFirst(count), 0, distances, positions);
+    for (size_t i = 0; i < kept; ++i) {
+      distances[i] += list_base_;
+      positions[i] = matches.positions[at + positions[i]];
+    }
+    if (barred_) {
+      kept = DropBarred(distances, positions, kept);
+    }
+    scratch_.found.Added(kept);
+    stats_.distances += count;
+  }
+}
+
 /// The rows beside of one list that are in blocks, together with those of the index.
 void ListSearch::ScanBlocksBeside(uint32_t number) {
   const IvfListedRows::List* const list = beside_->list(number);
@@ -504,21 +556,16 @@ void ListSearch::ScanBlocksBeside(uint32_t number) {
 
 /// Bits of those of `numbers`, ascending and at most kChunkRows, that count and may be returned.
 const uint64_t* ListSearch::MaskOfBeside(std::span<const uint32_t> numbers) {
-  std::vector<uint64_t>& mask = scratch_.mask;
-  mask.assign(kChunkRows / 64, 0);
   size_t count = numbers.size();
   while (count > 0 && numbers[count - 1] >= params_.beside_count) {
     --count;
   }
-  std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
-  if (count % 64 != 0) {
-    mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
-  }
+  uint64_t* mask = MaskOfFirst(count);
   for (size_t i = 0; params_.beside_allowed != nullptr && i < count; ++i) {
     const uint64_t barred = IsAllowed(params_.beside_allowed, numbers[i]) ? 0 : 1;
     mask[i / 64] &= ~(barred << (i % 64));
   }
-  return mask.data();
+  return mask;
 }
 
 }  // namespace leadline::index

@@ -184,8 +184,7 @@ void MatchTable::KeepNearest(size_t count, MatchScores* scores,
 
 size_t MatchTable::resident_bytes() const {
   return (lists_.capacity() + counts_.capacity()) * sizeof(uint32_t) +
-         (spreads_.capacity() + bonuses_.capacity()) * sizeof(float) +
-         chooser_.resident_bytes();
+         (spreads_.capacity() + bonuses_.capacity()) * sizeof(float) + chooser_.resident_bytes();
 }
 
 }  // namespace leadline::index
