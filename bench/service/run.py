@@ -188,7 +188,8 @@ class Bench:
         return results
 
     def beside(self, kind, folder, token, hostile_token, rate):
-        """One run of others' searches; the hostile client begins before and ends after it."""
+        """One run of others' searches; the hostile client begins before and ends after it. It has a low
+        priority: its own processor time is not the server's doing, and would be another machine's."""
         server = Server(self.program, folder)
         hostile = None
         if kind != "alone":
@@ -197,7 +198,7 @@ class Bench:
             hostile = subprocess.Popen(
                 [self.hostile_program, kind, "--address", server.address, "--token", hostile_token,
                  *self.asked, *streams, "--seconds", "3600"],
-                stdout=subprocess.PIPE, text=True)
+                stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.nice(19))
             time.sleep(1)
         try:
             done = subprocess.run(

@@ -1,6 +1,7 @@
 #include "serve_settings.h"
 
 #include "directory_rule.h"
+#include "leadline/core/thread_priority.h"
 #include "leadline/rpc/limits.h"
 
 namespace leadline::cli {
@@ -71,6 +72,10 @@ void DeclareServeSettings(Arguments& arguments, ServeSettings* target) {
       .Key("storage.backups");
   arguments.Number(&target->threads, "--threads", "threads that build indexes", 1, kMaxThreads)
       .Key("storage.threads");
+  arguments
+      .Number(&target->background_nice, "--background-nice",
+              "nice value of threads that build indexes by themselves", 0, kMaxNice)
+      .Key("storage.background_nice");
   DeclareMemory(arguments, target);
   DeclareLimits(arguments, target);
   DeclareServeLogs(arguments, &target->logs);
@@ -93,6 +98,7 @@ Result<DatabaseOptions> CheckServeSettings(const ServeSettings& settings, rpc::T
   options.lock_memory = settings.lock_memory;
   options.seal_idle_ms = static_cast<uint32_t>(settings.seal_idle_ms);
   options.create_if_missing = true;
+  options.background_nice = static_cast<uint32_t>(settings.background_nice);
   options.background_threads = static_cast<uint32_t>(settings.threads);
   LEADLINE_RETURN_IF_ERROR(ParseDurabilityFlag(settings.durability, &options));
   return options;

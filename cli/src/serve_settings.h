@@ -24,6 +24,7 @@ struct ServeSettings {
   uint64_t memory_budget_bytes = 0;
   bool lock_memory = false;
   uint64_t seal_idle_ms = 5000;
+  uint64_t background_nice = 5;  ///< searches come first
   uint64_t searches = 0;
   uint64_t gather_us = 0;
   uint64_t drain_ms = 10'000;

@@ -91,6 +91,7 @@ class ServeConfig : public ::testing::Test {
             {"storage.threads", {2, 3, 4}},
             {"storage.memory_budget_bytes", {16'777'216, 0, 1'000'000'000}},
             {"storage.lock_memory", {true, false, true}},
+            {"storage.background_nice", {1, 0, 19}},
             {"storage.seal_idle_ms", {1, 0, 3'600'000}},
             {"log.level", {"error", "warning", "debug"}},
             {"log.format", {"text", "json", "auto"}},

@@ -31,9 +31,9 @@ TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
   ConnectionAccount account;
   int64_t now = kSecond;
   // Whether so many bytes are too many, and stay it.
-  const auto floods = [&](uint64_t read) {
-    account.IsFlooding(read, now);
-    return account.IsFlooding(read, now += kSecond / 4);
+  const auto floods = [&](uint64_t received) {
+    account.IsFlooding(received, now);
+    return account.IsFlooding(received, now += kSecond / 2);
   };
   EXPECT_FALSE(floods(kMiB / 8));
   EXPECT_TRUE(floods(kMiB));
@@ -65,12 +65,12 @@ TEST(ConnectionLedger, ACallThatIsCountedLateExplainsItsMessageStill) {
   constexpr int64_t kMs = 1'000'000;
   ConnectionAccount account;
   EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'000 * kMs)) << "its call may be on its way";
-  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'050 * kMs));
+  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'290 * kMs));
   EXPECT_TRUE(account.AddCall());
   account.CallAdmitted();
-  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'100 * kMs));
-  EXPECT_FALSE(account.IsFlooding(22 * kMiB, 1'150 * kMs)) << "counted from the first too many on";
-  EXPECT_TRUE(account.IsFlooding(22 * kMiB, 1'250 * kMs));
+  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1'310 * kMs));
+  EXPECT_FALSE(account.IsFlooding(22 * kMiB, 1'400 * kMs)) << "counted from the first too many on";
+  EXPECT_TRUE(account.IsFlooding(22 * kMiB, 1'700 * kMs));
 }
 
 TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
@@ -83,13 +83,13 @@ TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
   };
   ConnectionAccount account;
   EXPECT_FALSE(account.IsFlooding(1, kSecond));
-  calls(&account, 900, 0);
+  calls(&account, 240, 0);
   EXPECT_FALSE(account.IsFlooding(2, kSecond + 1));
   EXPECT_FALSE(account.IsFlooding(3, 3 * kSecond));
-  calls(&account, 1'500, 2'000);
+  calls(&account, 300, 400);
   EXPECT_FALSE(account.IsFlooding(4, 3 * kSecond + 1));
   EXPECT_FALSE(account.IsFlooding(5, 5 * kSecond));
-  calls(&account, 1'500, 1'000);
+  calls(&account, 300, 200);
   EXPECT_TRUE(account.IsFlooding(6, 5 * kSecond + 1));
 }
 

@@ -7,12 +7,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "caller_use.h"
 #include "leadline/core/mutex.h"
+#include "test_clock.h"
 
 namespace leadline::rpc {
 namespace {
@@ -75,15 +79,15 @@ void ExpectThreeAndNoMore(std::unique_ptr<Lane> lane) {
 }
 
 TEST(Lane, AThreadLaneRefusesWhatWouldWaitTooLong) {
-  ExpectThreeAndNoMore(NewThreadLane(1, 2));
+  ExpectThreeAndNoMore(NewThreadLane(1, 2, nullptr));
 }
 
 TEST(Lane, ACallerLaneRefusesWhatWouldWaitTooLong) {
-  ExpectThreeAndNoMore(NewCallerLane(1, 2));
+  ExpectThreeAndNoMore(NewCallerLane(1, 2, nullptr));
 }
 
 TEST(Lane, ACallerLaneRunsOnTheThreadThatSubmits) {
-  const auto lane = NewCallerLane(1, 0);
+  const auto lane = NewCallerLane(1, 0, nullptr);
   std::thread::id ran;
   EXPECT_TRUE(lane->Submit(Somebody, [&ran] { ran = std::this_thread::get_id(); }));
   EXPECT_EQ(ran, std::this_thread::get_id());
@@ -114,8 +118,8 @@ std::string OrderOf(std::unique_ptr<Lane> lane) {
 
 TEST(Lane, CallersTakeTurns) {
   const std::string fair = "gab" + std::string(59, 'g');
-  EXPECT_EQ(OrderOf(NewCallerLane(1, 80)), fair);
-  EXPECT_EQ(OrderOf(NewThreadLane(1, 80)), fair);
+  EXPECT_EQ(OrderOf(NewCallerLane(1, 80, nullptr)), fair);
+  EXPECT_EQ(OrderOf(NewThreadLane(1, 80, nullptr)), fair);
 }
 
 /// Work of `who` in `steps` steps, each of which takes `turns`, leaves its name in `order` and puts
@@ -134,7 +138,7 @@ std::function<void()> InSteps(Lane* lane, const char* who, int steps, uint64_t t
 }
 
 TEST(Lane, WorkThatIsPutBackGoesOnAfterOneTurnOfEachOther) {
-  const auto lane = NewCallerLane(1, 80);
+  const auto lane = NewCallerLane(1, 80, nullptr);
   std::string order;
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
     const WhoAsks long_caller = [] { return "A"; };
@@ -149,7 +153,7 @@ TEST(Lane, WorkThatIsPutBackGoesOnAfterOneTurnOfEachOther) {
 }
 
 TEST(Lane, AStepCountsAsManyTurnsAsItTook) {
-  const auto lane = NewCallerLane(1, 80);
+  const auto lane = NewCallerLane(1, 80, nullptr);
   std::string order;
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
     const WhoAsks a = [] { return "A"; };
@@ -163,7 +167,7 @@ TEST(Lane, AStepCountsAsManyTurnsAsItTook) {
 }
 
 TEST(Lane, WhatNobodyWaitedForIsNotHeldAgainstItsCaller) {
-  const auto lane = NewCallerLane(1, 80);
+  const auto lane = NewCallerLane(1, 80, nullptr);
   std::string order;
   EXPECT_TRUE(lane->Submit(Somebody, InSteps(lane.get(), "A", 3, 100, &order)));
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
@@ -174,7 +178,7 @@ TEST(Lane, WhatNobodyWaitedForIsNotHeldAgainstItsCaller) {
 }
 
 TEST(Lane, TheTurnOfACallerPassesWhenWorkIsPutBack) {
-  const auto lane = NewCallerLane(1, 80);
+  const auto lane = NewCallerLane(1, 80, nullptr);
   std::string order;
   EXPECT_TRUE(
       lane->Submit([] { return "A"; },
@@ -187,7 +191,7 @@ TEST(Lane, TheTurnOfACallerPassesWhenWorkIsPutBack) {
 }
 
 TEST(Lane, WhatIsPutBackFindsRoomInAFullQueue) {
-  const auto lane = NewCallerLane(1, 2);
+  const auto lane = NewCallerLane(1, 2, nullptr);
   std::string order;
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
     EXPECT_TRUE(lane->Submit([] { return "b"; }, [&order] { order += "b"; }));
@@ -200,7 +204,7 @@ TEST(Lane, WhatIsPutBackFindsRoomInAFullQueue) {
 }
 
 TEST(Lane, WorkTakesAlongWhatIsNextAndMayGoAlong) {
-  const auto lane = NewCallerLane(1, 80);
+  const auto lane = NewCallerLane(1, 80, nullptr);
   std::string order;
   EXPECT_TRUE(lane->Submit(Somebody, [&] {
     EXPECT_FALSE(lane->TakeAlong());
@@ -219,7 +223,7 @@ TEST(Lane, WorkTakesAlongWhatIsNextAndMayGoAlong) {
 }
 
 TEST(Lane, ThereIsRoomForOneMoreCallerHoweverManyFillIt) {
-  const auto lane = NewThreadLane(1, 256);
+  const auto lane = NewThreadLane(1, 256, nullptr);
   Door door;
   EXPECT_TRUE(lane->Submit(Somebody, [&door] { door.Wait(); }));
   door.WaitUntilSomebodyWaits();
@@ -271,9 +275,126 @@ void ExpectAllThatWasTakenRuns(std::unique_ptr<Lane> lane) {
   EXPECT_LE(most.load(), 2);
 }
 
+/// How nice this thread is.
+int Niceness() {
+  return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
+}
+
+/// A clock that stands, and two callers: "greedy" is ahead of "small".
+class LaneOfUnequals : public ::testing::Test {
+ protected:
+  LaneOfUnequals() {
+    use_.Add("small", CallerUse::kSmallNanos);
+    use_.Add("greedy", 4 * CallerUse::kSmallNanos);
+  }
+
+  static std::string Small() { return "small"; }
+
+  static std::string Greedy() { return "greedy"; }
+
+  testing::TestClock clock_;
+  CallerUse use_{&clock_};
+};
+
+TEST_F(LaneOfUnequals, WhoIsAheadKeepsNoPlaceFromOthers) {
+  for (const bool own_threads : {false, true}) {
+    std::unique_ptr<Lane> lane =
+        own_threads ? NewThreadLane(1, 80, &use_) : NewCallerLane(1, 80, &use_);
+    Door door;
+    std::atomic<int> greedy_nice{0};
+    EXPECT_TRUE(lane->Submit(Greedy, [&] {
+      greedy_nice = Niceness();
+      door.Wait();
+    }));
+    door.WaitUntilSomebodyWaits();
+    EXPECT_GT(greedy_nice.load(), Niceness());
+    Door served;
+    served.Open();
+    EXPECT_TRUE(lane->Submit(Small, [&] {
+      EXPECT_EQ(Niceness(), ::getpriority(PRIO_PROCESS, 0));
+      served.Wait();
+    }));
+    served.WaitUntilSomebodyWaits();
+    door.Open();
+    lane.reset();
+  }
+}
+
+TEST_F(LaneOfUnequals, WhoWasAheadRunsAsOthersDoAWhileLater) {
+  const auto lane = NewCallerLane(1, 80, &use_);
+  clock_.monotonic_nanos += 2 * CallerUse::kWindowNanos;
+  std::thread::id ran;
+  EXPECT_TRUE(lane->Submit(Greedy, [&ran] { ran = std::this_thread::get_id(); }));
+  EXPECT_EQ(ran, std::this_thread::get_id());
+}
+
+TEST_F(LaneOfUnequals, StepsOfWhoGetsAheadGoOnAtLowPriority) {
+  std::unique_ptr<Lane> lane = NewCallerLane(1, 80, &use_);
+  std::vector<int> nice;
+  std::function<void(int)> step = [&, lane = lane.get()](int left) {
+    nice.push_back(Niceness());
+    use_.Add("new", 20 * CallerUse::kSmallNanos);
+    if (left > 0) {
+      lane->PutBack([] { return "new"; }, 1, [&step, left] { step(left - 1); });
+    }
+  };
+  EXPECT_TRUE(lane->Submit([] { return "new"; }, [&step] { step(2); }));
+  lane.reset();
+  const int here = Niceness();
+  ASSERT_EQ(nice.size(), 3U);
+  EXPECT_EQ(nice[0], here);
+  EXPECT_GT(nice[1], here);
+  EXPECT_EQ(nice[2], nice[1]);
+}
+
+TEST_F(LaneOfUnequals, WhoIsAheadTakesAlongOnlyWhatIsAhead) {
+  std::unique_ptr<Lane> lane = NewCallerLane(1, 80, &use_);
+  Door place;
+  std::thread holder([&] { EXPECT_TRUE(lane->Submit(Small, [&place] { place.Wait(); })); });
+  place.WaitUntilSomebodyWaits();
+  Door door;
+  std::string along;
+  EXPECT_TRUE(lane->Submit(Greedy, [&, lane = lane.get()] {
+    door.Wait();
+    while (const std::function<void()> next = lane->TakeAlong()) {
+      next();
+    }
+    along += '.';
+  }));
+  door.WaitUntilSomebodyWaits();
+  EXPECT_TRUE(lane->SubmitAlong(Small, [&along] { along += 's'; }));
+  EXPECT_TRUE(lane->SubmitAlong(Greedy, [&along] { along += 'g'; }));
+  EXPECT_EQ(lane->waiting(), 2U);
+  door.Open();
+  while (lane->waiting() > 1) {
+    std::this_thread::yield();
+  }
+  place.Open();
+  holder.join();
+  lane.reset();
+  EXPECT_EQ(along.substr(0, 2), "g.");
+}
+
+TEST_F(LaneOfUnequals, WhoIsAheadFillsNoQueue) {
+  std::unique_ptr<Lane> lane = NewCallerLane(1, 80, &use_);
+  Door door;
+  EXPECT_TRUE(lane->Submit(Greedy, [&door] { door.Wait(); }));
+  door.WaitUntilSomebodyWaits();
+  int taken = 0;
+  while (lane->Submit(Greedy, [] {})) {
+    ++taken;
+  }
+  EXPECT_EQ(taken, 60) << "three quarters of 80";
+  bool ran = false;
+  EXPECT_TRUE(lane->Submit(Small, [&ran] { ran = true; }));
+  EXPECT_TRUE(ran);
+  door.Open();
+  lane.reset();
+}
+
 TEST(Lane, WhatManyThreadsSubmitRunsOnce) {
-  ExpectAllThatWasTakenRuns(NewCallerLane(2, 3));
-  ExpectAllThatWasTakenRuns(NewThreadLane(2, 3));
+  ExpectAllThatWasTakenRuns(NewCallerLane(2, 3, nullptr));
+  ExpectAllThatWasTakenRuns(NewThreadLane(2, 3, nullptr));
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ using BatchCall = ServiceCall<v1::SearchBatchRequest, v1::SearchBatchResponse>;
 ServiceOptions Gathering(uint64_t micros = kMaxGatherMicros) {
   ServiceOptions options;
   options.search_slots = 1;
+  options.ahead_yields = false;
   options.gather_micros = micros;
   return options;
 }
@@ -570,6 +571,7 @@ class GatherOnTwoSlots : public GatherTest {
   static ServiceOptions TwoSlots() {
     ServiceOptions options = Gathering();
     options.search_slots = 2;
+    options.ahead_yields = false;
     return options;
   }
 

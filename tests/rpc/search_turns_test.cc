@@ -65,6 +65,7 @@ class SearchTurns : public ::testing::Test {
   static ServiceOptions OneSlot() {
     ServiceOptions options;
     options.search_slots = 1;
+    options.ahead_yields = false;
     return options;
   }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "leadline/core/mutex.h"
+#include "leadline/core/thread_priority.h"
 
 namespace leadline {
 namespace {
@@ -22,10 +23,13 @@ class InlineExecutor final : public Executor {
 
 class ThreadPool final : public Executor {
  public:
-  explicit ThreadPool(size_t threads) {
+  ThreadPool(size_t threads, int nice) {
     try {
       for (size_t i = 0; i < std::max<size_t>(threads, 1); ++i) {
-        threads_.emplace_back([this] { Run(); });
+        threads_.emplace_back([this, nice] {
+          LowerThreadPriority(nice);
+          Run();
+        });
       }
     } catch (...) {
       JoinAll();
@@ -137,8 +141,8 @@ Executor* Executor::Inline() {
   return kExecutor;
 }
 
-std::unique_ptr<Executor> NewThreadPool(size_t threads) {
-  return std::make_unique<ThreadPool>(threads);
+std::unique_ptr<Executor> NewThreadPool(size_t threads, int nice) {
+  return std::make_unique<ThreadPool>(threads, nice);
 }
 
 void ParallelFor(Executor* executor, size_t n, const std::function<void(size_t)>& body) {

@@ -8,6 +8,7 @@
 #include "group_builder.h"
 #include "idempotency_plan.h"
 #include "leadline/core/no_throw.h"
+#include "leadline/core/thread_priority.h"
 #include "long_call.h"
 #include "memory_keeper.h"
 
@@ -31,13 +32,20 @@ Maintenance::Maintenance(std::shared_ptr<DatabaseCore> core, Committer* committe
     : core_(std::move(core)), committer_(committer) {}
 
 void Maintenance::Start() {
+  const auto nice = static_cast<int>(core_->options.background_nice);
   if (core_->options.background_threads > 1) {
     // The builder itself computes too.
-    build_executor_ = NewThreadPool(core_->options.background_threads);
+    build_executor_ = NewThreadPool(core_->options.background_threads, nice);
   }
   if (core_->options.background_maintenance) {
-    sealer_ = std::thread([this] { RunSealer(); });
-    builder_ = std::thread([this] { RunBuilder(); });
+    sealer_ = std::thread([this, nice] {
+      LowerThreadPriority(nice);
+      RunSealer();
+    });
+    builder_ = std::thread([this, nice] {
+      LowerThreadPriority(nice);
+      RunBuilder();
+    });
   }
   if (core_->options.durability == Durability::kInterval) {
     syncer_ = std::thread([this] { RunIntervalSync(); });

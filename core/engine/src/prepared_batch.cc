@@ -10,6 +10,7 @@
 #include "leadline/core/hash.h"
 #include "leadline/core/payload_json.h"
 #include "leadline/core/range_check.h"
+#include "leadline/core/thread_priority.h"
 #include "leadline/core/utf8_check.h"
 #include "leadline/simd/normalize.h"
 #include "leadline/text/utf8.h"
@@ -244,6 +245,7 @@ Status ValidateDatabaseOptions(const DatabaseOptions& options) {
   LEADLINE_RETURN_IF_ERROR(CheckRange("seal_rows", options.seal_rows, 16, 10'000'000));
   LEADLINE_RETURN_IF_ERROR(
       CheckRange("seal_bytes", options.seal_bytes, uint64_t{64} << 10, uint64_t{16} << 30));
+  LEADLINE_RETURN_IF_ERROR(CheckRange("background_nice", options.background_nice, 0, kMaxNice));
   LEADLINE_RETURN_IF_ERROR(CheckRange("seal_idle_ms", options.seal_idle_ms, 0, 3'600'000));
   return options.memory_budget_bytes == 0
              ? OkStatus()

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,9 +23,10 @@ namespace {
 constexpr int kBatch = 64;
 /// A sweep of 10,000 descriptors is some milliseconds of work.
 constexpr int64_t kSweepMs = 50;
-/// Between two looks at what connections have received, at least, and for each connection: looking
-/// takes half a microsecond.
-constexpr int64_t kJudgeMs = 50;
+/// Between two looks at what connections have received, at least, while any receives and while none
+/// does, and for each connection: looking takes half a microsecond.
+constexpr int64_t kJudgeMs = 10;
+constexpr int64_t kJudgeIdleMs = 50;
 constexpr int64_t kJudgeMicrosEach = 50;
 /// After a failure that has no cure but time.
 constexpr int64_t kFailurePauseMs = 100;
@@ -45,17 +45,21 @@ void SetOptions(int connection) {
   ::setsockopt(connection, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(kUserTimeoutMs));
 }
 
-/// What was read of a connection of TCP; 0 for anything else. What waits in the kernel is not the
-/// peer's fault: a server that is busy reads it late.
-uint64_t ReadBytes(int connection) {
+/// What has come over a connection of TCP; 0 for anything else.
+uint64_t ReceivedBytes(int connection) {
   tcp_info info = {};
   socklen_t size = sizeof(info);
-  int waiting = 0;
   const bool told = ::getsockopt(connection, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-                    size >= offsetof(tcp_info, tcpi_bytes_received) + sizeof(uint64_t) &&
-                    ::ioctl(connection, FIONREAD, &waiting) == 0;
-  // More may have come between the two calls.
-  return told ? info.tcpi_bytes_received - std::min<uint64_t>(waiting, info.tcpi_bytes_received) : 0;
+                    size >= offsetof(tcp_info, tcpi_bytes_received) + sizeof(uint64_t);
+  return told ? info.tcpi_bytes_received : 0;
+}
+
+/// Ends a connection at once: without what has come already, which would be read to its end first.
+void Cut(int connection) {
+  constexpr size_t kAll = size_t{1} << 30;
+  ::shutdown(connection, SHUT_RDWR);
+  while (::recv(connection, nullptr, kAll, MSG_DONTWAIT | MSG_TRUNC) > 0) {
+  }
 }
 
 /// False once `descriptor` is no more the socket that it was.
@@ -197,22 +201,26 @@ void ConnectionGate::Sweep() {
 ConnectionGate::Judgement ConnectionGate::Judge() {
   Judgement judgement;
   const int64_t now = Clock::System()->MonotonicNanos();
+  uint64_t all_received = 0;
   MutexLock lock(&mutex_);
   for (auto entry = open_.begin(); entry != open_.end();) {
     const auto& [descriptor, connection] = *entry;
-    const uint64_t read = connection.account != nullptr ? ReadBytes(descriptor) : uint64_t{0};
-    const bool flooding = read != 0 && connection.account->IsFlooding(read, now);
+    const uint64_t received =
+        connection.account != nullptr ? ReceivedBytes(descriptor) : uint64_t{0};
+    all_received += received;
+    const bool flooding = received != 0 && connection.account->IsFlooding(received, now);
     // Whoever took the connection may have closed it, and the descriptor be another's by now.
-    const bool gone = (flooding || read == 0) && !IsSocket(descriptor, connection.inode);
+    const bool gone = (flooding || received == 0) && !IsSocket(descriptor, connection.inode);
     if (flooding && !gone) {
-      ::shutdown(descriptor, SHUT_RDWR);
+      Cut(descriptor);
       ++judgement.cut;
     }
     entry = gone ? open_.erase(entry) : std::next(entry);
   }
   ledger_->Sweep();
-  judgement.pause_ms =
-      std::max(kJudgeMs, static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
+  judgement.pause_ms = std::max(received_ != all_received ? kJudgeMs : kJudgeIdleMs,
+                                static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
+  received_ = all_received;
   return judgement;
 }
 

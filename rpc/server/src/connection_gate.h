@@ -82,6 +82,7 @@ class ConnectionGate {
   Descriptor spare_;  // given up where no other descriptor is left, to refuse a connection with
   std::thread thread_;
   int64_t swept_nanos_ = 0;  // of the gate's thread
+  uint64_t received_ = 0;    // of whoever judges: bytes of all connections, the last time
   Mutex mutex_;
   std::unordered_map<int, Connection> open_ LEADLINE_GUARDED_BY(mutex_);  // by descriptor
 };

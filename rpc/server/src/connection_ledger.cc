@@ -14,10 +14,10 @@ constexpr uint64_t kUnexplainedBytes = 256 << 10;
 constexpr uint64_t kBytesPerCall = kMaxMessageBytes + (uint64_t{1} << 20);
 /// For so long what was under way may come when a call has ended, its message unread perhaps.
 constexpr int64_t kTrailNanos = 2'000'000'000;
-/// For so long a call may be on its way from the thread that read it to the one that counts it.
-constexpr int64_t kCountedNanos = 100'000'000;
+/// For so long a busy server may leave bytes unread, or the call that explains them uncounted.
+constexpr int64_t kUnexplainedNanos = 300'000'000;
 /// In a second; who takes back half of the calls or more may take back no more than these.
-constexpr uint64_t kMaxTakenBack = 1'000;
+constexpr uint64_t kMaxTakenBack = 250;
 constexpr int64_t kWindowNanos = 1'000'000'000;
 
 }  // namespace
@@ -49,7 +49,7 @@ bool ConnectionAccount::TakesBack(uint64_t ended, int64_t now_nanos) {
   return lately > kMaxTakenBack && 2 * lately >= ended - window_ended_;
 }
 
-bool ConnectionAccount::IsFlooding(uint64_t read, int64_t now_nanos) {
+bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {
   // Before the number of calls: one that ends now counts as both.
   const uint64_t ended = ended_.load();
   const uint64_t steps = steps_.load();
@@ -59,7 +59,7 @@ bool ConnectionAccount::IsFlooding(uint64_t read, int64_t now_nanos) {
   }
   if (steps != seen_steps_) {
     seen_steps_ = steps;
-    explained_bytes_ = read;
+    explained_bytes_ = received;
   }
   if (TakesBack(ended, now_nanos) || calls_.load() > 2 * kMaxStreamsPerConnection) {
     return true;
@@ -67,12 +67,12 @@ bool ConnectionAccount::IsFlooding(uint64_t read, int64_t now_nanos) {
   const bool trails = ended_nanos_ != 0 && now_nanos - ended_nanos_ < kTrailNanos;
   const uint64_t explained = explained_bytes_ + kUnexplainedBytes +
                              (admitted_.load() + (trails ? 1U : 0U)) * kBytesPerCall;
-  if (read <= explained) {
+  if (received <= explained) {
     unexplained_nanos_ = 0;
   } else if (unexplained_nanos_ == 0) {
     unexplained_nanos_ = now_nanos;
   }
-  return unexplained_nanos_ != 0 && now_nanos - unexplained_nanos_ >= kCountedNanos;
+  return unexplained_nanos_ != 0 && now_nanos - unexplained_nanos_ >= kUnexplainedNanos;
 }
 
 std::shared_ptr<ConnectionAccount> ConnectionLedger::Open(const sockaddr_storage& peer) {

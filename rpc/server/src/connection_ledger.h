@@ -26,11 +26,11 @@ class ConnectionAccount {
   /// `taken_back`: its caller cancelled it before a message of it was read.
   void RemoveCall(bool admitted, bool taken_back);
 
-  /// True where of the `read` bytes so far more came, since a call or a message came of them, than
-  /// sound traffic can need, and nothing comes of them for a while; where half of the calls or more
-  /// are taken back (CVE-2023-44487); and where twice the calls are open that may be. From one
+  /// True where of the `received` bytes so far more came, since a call or a message came of them,
+  /// than sound traffic can need, and nothing comes of them for a while; where half of the calls or
+  /// more are taken back (CVE-2023-44487); and where twice the calls are open that may be. From one
   /// thread.
-  bool IsFlooding(uint64_t read, int64_t now_nanos);
+  bool IsFlooding(uint64_t received, int64_t now_nanos);
 
  private:
   bool TakesBack(uint64_t ended, int64_t now_nanos);

@@ -29,6 +29,9 @@ constexpr int kMinPingIntervalMs = 10'000;
 /// hold. Calls in flight go on as long as they take.
 constexpr int kConnectionAgeMs = 3'600'000;
 constexpr size_t kMaxDefaultConnections = 10'000;
+/// Read from a connection at a time; by itself gRPC would take 4 MiB of one that sends much, and
+/// work on them before it turns to others.
+constexpr int kReadBytes = 16 << 10;
 /// Calls that wait to be taken while others arrive.
 constexpr int kAwaitedCalls = 64;
 
@@ -64,6 +67,7 @@ void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
                               kMinPingIntervalMs);
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_timeout_ms);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMs);
+  builder->AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadBytes);
   grpc::ResourceQuota quota("leadline");
   quota.Resize(options.memory_bytes);
   builder->SetResourceQuota(quota);

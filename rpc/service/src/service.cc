@@ -11,6 +11,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "call_book.h"
+#include "caller_use.h"
 #include "handlers.h"
 #include "lane_names.h"
 #include "leadline/core/version.h"
@@ -111,11 +112,13 @@ auto Contained(const Work& work) -> decltype(work()) {
 struct Service::Parts {
   Parts(Database* served, const ServiceOptions& options, Clock* clock)
       : database(served),
+        use(clock),
         book(options, clock),
         leases(clock),
         jobs(clock, {options.evaluations, options.evaluation_queue}) {}
 
   Database* const database;
+  CallerUse use;
   CallBook book;
   LeaseTable leases;
   HandlerTable handlers;
@@ -149,9 +152,10 @@ Service::Service(Database* database, TokenStore* tokens, const ServiceOptions& o
   const auto lane = [this](v1::Work work) -> std::unique_ptr<Lane>& {
     return lanes_[static_cast<size_t>(work)];
   };
-  lane(v1::WORK_SEARCH) = NewCallerLane(SlotsOf(options), options.search_queue);
-  lane(v1::WORK_BLOCKING) = NewThreadLane(options.blocking_threads, options.blocking_queue);
-  lane(v1::WORK_LONG) = NewThreadLane(options.long_threads, options.long_queue);
+  CallerUse* const use = options.ahead_yields ? &parts_->use : nullptr;
+  lane(v1::WORK_SEARCH) = NewCallerLane(SlotsOf(options), options.search_queue, use);
+  lane(v1::WORK_BLOCKING) = NewThreadLane(options.blocking_threads, options.blocking_queue, use);
+  lane(v1::WORK_LONG) = NewThreadLane(options.long_threads, options.long_queue, use);
   if (options.gather_micros > 0) {
     parts_->gatherer = std::make_unique<SearchGatherer>(
         lane(v1::WORK_SEARCH).get(), clock_,

@@ -20,8 +20,9 @@ class Executor {
   static Executor* Inline();
 };
 
-/// Starts `threads` (>= 1) threads; the destructor finishes all scheduled tasks, then joins.
-std::unique_ptr<Executor> NewThreadPool(size_t threads);
+/// Starts `threads` (>= 1) threads of the nice value `nice` (LowerThreadPriority); the destructor
+/// finishes all scheduled tasks, then joins.
+std::unique_ptr<Executor> NewThreadPool(size_t threads, int nice = 0);
 
 /// Calls body(i) for i in [0, n), on the calling thread and up to concurrency()-1 tasks of
 /// `executor`; returns when all are done. Chunks are claimed in order, so results must not depend

@@ -11,9 +11,13 @@ namespace leadline::rpc {
 /// Names the caller whose work it is; asked only where that has to wait.
 using WhoAsks = std::function<std::string()>;
 
+class CallerUse;
+
 /// Runs work of one kind: so much at a time, so much waiting, and no more. What waits is taken by
-/// callers in turn, and none of them can fill the queue (FairQueue). Thread-safe. Work must not
-/// throw. The destructor finishes what was submitted.
+/// callers in turn, and none of them can fill the queue (FairQueue). Work of callers who are ahead
+/// of the others (CallerUse) has a queue of its own and runs on threads of low priority, as many
+/// again as there are places, so that it gets what of the processors others leave. Thread-safe.
+/// Work must not throw. The destructor finishes what was submitted.
 class Lane {
  public:
   virtual ~Lane() = default;
@@ -25,8 +29,8 @@ class Lane {
   /// The same for work that other such work may take along.
   virtual bool SubmitAlong(const WhoAsks& who, std::function<void()> work) = 0;
 
-  /// For work that runs here: what is next, to be run as a part of it, and counted as a turn of
-  /// whoever brought it. Empty where nothing waits, or what is next may not go along.
+  /// For work that runs here: what is next for this thread, to be run as a part of it, and counted
+  /// as a turn of whoever brought it. Empty where nothing waits, or what is next may not go along.
   virtual std::function<void()> TakeAlong() = 0;
 
   /// For work that runs here, as the last that it does: what is left of it waits like work that was
@@ -44,11 +48,12 @@ class Lane {
   [[nodiscard]] virtual size_t waiting() = 0;
 };
 
-/// Runs work on `threads` threads of its own: for work that waits for a disk or takes long.
-std::unique_ptr<Lane> NewThreadLane(size_t threads, size_t max_waiting);
+/// Runs work on `threads` threads of its own: for work that waits for a disk or takes long. `use`,
+/// which all lanes of a service share, must outlive it; null where nobody is ever ahead. So below.
+std::unique_ptr<Lane> NewThreadLane(size_t threads, size_t max_waiting, CallerUse* use);
 
 /// Runs work on the thread that submits it while one of `slots` is free, so that a short search
 /// changes no thread. What has to wait runs on the thread that frees a slot.
-std::unique_ptr<Lane> NewCallerLane(size_t slots, size_t max_waiting);
+std::unique_ptr<Lane> NewCallerLane(size_t slots, size_t max_waiting, CallerUse* use);
 
 }  // namespace leadline::rpc

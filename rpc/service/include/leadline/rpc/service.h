@@ -33,6 +33,8 @@ class AnswerSteps;
 struct ServiceOptions {
   size_t search_slots = 0;    ///< searches at a time; 0 means one for each processor
   size_t search_queue = 256;  ///< that wait; more are refused with kResourceExhausted
+  /// Callers who took much more of the processors than the others lately get what those leave.
+  bool ahead_yields = true;
   /// Searches that wait and are alike may be answered together by whoever has a slot, who gathers
   /// them for at most so long, [0, kMaxGatherMicros]; 0 answers each by itself.
   uint64_t gather_micros = 0;
