@@ -184,7 +184,7 @@ float ListChooser::DistanceTo(size_t list, float compared, float norm) const {
       break;
   }
   // Of unit vectors the dot product is 1 less half the squared distance.
-  return std::min(lengths_[list] * (0.5F * (compared + norm) - 1), kMostDistance);
+  return std::min(kMostDistance, lengths_[list] * (0.5F * (compared + norm) - 1));
 }
 
 Status ListChooser::Choose(MatrixView queries, size_t nprobe, const ListGaps* gaps,

@@ -20,8 +20,10 @@ constexpr double kOwn = 0.7;
 /// So many times the lists of all are the most for one.
 constexpr size_t kMostTimes = 4;
 
+/// Damaged codes may say anything; a number that is none counts as 0.
 float Root(float squared) {
-  return std::sqrt(std::max(squared, 0.0F));
+  constexpr float kMost = 1e37F;
+  return std::sqrt(std::min(kMost, std::max(0.0F, squared)));
 }
 
 }  // namespace
@@ -46,6 +48,9 @@ Result<std::unique_ptr<const ListGaps>> ListGaps::Measure(const IvfParts& parts,
   std::vector<float> gaps;
   for (size_t s = 0; s < sampled; ++s) {
     DecodeRow(*parts.codes, s * rows / sampled, row.data());
+    if (!AreMeans(row.data(), row.size())) {
+      std::fill(row.begin(), row.end(), 0.0F);
+    }
     LEADLINE_RETURN_IF_ERROR(parts.chooser.Compare(row.data(), control, &scratch));
     const float norm = parts.chooser.SquaredNorm(row.data());
     const float near = NearBy(scratch.distances.data(), nlist, norm);
