@@ -30,7 +30,7 @@ void DeclareIndex(Arguments& arguments, IndexArguments* target) {
   arguments.Choice(
       &target->codes, "--codes", CodesWords(),
       "what the index searches on; ivf has all of them, hnsw all but pq4 and rabitq, flat "
-      "f32 and sq8; auto goes by kind, dimension and number of rows");
+      "f32, bf16, sq8 and sq4; auto goes by kind, dimension and number of rows");
   arguments.Number(&target->m, "--M", "links of a node in hnsw", kMinM, kMaxM);
   arguments.Number(&target->ef_construction, "--ef-construction", "candidates while hnsw is built",
                    1, kMaxEfConstruction);

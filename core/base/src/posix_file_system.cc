@@ -166,7 +166,15 @@ class PosixWritableFile final : public WritableFile {
       return PosixError("truncate", path_, errno);
     }
     size_ = size;
+    started_ = std::min(started_, size);
     return {};
+  }
+
+  void StartWriting() override {
+    // What it cannot begin with, Sync does.
+    ::sync_file_range(fd_.get(), static_cast<off_t>(started_), static_cast<off_t>(size_ - started_),
+                      SYNC_FILE_RANGE_WRITE);
+    started_ = size_;
   }
 
   Status Sync() override {
@@ -190,6 +198,7 @@ class PosixWritableFile final : public WritableFile {
   Descriptor fd_;
   const std::string path_;
   uint64_t size_;
+  uint64_t started_ = 0;  ///< bytes that StartWriting has seen
 };
 
 class PosixRandomRwFile final : public RandomRwFile {

@@ -1,9 +1,10 @@
 #include "group_builder.h"
 
 #include <algorithm>
-#include <cstring>
+#include <deque>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,16 +12,17 @@
 #include "index_registry.h"
 #include "keys.h"
 #include "leadline/core/no_throw.h"
-#include "leadline/core/payload_columns.h"
 #include "leadline/core/rng.h"
+#include "leadline/core/side_task.h"
 #include "leadline/core/test_hooks.h"
+#include "leadline/index/first_error.h"
 #include "leadline/index/held_out_rows.h"
+#include "leadline/index/owned_codes.h"
 #include "leadline/index/scan.h"
 #include "leadline/index/search_curve.h"
 #include "leadline/index/top_k.h"
-#include "prepared_batch.h"
+#include "segment_rows.h"
 #include "stored_record.h"
-#include "unverified_vectors.h"
 
 namespace leadline::engine {
 namespace {
@@ -31,41 +33,29 @@ constexpr size_t kAuditRows = 1000;
 constexpr size_t kProgressRows = 4096;
 constexpr uint64_t kBuildSeed = 1;
 
-/// Columns of one field's segment while rows are collected.
-struct FieldRows {
-  std::vector<uint64_t> ordinals;
-  std::vector<uint64_t> sequences;
-  std::vector<int64_t> expiries;
-  std::vector<uint64_t> id_offsets{0};
-  std::string id_bytes;
-  std::vector<float> vectors;
-  PayloadColumnsBuilder payload;
-  bool any_expiry = false;
-
-  Status Add(uint64_t ordinal, const StoredRecord& record) {
-    LEADLINE_RETURN_IF_ERROR(payload.Add(static_cast<uint32_t>(ordinals.size()), record.payload));
-    ordinals.push_back(ordinal);
-    sequences.push_back(record.sequence);
-    expiries.push_back(record.expires_at_ms);
-    any_expiry = any_expiry || record.expires_at_ms != kNeverExpires;
-    id_bytes.append(record.id);
-    id_offsets.push_back(id_bytes.size());
-    return {};
-  }
-};
+/// Vectors that a task reads, and those between two looks at the caller's control.
+constexpr size_t kTaskRows = 1024;
+constexpr size_t kRoundRows = 64 * kTaskRows;
 
 template <typename T>
 std::string_view Bytes(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-std::vector<uint32_t> HashRows(const FieldRows& rows, size_t dim) {
-  std::vector<uint32_t> hashes(rows.ordinals.size());
-  for (size_t row = 0; row < hashes.size(); ++row) {
-    hashes[row] = VectorHash({rows.vectors.data() + row * dim, dim});
-  }
-  return hashes;
+/// True of lists whose rows have sq8 codes, alone or behind others.
+bool UsesBytesOfRows(const segment::SegmentInfo& info) {
+  return info.kind == IndexKind::kIvf &&
+         (info.codes == CodeType::kSq8 || info.codes == CodeType::kPq4 ||
+          info.codes == CodeType::kRabitq);
 }
+
+/// An index that was built and opened.
+struct BuiltIndex {
+  std::unique_ptr<AlignedSections> sections;
+  std::unique_ptr<index::SegmentIndex> opened;
+  double self_recall = -1;
+  uint64_t seed = 0;
+};
 
 class Builder {
  public:
@@ -73,7 +63,10 @@ class Builder {
       : core_(core), collection_(collection), request_(request) {}
 
   Result<GroupEntry> Run() {
-    std::vector<FieldRows> fields(collection_.fields().size());
+    std::deque<SegmentRows> fields;
+    for (const VectorField& field : collection_.fields()) {
+      fields.emplace_back(field);
+    }
     GroupEntry entry;
     entry.first_ordinal = request_.first_ordinal;
     entry.last_ordinal = request_.last_ordinal;
@@ -93,7 +86,7 @@ class Builder {
     }
   }
 
-  Status CollectRecords(std::vector<FieldRows>* fields, uint64_t* rows) {
+  Status CollectRecords(std::deque<SegmentRows>* fields, uint64_t* rows) {
     const auto it = core_->store->NewIterator(
         kv::Table::kRecords, CollectionPrefix(collection_.id()), request_.snapshot.get());
     for (it->Seek(OrdinalKey(collection_.id(), request_.first_ordinal)); it->Valid(); it->Next()) {
@@ -114,38 +107,60 @@ class Builder {
     return it->status();
   }
 
-  Status CollectVectors(uint32_t f, FieldRows* rows) {
-    const VectorField& field = collection_.fields()[f];
-    rows->vectors.reserve(rows->ordinals.size() * field.dim);
-    const auto it = core_->store->NewIterator(
-        kv::Table::kVectors, VectorPrefix(collection_.id(), f), request_.snapshot.get());
-    size_t row = 0;
-    for (it->Seek(VectorKey(collection_.id(), f, request_.first_ordinal));
-         it->Valid() && row < rows->ordinals.size(); it->Next()) {
-      if (OrdinalOfKey(it->key()) != rows->ordinals[row]) {
-        return DataLossError(
-            "records and vectors disagree: collection=" + collection_.entry().name +
-            " ordinal=" + std::to_string(rows->ordinals[row]));
-      }
-      LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values,
-                                DecodeVector(it->value(), field.dim));
-      const std::vector<float> form = SearchForm(field, values);
-      rows->vectors.insert(rows->vectors.end(), form.begin(), form.end());
-      if (++row % kProgressRows == 0) {
-        LEADLINE_RETURN_IF_ERROR(request_.control.Check());
-        Report("reading vectors",
-               static_cast<double>(row) / static_cast<double>(rows->ordinals.size()));
-      }
-    }
-    LEADLINE_RETURN_IF_ERROR(it->status());
-    if (row != rows->ordinals.size()) {
-      return DataLossError("record without its vector: collection=" + collection_.entry().name +
-                           " ordinal=" + std::to_string(rows->ordinals[row]));
+  Status CollectVectors(uint32_t f, SegmentRows* rows) const {
+    rows->MakeRoomForVectors();
+    const TailVectors tail(request_.tail);
+    for (size_t begin = 0; begin < rows->size(); begin += kRoundRows) {
+      LEADLINE_RETURN_IF_ERROR(request_.control.Check());
+      const size_t end = std::min(rows->size(), begin + kRoundRows);
+      std::vector<Status> statuses((end - begin + kTaskRows - 1) / kTaskRows);
+      ParallelFor(request_.executor, statuses.size(), [&](size_t t) {
+        const size_t first = begin + t * kTaskRows;
+        statuses[t] = NoThrow(
+            [&] { return SetVectors(f, tail, first, std::min(end, first + kTaskRows), rows); });
+      });
+      Status failed = index::FirstError(statuses);
+      LEADLINE_RETURN_IF_ERROR(failed);
+      Report("reading vectors", static_cast<double>(end) / static_cast<double>(rows->size()));
     }
     return {};
   }
 
-  Result<FieldSegment> BuildField(uint32_t f, FieldRows* rows) {
+  /// Those of the tail from memory, all others from the store.
+  Status SetVectors(uint32_t f, const TailVectors& tail, size_t begin, size_t end,
+                    SegmentRows* rows) const {
+    for (; begin < end; ++begin) {
+      const float* const vector = tail.Find(rows->ordinals()[begin], f);
+      if (vector == nullptr) {
+        return ReadVectors(f, begin, end, rows);
+      }
+      rows->SetVector(begin, vector);
+    }
+    return {};
+  }
+
+  Status ReadVectors(uint32_t f, size_t row, size_t end, SegmentRows* rows) const {
+    const auto it = core_->store->NewIterator(
+        kv::Table::kVectors, VectorPrefix(collection_.id(), f), request_.snapshot.get());
+    for (it->Seek(VectorKey(collection_.id(), f, rows->ordinals()[row])); it->Valid() && row < end;
+         it->Next()) {
+      if (OrdinalOfKey(it->key()) != rows->ordinals()[row]) {
+        return DataLossError(
+            "records and vectors disagree: collection=" + collection_.entry().name +
+            " ordinal=" + std::to_string(rows->ordinals()[row]));
+      }
+      LEADLINE_RETURN_IF_ERROR(rows->SetStoredVector(row, it->value()));
+      ++row;
+    }
+    LEADLINE_RETURN_IF_ERROR(it->status());
+    if (row != end) {
+      return DataLossError("record without its vector: collection=" + collection_.entry().name +
+                           " ordinal=" + std::to_string(rows->ordinals()[row]));
+    }
+    return {};
+  }
+
+  Result<FieldSegment> BuildField(uint32_t f, SegmentRows* rows) {
     FieldSegment result;
     segment::SegmentInfo& info = result.info;
     const VectorField& field = collection_.fields()[f];
@@ -155,152 +170,200 @@ class Builder {
     info.field_id = f;
     info.metric = field.metric;
     info.dim = field.dim;
-    info.rows = rows->ordinals.size();
+    info.rows = rows->size();
     if (info.rows == 0) {
       return result;
     }
     const IndexChoice choice =
-        request_.indexed || IsIndexedWhenSealed(field, info.rows)
+        request_.indexed || field.index == IndexKind::kFlat || IsIndexedWhenSealed(field, info.rows)
             ? ChooseIndexWithin(field, info.rows, collection_.room_for_field())
             : UnindexedChoice(field);
     info.kind = choice.kind;
     info.codes = choice.codes;
-    info.min_sequence = *std::min_element(rows->sequences.begin(), rows->sequences.end());
-    info.max_sequence = *std::max_element(rows->sequences.begin(), rows->sequences.end());
+    info.min_sequence = *std::min_element(rows->sequences().begin(), rows->sequences().end());
+    info.max_sequence = *std::max_element(rows->sequences().begin(), rows->sequences().end());
     info.m = field.m;
     info.ef_construction = field.ef_construction;
     info.nlist = field.nlist;
     info.seed = kBuildSeed;
     LEADLINE_RETURN_IF_ERROR(CollectVectors(f, rows));
-    LEADLINE_ASSIGN_OR_RETURN(const std::vector<index::Section> sections,
-                              BuildIndex(rows->vectors, &info));
-    LEADLINE_ASSIGN_OR_RETURN(result.identity, WriteFile(info, rows, sections));
+    LEADLINE_ASSIGN_OR_RETURN(result.identity, BuildFile(rows, &info));
     return result;
   }
 
-  /// The sections of the index and of what it measured of itself. Leaves in `info` the seed and
-  /// recall of the graph it returns and the widest beam it tried.
-  Result<std::vector<index::Section>> BuildIndex(const std::vector<float>& vectors,
-                                                 segment::SegmentInfo* info) {
-    const MatrixView matrix{vectors.data(), static_cast<size_t>(info->rows), info->dim};
+  /// Builds the index while the rows are written, measures it while it is written itself.
+  Result<segment::FileIdentity> BuildFile(SegmentRows* rows, segment::SegmentInfo* info) {
+    LEADLINE_ASSIGN_OR_RETURN(
+        const std::unique_ptr<segment::SegmentWriter> writer,
+        segment::SegmentWriter::Create(core_->fs, core_->segment_directory(),
+                                       SegmentFileName(info->segment_id), *info));
+    const bool hashed = info->codes != CodeType::kF32;
+    SideTask columns(request_.executor,
+                     [&, hashed] { return WriteColumns(hashed, rows, writer.get()); });
+    index::HeldOutRows held_out;
+    LEADLINE_ASSIGN_OR_RETURN(const BuiltIndex built, BuildIndex(rows->vectors(), info, &held_out));
+    LEADLINE_RETURN_IF_ERROR(columns.Wait());
+    SideTask sections(request_.executor, [&] { return WriteIndex(built, writer.get()); });
+    LEADLINE_ASSIGN_OR_RETURN(const index::SearchCurve curve,
+                              MeasureIndex(built, rows->vectors(), *info, held_out));
+    LEADLINE_RETURN_IF_ERROR(sections.Wait());
+    Report("writing segment", 0);
+    if (!curve.points.empty()) {
+      LEADLINE_RETURN_IF_ERROR(
+          writer->AddSection(index::kSearchCurveSection, index::EncodeCurve(curve)));
+    }
+    LEADLINE_RETURN_IF_ERROR(writer->Describe(*info));
+    KillPoint("build:before-finish");
+    return writer->Finish();
+  }
+
+  /// Draws the rows that stand in for queries too. Leaves in `info` the seed and recall of the
+  /// graph it returns and the widest beam it tried.
+  Result<BuiltIndex> BuildIndex(MatrixView vectors, segment::SegmentInfo* info,
+                                index::HeldOutRows* held_out) const {
+    std::optional<index::OwnedCodes> codes;
+    if (UsesBytesOfRows(*info)) {
+      LEADLINE_ASSIGN_OR_RETURN(
+          codes,
+          index::OwnedCodes::Make(vectors, info->metric, request_.executor, request_.control));
+    }
+    if (info->kind != IndexKind::kFlat) {
+      LEADLINE_ASSIGN_OR_RETURN(
+          *held_out,
+          index::DrawHeldOutRows(vectors, info->metric, kBuildSeed, request_.executor,
+                                 request_.control, codes.has_value() ? &codes->codes() : nullptr));
+    }
     index::BuildOptions options;
+    options.row_codes = codes.has_value() ? &*codes : nullptr;
     options.metric = info->metric;
     options.codes = info->codes;
     options.m = info->m;
     options.nlist = info->nlist;
     options.executor = request_.executor;
     options.control = request_.control;
-    index::HeldOutRows held_out;
-    if (info->kind != IndexKind::kFlat) {
-      LEADLINE_ASSIGN_OR_RETURN(
-          held_out, index::DrawHeldOutRows(matrix, info->metric, kBuildSeed, request_.executor,
-                                           request_.control));
-      options.held_out = &held_out;
-    }
-    std::vector<index::Section> best;
-    info->self_recall = -1;
+    options.held_out = info->kind == IndexKind::kFlat ? nullptr : held_out;
+    BuiltIndex best;
     for (const BuildAttempt& attempt : PlanAttempts(info->ef_construction, request_.wider)) {
       Report("building index", 0);
       options.seed = attempt.seed;
       options.ef_construction = attempt.ef_construction;
       LEADLINE_ASSIGN_OR_RETURN(std::vector<index::Section> sections,
-                                FindIndexFactory(info->kind)->Build(matrix, options));
-      LEADLINE_ASSIGN_OR_RETURN(const double recall, Audit(sections, matrix, *info));
-      if (recall > info->self_recall) {
-        best = std::move(sections);
-        info->self_recall = recall;
-        info->seed = attempt.seed;
-      }
+                                FindIndexFactory(info->kind)->Build(vectors, options));
+      BuiltIndex built;
+      built.seed = attempt.seed;
+      built.sections = std::make_unique<AlignedSections>(std::move(sections));
+      LEADLINE_ASSIGN_OR_RETURN(
+          built.opened,
+          FindIndexFactory(info->kind)->Open(built.sections->views(), vectors, info->metric));
+      LEADLINE_ASSIGN_OR_RETURN(built.self_recall,
+                                Audit(*built.opened, vectors, info->metric, attempt.seed));
       info->ef_construction = attempt.ef_construction;
-      if (recall >= kSelfRecallFloor) {
+      if (built.self_recall > best.self_recall) {
+        best = std::move(built);
+      }
+      if (best.self_recall >= kSelfRecallFloor) {
         break;
       }
     }
-    LEADLINE_RETURN_IF_ERROR(AddCurve(matrix, *info, held_out, &best));
+    info->self_recall = best.self_recall;
+    info->seed = best.seed;
     return best;
   }
 
-  Status AddCurve(MatrixView matrix, const segment::SegmentInfo& info,
-                  const index::HeldOutRows& held_out, std::vector<index::Section>* sections) {
+  Result<index::SearchCurve> MeasureIndex(const BuiltIndex& built, MatrixView vectors,
+                                          const segment::SegmentInfo& info,
+                                          const index::HeldOutRows& held_out) const {
     if (held_out.rows.empty()) {
-      return {};
+      return index::SearchCurve();
     }
     Report("measuring the index", 0);
-    const AlignedSections aligned(*sections);
-    LEADLINE_ASSIGN_OR_RETURN(
-        const std::unique_ptr<index::SegmentIndex> opened,
-        FindIndexFactory(info.kind)->Open(aligned.views(), matrix, info.metric));
-    LEADLINE_ASSIGN_OR_RETURN(const index::SearchCurve curve,
-                              index::MeasureCurve(*opened, info.codes, matrix, held_out,
-                                                  request_.executor, request_.control));
-    if (!curve.points.empty()) {
-      sections->push_back({index::kSearchCurveSection, index::EncodeCurve(curve)});
+    return index::MeasureCurve(*built.opened, info.codes, vectors, held_out, request_.executor,
+                               request_.control);
+  }
+
+  /// Share of sampled rows whose search finds a row at least as near as themselves.
+  Result<double> Audit(const index::SegmentIndex& opened, MatrixView matrix, Metric metric,
+                       uint64_t seed) const {
+    if (opened.exact()) {
+      return 1.0;
+    }
+    Rng rng(seed);
+    std::vector<uint32_t> samples(std::min<size_t>(kAuditRows, matrix.rows));
+    for (size_t i = 0; i < samples.size(); ++i) {
+      samples[i] =
+          static_cast<uint32_t>(samples.size() == matrix.rows ? i : rng.Uniform(matrix.rows));
+    }
+    std::vector<uint8_t> found(samples.size());
+    std::vector<Status> statuses(samples.size());
+    ParallelFor(request_.executor, samples.size(), [&](size_t i) {
+      statuses[i] = NoThrow([&]() -> Status {
+        LEADLINE_ASSIGN_OR_RETURN(const bool itself,
+                                  FindsItself(opened, matrix, metric, samples[i]));
+        found[i] = itself ? 1 : 0;
+        return {};
+      });
+    });
+    Status failed = index::FirstError(statuses);
+    LEADLINE_RETURN_IF_ERROR(failed);
+    return static_cast<double>(std::count(found.begin(), found.end(), 1)) /
+           static_cast<double>(samples.size());
+  }
+
+  [[nodiscard]] Result<bool> FindsItself(const index::SegmentIndex& opened, MatrixView matrix,
+                                         Metric metric, uint32_t row) const {
+    index::SearchParams params;
+    params.k = 1;
+    params.control = request_.control;
+    index::SearchOutcome outcome;
+    const MatrixView query{matrix.row(row).data(), 1, matrix.dim};
+    LEADLINE_RETURN_IF_ERROR(opened.Search(query, params, {&outcome, 1}));
+    if (outcome.neighbors.empty()) {
+      return false;
+    }
+    // Something at least as near counts: a duplicate, or a longer row under inner product.
+    index::TopK own(1);
+    index::SearchStats ignored;
+    LEADLINE_RETURN_IF_ERROR(index::ScanList(matrix, matrix.row(row), metric, {&row, 1},
+                                             request_.control, &own, &ignored));
+    return outcome.neighbors[0].distance <= own.threshold();
+  }
+
+  Status WriteColumns(bool hashed, SegmentRows* rows, segment::SegmentWriter* writer) const {
+    const auto add = [&](SectionType type, std::string_view bytes) {
+      return writer->AddSection(static_cast<uint32_t>(type), bytes);
+    };
+    LEADLINE_RETURN_IF_ERROR(add(SectionType::kOrdinals, Bytes(rows->ordinals())));
+    LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdOffsets, Bytes(rows->id_offsets())));
+    LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdBytes, rows->id_bytes()));
+    LEADLINE_RETURN_IF_ERROR(WriteVectors(rows->vectors(), writer));
+    if (hashed) {
+      LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectorHashes, Bytes(rows->hashes())));
+    }
+    LEADLINE_RETURN_IF_ERROR(add(SectionType::kSequences, Bytes(rows->sequences())));
+    if (rows->any_expiry()) {
+      LEADLINE_RETURN_IF_ERROR(add(SectionType::kExpiries, Bytes(rows->expiries())));
+    }
+    LEADLINE_ASSIGN_OR_RETURN(const std::string columns, rows->FinishPayload());
+    return add(SectionType::kPayloadIndex, columns);
+  }
+
+  Status WriteVectors(MatrixView vectors, segment::SegmentWriter* writer) const {
+    LEADLINE_RETURN_IF_ERROR(writer->BeginSection(static_cast<uint32_t>(SectionType::kVectors)));
+    for (size_t begin = 0; begin < vectors.rows; begin += kProgressRows) {
+      LEADLINE_RETURN_IF_ERROR(request_.control.Check());
+      const size_t rows = std::min(kProgressRows, vectors.rows - begin);
+      LEADLINE_RETURN_IF_ERROR(
+          writer->Append({reinterpret_cast<const char*>(vectors.row(begin).data()),
+                          rows * vectors.dim * sizeof(float)}));
     }
     return {};
   }
 
-  /// Share of sampled rows whose search finds a row at least as near as themselves.
-  Result<double> Audit(const std::vector<index::Section>& sections, MatrixView matrix,
-                       const segment::SegmentInfo& info) {
-    const AlignedSections aligned(sections);
-    LEADLINE_ASSIGN_OR_RETURN(
-        const std::unique_ptr<index::SegmentIndex> opened,
-        FindIndexFactory(info.kind)->Open(aligned.views(), matrix, info.metric));
-    if (opened->exact()) {
-      return 1.0;
+  static Status WriteIndex(const BuiltIndex& built, segment::SegmentWriter* writer) {
+    for (const index::SectionView& section : built.sections->views()) {
+      LEADLINE_RETURN_IF_ERROR(writer->AddSection(section.type, section.bytes));
     }
-    Rng rng(info.seed);
-    const size_t samples = std::min<size_t>(kAuditRows, matrix.rows);
-    size_t found = 0;
-    for (size_t i = 0; i < samples; ++i) {
-      const size_t row = samples == matrix.rows ? i : rng.Uniform(matrix.rows);
-      index::SearchParams params;
-      params.k = 1;
-      params.control = request_.control;
-      index::SearchOutcome outcome;
-      const MatrixView query{matrix.row(row).data(), 1, matrix.dim};
-      LEADLINE_RETURN_IF_ERROR(opened->Search(query, params, {&outcome, 1}));
-      if (outcome.neighbors.empty()) {
-        continue;
-      }
-      // Something at least as near counts: a duplicate, or a longer row under inner product.
-      index::TopK own(1);
-      index::SearchStats ignored;
-      const auto self = static_cast<uint32_t>(row);
-      LEADLINE_RETURN_IF_ERROR(index::ScanList(matrix, matrix.row(row), info.metric, {&self, 1},
-                                               request_.control, &own, &ignored));
-      found += outcome.neighbors[0].distance <= own.threshold() ? 1 : 0;
-    }
-    return static_cast<double>(found) / static_cast<double>(samples);
-  }
-
-  Result<segment::FileIdentity> WriteFile(const segment::SegmentInfo& info, FieldRows* rows,
-                                          const std::vector<index::Section>& sections) {
-    Report("writing segment", 0);
-    auto writer = segment::SegmentWriter::Create(core_->fs, core_->segment_directory(),
-                                                 SegmentFileName(info.segment_id), info);
-    LEADLINE_RETURN_IF_ERROR(writer.status());
-    auto add = [&](SectionType type, std::string_view bytes) {
-      return (*writer)->AddSection(static_cast<uint32_t>(type), bytes);
-    };
-    LEADLINE_RETURN_IF_ERROR(add(SectionType::kOrdinals, Bytes(rows->ordinals)));
-    LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdOffsets, Bytes(rows->id_offsets)));
-    LEADLINE_RETURN_IF_ERROR(add(SectionType::kIdBytes, rows->id_bytes));
-    LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectors, Bytes(rows->vectors)));
-    if (info.codes != CodeType::kF32) {
-      LEADLINE_RETURN_IF_ERROR(add(SectionType::kVectorHashes, Bytes(HashRows(*rows, info.dim))));
-    }
-    LEADLINE_RETURN_IF_ERROR(add(SectionType::kSequences, Bytes(rows->sequences)));
-    if (rows->any_expiry) {
-      LEADLINE_RETURN_IF_ERROR(add(SectionType::kExpiries, Bytes(rows->expiries)));
-    }
-    LEADLINE_ASSIGN_OR_RETURN(const std::string columns, rows->payload.Finish());
-    LEADLINE_RETURN_IF_ERROR(add(SectionType::kPayloadIndex, columns));
-    for (const index::Section& section : sections) {
-      LEADLINE_RETURN_IF_ERROR((*writer)->AddSection(section.type, section.bytes));
-    }
-    KillPoint("build:before-finish");
-    return (*writer)->Finish();
+    return {};
   }
 
   DatabaseCore* const core_;

@@ -18,7 +18,8 @@ struct BuildRequest {
   uint64_t last_ordinal = 0;
   uint64_t build_sequence = 0;  ///< sequence `snapshot` shows
   std::shared_ptr<const kv::StoreSnapshot> snapshot;
-  uint64_t first_segment_id = 0;  ///< field f gets first_segment_id + f
+  std::shared_ptr<const ReadState> tail;  ///< has their vectors; null: no tail is sealed
+  uint64_t first_segment_id = 0;          ///< field f gets first_segment_id + f
   bool indexed = true;  ///< false: write what is quick to write; a later merge indexes the rest
   bool wider = false;   ///< start where an ordinary build gave up
   Executor* executor = nullptr;
@@ -46,8 +47,10 @@ inline uint32_t WidestBeam(uint32_t ef_construction, bool wider) {
   return PlanAttempts(ef_construction, wider).back().ef_construction;
 }
 
-/// Reads the live rows of a range from the store, builds one segment per vector field and writes
-/// the files durably. Publishes nothing: until the manifest names them the files are garbage.
+/// Reads the live rows of a range from the store, those of a tail with the vectors that it has in
+/// memory, builds one segment per vector field and writes the files durably, on a free thread of
+/// the executor while the index is built. Publishes nothing: until the manifest names them the
+/// files are garbage.
 /// Errors: kCancelled, kResourceExhausted (also memory), kDataLoss (store), kUnavailable; then no
 /// file is left, as far as files can be deleted.
 /// Memory: the range's vectors plus the index under construction.

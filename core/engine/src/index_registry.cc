@@ -30,7 +30,7 @@ constexpr uint32_t kLeastBitDim = 384;
 constexpr std::array kKindsForFewRows = {IndexKind::kFlat, IndexKind::kHnsw, IndexKind::kIvf};
 constexpr std::array kKindsForManyRows = {IndexKind::kHnsw, IndexKind::kIvf, IndexKind::kFlat};
 
-constexpr std::array kFlatCodes = {CodeType::kF32, CodeType::kSq8};
+constexpr std::array kFlatCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4};
 constexpr std::array kHnswCodes = {CodeType::kF32, CodeType::kBf16, CodeType::kSq8, CodeType::kSq4,
                                    CodeType::kPca8};
 constexpr std::array kIvfCodes = {CodeType::kF32, CodeType::kBf16,   CodeType::kSq8, CodeType::kSq4,
@@ -88,6 +88,13 @@ bool HasCodes(IndexKind kind, CodeType codes) {
   return codes == CodeType::kAuto || std::find(known.begin(), known.end(), codes) != known.end();
 }
 
+/// True where an automatic kind may become `kind` for these codes. Whoever names sq4 or bf16 wants
+/// memory saved; a flat segment has sq8 for speed.
+bool Suits(IndexKind kind, CodeType codes) {
+  const bool scanned_best = codes == CodeType::kF32 || codes == CodeType::kSq8;
+  return HasCodes(kind, codes) && (kind != IndexKind::kFlat || scanned_best);
+}
+
 }  // namespace
 
 const index::IndexFactory* FindIndexFactory(IndexKind kind) {
@@ -120,7 +127,7 @@ IndexChoice ChooseIndex(const VectorField& field, uint64_t rows) {
   } else if (choice.kind == IndexKind::kAuto) {
     const auto& kinds = few ? kKindsForFewRows : kKindsForManyRows;
     const auto* const found = std::find_if(
-        kinds.begin(), kinds.end(), [&](IndexKind kind) { return HasCodes(kind, choice.codes); });
+        kinds.begin(), kinds.end(), [&](IndexKind kind) { return Suits(kind, choice.codes); });
     choice.kind = found == kinds.end() ? kinds.front() : *found;
   }
   if (choice.codes == CodeType::kAuto) {

@@ -174,6 +174,9 @@ Result<std::optional<PendingBuild>> StartBuild(DatabaseCore* core, CollectionSta
   if (pending.request.snapshot == nullptr) {
     return FailedPreconditionError("store gives no snapshot: path=" + core->path);
   }
+  if (range->seals_tail) {
+    pending.request.tail = state;
+  }
   pending.request.indexed = range->indexed;
   pending.request.wider = range->wider;
   pending.request.first_segment_id = core->next_ids.segment;

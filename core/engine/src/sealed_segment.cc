@@ -105,7 +105,7 @@ void SealedSegment::FileHolder::OfferSections() {
     }
   }
   kept.Offer(sections);
-  if (contents->index->scan_codes() == CodeType::kSq8) {
+  if (contents->index->scan_codes() != CodeType::kF32) {
     // No search reads them from end to end: only rows that it compares again.
     ExpectScatteredReads(file->section(static_cast<uint32_t>(SectionType::kVectors)));
   }

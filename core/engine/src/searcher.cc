@@ -436,7 +436,8 @@ CodeType Searcher::ScanCodesOf(const Source& source) {
   if (source.coded != nullptr) {
     return source.coded->scan_codes();
   }
-  return source.contents == nullptr ? CodeType::kF32 : source.contents->index->scan_codes();
+  return source.contents == nullptr ? CodeType::kF32
+                                    : source.contents->index->ScanCodesFor(source.visible.count);
 }
 
 PlanStep Searcher::Describe(const Source& source, const Findings& findings, size_t q) {

@@ -156,9 +156,8 @@ Result<std::shared_ptr<const index::SegmentIndex>> TailChunk::EncodeRows(
   options.codes = choice.codes;
   options.control = control;
   const index::IndexFactory& factory = *FindIndexFactory(choice.kind);
-  LEADLINE_ASSIGN_OR_RETURN(const std::vector<index::Section> sections,
-                            factory.Build(rows, options));
-  auto coded = std::make_shared<Coded>(Coded{AlignedSections(sections), nullptr});
+  LEADLINE_ASSIGN_OR_RETURN(std::vector<index::Section> sections, factory.Build(rows, options));
+  auto coded = std::make_shared<Coded>(Coded{AlignedSections(std::move(sections)), nullptr});
   LEADLINE_ASSIGN_OR_RETURN(coded->scan,
                             factory.Open(coded->sections.views(), rows, options.metric));
   return std::shared_ptr<const index::SegmentIndex>(coded, coded->scan.get());

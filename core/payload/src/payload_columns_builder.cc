@@ -313,7 +313,7 @@ Status PayloadColumnsBuilder::Add(uint32_t row, std::string_view payload_json) {
   }
   rep_->row = row;
   rep_->row_bound = uint64_t{row} + 1;
-  if (!WalkPayload(payload_json, rep_.get())) {
+  if (payload_json != "{}" && !WalkPayload(payload_json, rep_.get())) {
     return InvalidArgumentError("payload is not valid: row=" + std::to_string(row))
         .WithField("payload");
   }

@@ -210,6 +210,8 @@ namespace leadline::simd {
 
 constinit const CodeKernels kAvx2Codes = {
     GatherSums<WideSq8<Avx2>>, GatherSums<WideSq4<Avx2>>, WideTableSums<Avx2>, SelectNear,
-    GatherSums<Bf16>,          avx2::MakeProductTable,    avx2::MakeSignTable, avx2::Rotate};
+    GatherSums<Bf16>,          avx2::MakeProductTable,    avx2::MakeSignTable, avx2::Rotate,
+    avx2::SignCodes,           avx2::Projection,          avx2::ByteCodes,     avx2::ByteRow,
+    avx2::SquaredDistance};
 
 }  // namespace leadline::simd

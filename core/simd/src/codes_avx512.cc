@@ -198,6 +198,9 @@ constinit const CodeKernels kAvx512Codes = {
     GatherSums<WideSq8<Avx512>>, GatherSums<WideSq4<Avx512>>,
     WideTableSums<Avx512>,       avx512::SelectNear,
     avx512::Bf16Gather,          avx512::MakeProductTable,
-    avx512::MakeSignTable,       avx512::Rotate};
+    avx512::MakeSignTable,       avx512::Rotate,
+    avx512::SignCodes,           avx512::Projection,
+    avx512::ByteCodes,           avx512::ByteRow,
+    avx512::SquaredDistance};
 
 }  // namespace leadline::simd

@@ -128,8 +128,10 @@ void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_
 namespace leadline::simd {
 
 constinit const CodeKernels kAvx512VnniCodes = {
-    GatherSums<Sq8>,       GatherSums<Sq4>,    TableSums,
-    avx512::SelectNear,    avx512::Bf16Gather, avx512::MakeProductTable,
-    avx512::MakeSignTable, avx512::Rotate};
+    GatherSums<Sq8>,        GatherSums<Sq4>,    TableSums,
+    avx512::SelectNear,     avx512::Bf16Gather, avx512::MakeProductTable,
+    avx512::MakeSignTable,  avx512::Rotate,     avx512::SignCodes,
+    avx512::Projection,     avx512::ByteCodes,  avx512::ByteRow,
+    avx512::SquaredDistance};
 
 }  // namespace leadline::simd

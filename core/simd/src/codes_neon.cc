@@ -216,8 +216,18 @@ size_t SelectNear(const int32_t* sums, const float* add, const float* scale, siz
 
 namespace leadline::simd {
 
-constinit const CodeKernels kNeonCodes = {
-    GatherSums<Sq8>,          GatherSums<Sq4>,       TableSums,     SelectNear, GatherSums<Bf16>,
-    scalar::MakeProductTable, scalar::MakeSignTable, scalar::Rotate};
+constinit const CodeKernels kNeonCodes = {GatherSums<Sq8>,
+                                          GatherSums<Sq4>,
+                                          TableSums,
+                                          SelectNear,
+                                          GatherSums<Bf16>,
+                                          scalar::MakeProductTable,
+                                          scalar::MakeSignTable,
+                                          scalar::Rotate,
+                                          scalar::SignCodes,
+                                          scalar::Projection,
+                                          scalar::ByteCodes,
+                                          scalar::ByteRow,
+                                          scalar::SquaredDistance};
 
 }  // namespace leadline::simd

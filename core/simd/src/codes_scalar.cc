@@ -104,6 +104,11 @@ constinit const CodeKernels kScalarCodes = {Sq8Gather,
                                             Bf16Gather,
                                             scalar::MakeProductTable,
                                             scalar::MakeSignTable,
-                                            scalar::Rotate};
+                                            scalar::Rotate,
+                                            scalar::SignCodes,
+                                            scalar::Projection,
+                                            scalar::ByteCodes,
+                                            scalar::ByteRow,
+                                            scalar::SquaredDistance};
 
 }  // namespace leadline::simd

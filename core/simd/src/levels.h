@@ -13,7 +13,7 @@ extern const CodeKernels kScalarCodes;
 extern const TileKernels kScalarTiles;
 extern const SelectionKernels kScalarSelection;
 
-/// The same loops for each level (product_table_loops.h, rotation_loops.h).
+/// The same loops for each level (encode_loops.h, product_table_loops.h, rotation_loops.h).
 namespace scalar {
 
 void MakeProductTable(const float* query, size_t dim, const float* codewords, size_t width,
@@ -21,6 +21,11 @@ void MakeProductTable(const float* query, size_t dim, const float* codewords, si
 void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
                    float* step);
 void Rotate(const float* signs, size_t dim, size_t rounds, float* values, float* room);
+SignSums SignCodes(const float* turned, const float* from, size_t dim, uint8_t* codes);
+double Projection(const float* row, const float* base, size_t dim);
+ByteSums ByteCodes(const float* row, const float* mean, size_t dim, float* centred, uint8_t* codes);
+RowSums ByteRow(const float* row, const float* centre, size_t dim, float* centred, uint8_t* codes);
+float SquaredDistance(const float* a, const float* b, size_t dim);
 
 }  // namespace scalar
 
@@ -43,6 +48,11 @@ void MakeProductTable(const float* query, size_t dim, const float* codewords, si
 void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
                    float* step);
 void Rotate(const float* signs, size_t dim, size_t rounds, float* values, float* room);
+SignSums SignCodes(const float* turned, const float* from, size_t dim, uint8_t* codes);
+double Projection(const float* row, const float* base, size_t dim);
+ByteSums ByteCodes(const float* row, const float* mean, size_t dim, float* centred, uint8_t* codes);
+RowSums ByteRow(const float* row, const float* centre, size_t dim, float* centred, uint8_t* codes);
+float SquaredDistance(const float* a, const float* b, size_t dim);
 
 }  // namespace avx2
 
@@ -54,6 +64,11 @@ void MakeProductTable(const float* query, size_t dim, const float* codewords, si
 void MakeSignTable(const float* values, size_t dim, float* room, uint8_t* table, float* base,
                    float* step);
 void Rotate(const float* signs, size_t dim, size_t rounds, float* values, float* room);
+SignSums SignCodes(const float* turned, const float* from, size_t dim, uint8_t* codes);
+double Projection(const float* row, const float* base, size_t dim);
+ByteSums ByteCodes(const float* row, const float* mean, size_t dim, float* centred, uint8_t* codes);
+RowSums ByteRow(const float* row, const float* centre, size_t dim, float* centred, uint8_t* codes);
+float SquaredDistance(const float* a, const float* b, size_t dim);
 size_t SelectNear(const int32_t* sums, const float* add, const float* scale, size_t count,
                   SumToDistance map, float threshold, const uint64_t* allowed, uint32_t first,
                   float* distances, uint32_t* positions);

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "distance_bounds.h"
@@ -14,6 +15,7 @@
 #include "leadline/simd/distance.h"
 #include "leadline/simd/level.h"
 #include "pending_rows.h"
+#include "unpacked_rows.h"
 
 namespace leadline::index {
 namespace {
@@ -22,6 +24,9 @@ namespace {
 constexpr size_t kTileRows = 96;
 /// Rows with one threshold for each query.
 constexpr size_t kBlockRows = 2 * kTileRows;
+/// Codes that pass by many queries before the next do: half of a second-level cache; the other half
+/// is for queries and sums.
+constexpr size_t kChunkBytes = size_t{512} << 10;
 
 /// The positions to scan, in order: all of them, or a list.
 struct Positions {
@@ -31,6 +36,11 @@ struct Positions {
 
   [[nodiscard]] uint32_t operator[](size_t i) const {
     return listed ? list[i] : static_cast<uint32_t>(i);
+  }
+
+  /// Of the positions from the i-th on; null where they are not listed.
+  [[nodiscard]] const uint32_t* ids_from(size_t i) const {
+    return listed ? list.data() + i : nullptr;
   }
 };
 
@@ -59,6 +69,14 @@ float LargestScale(const uint8_t* terms, size_t stride, const uint32_t* ids, siz
   return largest;
 }
 
+/// True where a first pass over all codes pays, to find rows that are likely the nearest and so a
+/// distance that no answer exceeds. Codes as coarse as sq4 leave many rows open until that is
+/// known; finer ones come to know it on the way.
+bool NeedsFirstPass(const CodedRows& rows, size_t positions, size_t k) {
+  constexpr size_t kFewRows = 128;
+  return rows.codes.type() == CodeType::kSq4 && positions > std::max(kFewRows, 4 * k);
+}
+
 /// How far from query `q` a row may be.
 float FarthestOf(const SearchParams& params, size_t q) {
   return params.farthest == nullptr ? std::numeric_limits<float>::infinity() : params.farthest[q];
@@ -81,8 +99,17 @@ struct QueryState {
   /// No row farther than `farthest` matters.
   void Limit(float farthest) {
     pending.Limit(farthest);
-    reached = pending.bound();
-    reach = bounds.ReachOf(reached);
+    SetReach();
+  }
+
+  /// No row farther than these positions matters, if they are k.
+  void LimitBy(const CodedRows& rows, TopK* nearest, const PendingRows::Source& source) {
+    std::vector<uint32_t> found;
+    for (const Neighbor& neighbor : nearest->Take()) {
+      found.push_back(rows.row_of.empty() ? neighbor.row : rows.row_of[neighbor.row]);
+    }
+    pending.LimitBy(found, source);
+    SetReach();
   }
 
   /// Returns whether the reach has become smaller.
@@ -93,9 +120,14 @@ struct QueryState {
     if (pending.bound() >= reached) {
       return false;
     }
+    SetReach();
+    return true;
+  }
+
+ private:
+  void SetReach() {
     reached = pending.bound();
     reach = bounds.ReachOf(reached);
-    return true;
   }
 };
 
@@ -107,47 +139,116 @@ Status Finish(QueryState* state, const PendingRows::Source& source, size_t compa
   return {};
 }
 
-/// One query against every position.
-class SingleScan {
+/// Each query for itself against every position; several pass over codes that stay in the cache.
+class SeparateScan {
  public:
-  SingleScan(const CodedRows& rows, const Positions& positions, const SearchParams& params)
-      : rows_(rows), positions_(positions), params_(params) {
-    std::iota(ids_.begin(), ids_.end(), 0U);
-  }
+  SeparateScan(const CodedRows& rows, const Positions& positions, const SearchParams& params)
+      : rows_(rows),
+        positions_(positions),
+        params_(params),
+        distance_(rows.codes.metric(), rows.vectors.dim),
+        scales_(positions.count / kRows + 1) {}
 
-  Status Run(VectorView query, float farthest, SearchOutcome* out) {
-    query_.Prepare(rows_.codes, query.data());
-    const simd::MetricDistance distance(rows_.codes.metric(), query.size());
-    const PendingRows::Source source{distance, rows_.vectors, query.data(), params_.row_check};
-    QueryState state(rows_.codes, query_, query, params_.k, farthest);
-    for (size_t first = 0; first < positions_.count; first += kRows) {
-      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-      const size_t count = std::min(kRows, positions_.count - first);
-      Compare(first, count, source, &state);
+  Status Run(MatrixView queries, std::span<SearchOutcome> out) {
+    queries_.resize(queries.rows);
+    states_.reserve(queries.rows);
+    for (size_t q = 0; q < queries.rows; ++q) {
+      queries_[q].Prepare(rows_.codes, queries.row(q).data());
+      states_.emplace_back(rows_.codes, queries_[q], queries.row(q), params_.k,
+                           FarthestOf(params_, q));
     }
-    return Finish(&state, source, positions_.count, out);
+    if (NeedsFirstPass(rows_, positions_.count, params_.k)) {
+      LEADLINE_RETURN_IF_ERROR(LimitByNearest(queries));
+    }
+    LEADLINE_RETURN_IF_ERROR(ForBlocks(queries.rows, [&](size_t first, size_t count, size_t q) {
+      Offer(first, count, q, SourceOf(queries, q));
+    }));
+    for (size_t q = 0; q < queries.rows; ++q) {
+      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+      LEADLINE_RETURN_IF_ERROR(
+          Finish(&states_[q], SourceOf(queries, q), positions_.count, &out[q]));
+    }
+    return {};
   }
 
  private:
   static constexpr size_t kRows = 256;
 
-  void Compare(size_t first, size_t count, const PendingRows::Source& source, QueryState* state) {
+  [[nodiscard]] PendingRows::Source SourceOf(MatrixView queries, size_t q) const {
+    return {distance_, rows_.vectors, queries.row(q).data(), params_.row_check};
+  }
+
+  /// Keeps what it estimates for the second pass.
+  Status LimitByNearest(MatrixView queries) {
+    std::vector<TopK> nearest(queries.rows, TopK(params_.k));
+    std::vector<float> estimates(queries.rows * positions_.count);
+    LEADLINE_RETURN_IF_ERROR(ForBlocks(queries.rows, [&](size_t first, size_t count, size_t q) {
+      float* distances = estimates.data() + q * positions_.count + first;
+      const uint32_t* ids = Estimate(first, count, q, distances);
+      for (size_t i = 0; i < count; ++i) {
+        if (distances[i] <= nearest[q].threshold()) {
+          nearest[q].Offer(distances[i], ids[i]);
+        }
+      }
+    }));
+    for (size_t q = 0; q < queries.rows; ++q) {
+      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+      states_[q].LimitBy(rows_, &nearest[q], SourceOf(queries, q));
+    }
+    estimates_ = std::move(estimates);
+    return {};
+  }
+
+  /// Calls block(first, count, q) for all positions and each of `queries` queries.
+  template <class Block>
+  Status ForBlocks(size_t queries, const Block& block) {
+    const size_t chunk =
+        queries == 1 ? positions_.count : RoundUp(kChunkBytes / rows_.codes.stride(), kRows);
+    for (size_t begin = 0; begin < positions_.count; begin += chunk) {
+      const size_t end = std::min(positions_.count, begin + chunk);
+      for (size_t q = 0; q < queries; ++q) {
+        for (size_t first = begin; first < end; first += kRows) {
+          LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+          block(first, std::min(kRows, end - first), q);
+        }
+      }
+    }
+    return {};
+  }
+
+  /// Estimates of query `q` for `count` positions from `first` on, which it returns. Of all
+  /// queries the first comes first: it notes the largest scale.
+  const uint32_t* Estimate(size_t first, size_t count, size_t q, float* distances) {
     const uint32_t* ids = positions_.listed ? positions_.list.data() + first : ids_.data();
     if (!positions_.listed) {
-      for (size_t i = 0; i < count; ++i) {
-        ids_[i] = static_cast<uint32_t>(first + i);
-      }
+      std::iota(ids_.begin(), ids_.end(), static_cast<uint32_t>(first));
     } else {
       for (size_t i = first + count; i < std::min(positions_.count, first + 2 * kRows); ++i) {
         rows_.codes.Prefetch(positions_.list[i]);
       }
     }
-    query_.Distances(ids, count, sums_.data(), distances_.data());
-    const float scale = LargestScale(rows_.codes.terms(), rows_.codes.terms_stride(), ids, count);
-    float threshold = ThresholdAt(state->reach, scale);
+    queries_[q].Distances(ids, count, sums_.data(), distances);
+    if (q == 0) {
+      scales_[first / kRows] =
+          LargestScale(rows_.codes.terms(), rows_.codes.terms_stride(), ids, count);
+    }
+    return ids;
+  }
+
+  void Offer(size_t first, size_t count, size_t q, const PendingRows::Source& source) {
+    const float* distances = distances_.data();
+    if (estimates_.empty()) {
+      Estimate(first, count, q, distances_.data());
+    } else {
+      distances = estimates_.data() + q * positions_.count + first;
+    }
+    QueryState& state = states_[q];
+    const float scale = scales_[first / kRows];
+    float threshold = ThresholdAt(state.reach, scale);
     for (size_t i = 0; i < count; ++i) {
-      if (distances_[i] <= threshold && state->Offer(rows_, ids[i], distances_[i], source)) {
-        threshold = ThresholdAt(state->reach, scale);
+      if (distances[i] <= threshold &&
+          state.Offer(rows_, positions_[first + i], distances[i], source)) {
+        threshold = ThresholdAt(state.reach, scale);
       }
     }
   }
@@ -155,7 +256,11 @@ class SingleScan {
   const CodedRows& rows_;
   const Positions& positions_;
   const SearchParams& params_;
-  RowQuery query_;
+  const simd::MetricDistance distance_;
+  std::vector<RowQuery> queries_;
+  std::vector<QueryState> states_;
+  std::vector<float> estimates_;  ///< [queries x positions], after a first pass
+  std::vector<float> scales_;     ///< the largest of each kRows positions
   std::array<uint32_t, kRows> ids_{};
   std::array<int32_t, kRows> sums_{};
   std::array<float, kRows> distances_{};
@@ -171,24 +276,21 @@ class SharedCodeScan {
         params_(params),
         kernels_(simd::CurrentLevel().tiles),
         distance_(rows.codes.metric(), rows.vectors.dim),
+        length_(kernels_.LengthOf(rows.codes.dim())),
         sums_(kTileRows * kLanes),
         hits_(simd::HitRoom(kTileRows, kLanes / simd::kPackLanes)) {}
 
   Status Run(MatrixView queries, std::span<SearchOutcome> out) {
     Prepare(queries);
-    LEADLINE_RETURN_IF_ERROR(FindScales());
-    LEADLINE_RETURN_IF_ERROR(LimitByFirstRows());
-    const size_t chunk = ChunkRows();
-    for (size_t begin = 0; begin < positions_.count; begin += chunk) {
-      const size_t end = std::min(positions_.count, begin + chunk);
-      for (size_t first = 0; first < queries.rows; first += kLanes) {
-        const size_t lanes = std::min(kLanes, queries.rows - first);
-        for (size_t at = begin; at < end; at += kBlockRows) {
-          LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-          ScanBlock(queries, at, std::min(kBlockRows, end - at), first, lanes);
-        }
-      }
+    if (rows_.codes.type() == CodeType::kSq4) {
+      unpacked_.emplace(rows_.codes, positions_.ids_from(0), positions_.count, length_,
+                        ChunkRows());
     }
+    const bool twice = NeedsFirstPass(rows_, positions_.count, params_.k);
+    LEADLINE_RETURN_IF_ERROR(FindScales());
+    LEADLINE_RETURN_IF_ERROR(twice ? LimitByNearest(queries) : LimitByFirstRows());
+    LEADLINE_RETURN_IF_ERROR(ForBlocks(
+        [&](size_t at, size_t count, size_t first) { Offer(queries, at, count, first); }));
     for (size_t q = 0; q < queries.rows; ++q) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
       LEADLINE_RETURN_IF_ERROR(
@@ -204,15 +306,13 @@ class SharedCodeScan {
     return {distance_, rows_.vectors, queries.row(q).data(), params_.row_check};
   }
 
-  /// Half of a second-level cache; the other half is for queries and sums.
   [[nodiscard]] size_t ChunkRows() const {
-    constexpr size_t kChunkBytes = size_t{512} << 10;
-    return std::max<size_t>(1, kChunkBytes / rows_.codes.stride() / kBlockRows) * kBlockRows;
+    const size_t bytes = rows_.codes.type() == CodeType::kSq4 ? length_ : rows_.codes.stride();
+    return std::max<size_t>(1, kChunkBytes / bytes / kBlockRows) * kBlockRows;
   }
 
   void Prepare(MatrixView queries) {
     RowQuery query;
-    length_ = kernels_.LengthOf(queries.dim);
     std::vector<int8_t> integers(queries.rows * length_);
     const size_t packs = (queries.rows + simd::kPackLanes - 1) / simd::kPackLanes;
     const size_t lanes = RoundUp(queries.rows, kLanes);
@@ -225,7 +325,7 @@ class SharedCodeScan {
     states_.reserve(queries.rows);
     for (size_t q = 0; q < queries.rows; ++q) {
       query.Prepare(rows_.codes, queries.row(q).data());
-      std::copy_n(query.integers().begin(), length_, integers.data() + q * length_);
+      std::copy_n(query.values().begin(), length_, integers.data() + q * length_);
       multipliers_[q] = query.map().multiplier;
       offsets_[q] = query.map().offset;
       states_.emplace_back(rows_.codes, query, queries.row(q), params_.k, FarthestOf(params_, q));
@@ -240,7 +340,7 @@ class SharedCodeScan {
     const RowCodes& codes = rows_.codes;
     for (size_t at = 0; at < positions_.count; at += kBlockRows) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-      const uint32_t* ids = positions_.listed ? positions_.list.data() + at : nullptr;
+      const uint32_t* ids = positions_.ids_from(at);
       const size_t skipped = positions_.listed ? 0 : at;
       scales_.push_back(LargestScale(codes.terms() + skipped * codes.terms_stride(),
                                      codes.terms_stride(), ids,
@@ -277,45 +377,98 @@ class SharedCodeScan {
     return {};
   }
 
-  /// `lanes` queries from `first` on against `count` positions from `at` on. Lanes that are left
-  /// keep nothing.
-  void ScanBlock(MatrixView queries, size_t at, size_t count, size_t first, size_t lanes) {
-    scale_ = scales_[at / kBlockRows];
-    for (size_t l = 0; l < kLanes; ++l) {
-      thresholds_[l] =
-          ThresholdAt({constants_[first + l], linears_[first + l], quadratic_}, scale_);
+  /// The same from all rows: what is nearest by their codes, in full precision.
+  Status LimitByNearest(MatrixView queries) {
+    std::vector<TopK> nearest(states_.size(), TopK(params_.k));
+    LEADLINE_RETURN_IF_ERROR(ForBlocks([&](size_t at, size_t count, size_t first) {
+      const size_t lanes = std::min(kLanes, states_.size() - first);
+      SetThresholds(lanes, [&](size_t l) { return nearest[first + l].threshold(); });
+      ForHits(at, count, first, [&](size_t lane, size_t position, float distance) {
+        TopK& top = nearest[first + lane];
+        top.Offer(distance, positions_[position]);
+        thresholds_[lane] = top.threshold();
+      });
+    }));
+    for (size_t q = 0; q < states_.size(); ++q) {
+      LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+      states_[q].LimitBy(rows_, &nearest[q], SourceOf(queries, q));
+      SetReach(q);
+    }
+    return {};
+  }
+
+  /// Calls block(at, count, first) for all positions in blocks and the queries in groups of lanes.
+  template <class Block>
+  Status ForBlocks(const Block& block) {
+    const size_t chunk = ChunkRows();
+    for (size_t begin = 0; begin < positions_.count; begin += chunk) {
+      const size_t end = std::min(positions_.count, begin + chunk);
+      for (size_t first = 0; first < states_.size(); first += kLanes) {
+        for (size_t at = begin; at < end; at += kBlockRows) {
+          LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+          block(at, std::min(kBlockRows, end - at), first);
+        }
+      }
+    }
+    return {};
+  }
+
+  /// Lanes that are left keep nothing.
+  template <class Threshold>
+  void SetThresholds(size_t lanes, const Threshold& threshold) {
+    for (size_t l = 0; l < lanes; ++l) {
+      thresholds_[l] = threshold(l);
     }
     std::fill(thresholds_.begin() + static_cast<std::ptrdiff_t>(lanes), thresholds_.end(),
               -std::numeric_limits<float>::infinity());
-    for (size_t tile = at; tile < at + count; tile += kTileRows) {
-      ScanTile(queries, tile, std::min(kTileRows, at + count - tile), first);
-    }
   }
 
-  void ScanTile(MatrixView queries, size_t at, size_t count, size_t first) {
+  /// The queries from `first` on against `count` positions from `at` on.
+  void Offer(MatrixView queries, size_t at, size_t count, size_t first) {
+    const double scale = scales_[at / kBlockRows];
+    SetThresholds(std::min(kLanes, states_.size() - first), [&](size_t l) {
+      return ThresholdAt({constants_[first + l], linears_[first + l], quadratic_}, scale);
+    });
+    ForHits(at, count, first, [&](size_t lane, size_t position, float distance) {
+      QueryState& state = states_[first + lane];
+      if (state.Offer(rows_, positions_[position], distance, SourceOf(queries, first + lane))) {
+        SetReach(first + lane);
+        thresholds_[lane] = ThresholdAt(state.reach, scale);
+      }
+    });
+  }
+
+  /// Calls hit(lane, position, distance) for what lies within the threshold of its lane, which the
+  /// call may lower.
+  template <class Hit>
+  void ForHits(size_t at, size_t count, size_t first, const Hit& hit) {
     const size_t packs = PacksFrom(first);
-    const size_t hits = kernels_.tile_hits(SumsOf(at, count, first, packs), LanesFrom(first),
-                                           thresholds_.data(), hits_.data());
-    for (size_t i = 0; i < hits; ++i) {
-      const simd::TileHit& hit = hits_[i];
-      QueryState& state = states_[first + hit.lane];
-      if (hit.distance <= thresholds_[hit.lane] &&
-          state.Offer(rows_, positions_[at + hit.row], hit.distance,
-                      SourceOf(queries, first + hit.lane))) {
-        SetReach(first + hit.lane);
-        thresholds_[hit.lane] = ThresholdAt(state.reach, scale_);
+    for (size_t tile = at; tile < at + count; tile += kTileRows) {
+      const size_t rows = std::min(kTileRows, at + count - tile);
+      const size_t hits = kernels_.tile_hits(SumsOf(tile, rows, first, packs), LanesFrom(first),
+                                             thresholds_.data(), hits_.data());
+      for (size_t i = 0; i < hits; ++i) {
+        const simd::TileHit& found = hits_[i];
+        if (found.distance <= thresholds_[found.lane]) {
+          hit(found.lane, tile + found.row, found.distance);
+        }
       }
     }
   }
 
   /// Sums of `count` positions from `at` on with the packs of the queries from `first` on.
   simd::SumTile SumsOf(size_t at, size_t count, size_t first, size_t packs) {
-    const uint32_t* ids = positions_.listed ? positions_.list.data() + at : nullptr;
+    const uint32_t* ids = positions_.ids_from(at);
     const size_t skipped = positions_.listed ? 0 : at;
     const RowCodes& codes = rows_.codes;
-    kernels_.packed_sums(codes.codes() + skipped * codes.stride(), codes.stride(), ids, count,
-                         length_, packed_.pack(first / simd::kPackLanes), packs, sums_.data(),
-                         kLanes);
+    const int8_t* lanes = packed_.pack(first / simd::kPackLanes);
+    if (unpacked_.has_value()) {
+      kernels_.packed_sums(unpacked_->From(at, count), length_, nullptr, count, length_, lanes,
+                           packs, sums_.data(), kLanes);
+    } else {
+      kernels_.packed_sums(codes.codes() + skipped * codes.stride(), codes.stride(), ids, count,
+                           length_, lanes, packs, sums_.data(), kLanes);
+    }
     return {
         sums_.data(),         kLanes, count, packs, codes.terms() + skipped * codes.terms_stride(),
         codes.terms_stride(), ids};
@@ -342,7 +495,8 @@ class SharedCodeScan {
   const SearchParams& params_;
   const simd::TileKernels& kernels_;
   const simd::MetricDistance distance_;
-  size_t length_ = 0;  ///< bytes of a query
+  const size_t length_;                   ///< bytes of a query
+  std::optional<UnpackedRows> unpacked_;  ///< of sq4
   PackedLines packed_;
   std::vector<float> multipliers_;
   std::vector<int32_t> offsets_;
@@ -352,7 +506,6 @@ class SharedCodeScan {
   double quadratic_ = 0;
   std::vector<float> scales_;  ///< the largest in each block
   // Of the lanes side by side, in one block.
-  double scale_ = 0;
   std::vector<float> adds_;
   std::vector<float> thresholds_;
   std::vector<int32_t> sums_;
@@ -361,26 +514,28 @@ class SharedCodeScan {
 
 }  // namespace
 
+CodeType QuickestScan(const RowCodes& codes, uint64_t rows) {
+  // 10,000 word vectors (100 dimensions) leave 270 rows open, 100,000 some 500.
+  constexpr uint64_t kLeastForNibbles = 16'384;
+  const bool vectors = codes.type() == CodeType::kSq4 && rows < kLeastForNibbles;
+  return vectors ? CodeType::kF32 : codes.type();
+}
+
 Status ScanCodedRows(const CodedRows& rows, MatrixView queries, const SearchParams& params,
                      std::span<SearchOutcome> out) {
   /// Fewer do not fill the lanes of a pack.
   constexpr size_t kFewQueries = 6;
   constexpr size_t kTogether = 1024;
   const Positions positions = PositionsOf(rows, params);
-  if (queries.rows < kFewQueries) {
-    SingleScan scan(rows, positions, params);
-    for (size_t q = 0; q < queries.rows; ++q) {
-      LEADLINE_RETURN_IF_ERROR(scan.Run(queries.row(q), FarthestOf(params, q), &out[q]));
-    }
-    return {};
-  }
+  const bool shared = queries.rows >= kFewQueries && rows.codes.type() != CodeType::kBf16;
   for (size_t begin = 0; begin < queries.rows; begin += kTogether) {
     const size_t count = std::min(kTogether, queries.rows - begin);
+    const MatrixView these{queries.row(begin).data(), count, queries.dim};
     SearchParams of_these = params;
     of_these.farthest = params.farthest == nullptr ? nullptr : params.farthest + begin;
-    SharedCodeScan scan(rows, positions, of_these);
     LEADLINE_RETURN_IF_ERROR(
-        scan.Run({queries.row(begin).data(), count, queries.dim}, out.subspan(begin, count)));
+        shared ? SharedCodeScan(rows, positions, of_these).Run(these, out.subspan(begin, count))
+               : SeparateScan(rows, positions, of_these).Run(these, out.subspan(begin, count)));
   }
   return {};
 }

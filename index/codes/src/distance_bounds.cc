@@ -7,7 +7,6 @@
 namespace leadline::index {
 namespace {
 
-constexpr double kEstimateRounding = 0x1p-21;
 constexpr double kUnderflow = 0x1p-100;
 
 /// A float below `value`, of which kUnderflow was taken already.
@@ -31,8 +30,10 @@ DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, 
       error_steps_(codes.error_steps()),
       norm_steps_(codes.norm_steps()),
       least_error_(RowCodes::kLeastError * std::sqrt(static_cast<double>(codes.dim()))),
-      rounding_(static_cast<double>(codes.dim() + 8) * 0x1p-23) {
+      rounding_(static_cast<double>(codes.dim() + 8) * 0x1p-23),
+      of_estimate_(0x1p-21 + (codes.type() == CodeType::kBf16 ? rounding_ : 0)) {
   const bool dot = metric_ == Metric::kInnerProduct;
+  const bool halves = codes.type() == CodeType::kBf16;
   const double step = dot ? 2.0 * prepared.map().multiplier : prepared.map().multiplier;
   double norm = 0;
   double coded = 0;
@@ -41,7 +42,7 @@ DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, 
   for (size_t i = 0; i < query.size(); ++i) {
     const double value = query[i];
     const double mean = codes.mean()[i];
-    const double decoded = step * prepared.integers()[i];
+    const double decoded = halves ? prepared.centred()[i] : step * prepared.values()[i];
     norm += value * value;
     coded += decoded * decoded;
     error += Square((dot ? value : value - mean) - decoded);
@@ -56,7 +57,7 @@ DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, 
   if (dot) {
     margin_steps_ = query_norm_ * error_steps_ + query_error_ * norm_steps_ +
                     rounding_ * query_norm_ * (norm_steps_ + error_steps_) +
-                    kEstimateRounding * norm_steps_ * coded_norm_;
+                    of_estimate_ * norm_steps_ * coded_norm_;
     fixed_margin_ = query_norm_ * least_error_ +
                     (rounding_ + 1e-9) * query_norm_ * (std::sqrt(mean_norm) + least_error_) +
                     2 * kUnderflow;
@@ -77,15 +78,15 @@ DistanceBounds::Reach DistanceBounds::ReachOf(float distance) const {
                    kUnderflow);
   }
   const double radius = std::sqrt(std::max(squared, 0.0)) + query_error_ + least_error_;
-  const double rounding = kEstimateRounding;
-  return {Square(radius) - (1 - rounding) * Square(coded_norm_) + kUnderflow,
-          2 * error_steps_ * radius + 2 * rounding * norm_steps_ * coded_norm_, QuadraticOfReach()};
+  return {Square(radius) - (1 - of_estimate_) * Square(coded_norm_) + kUnderflow,
+          2 * error_steps_ * radius + 2 * of_estimate_ * norm_steps_ * coded_norm_,
+          QuadraticOfReach()};
 }
 
 double DistanceBounds::QuadraticOfReach() const {
   return metric_ == Metric::kInnerProduct
              ? 0
-             : Square(error_steps_) + kEstimateRounding * Square(norm_steps_);
+             : Square(error_steps_) + of_estimate_ * Square(norm_steps_);
 }
 
 DistanceBounds::Interval DistanceBounds::Of(float estimate, float scale) const {
@@ -99,8 +100,7 @@ DistanceBounds::Interval DistanceBounds::OfDot(double estimate, double scale) co
 }
 
 DistanceBounds::Interval DistanceBounds::OfDistance(double estimate, double scale) const {
-  const double rounding =
-      kEstimateRounding * Square(norm_steps_ * scale + coded_norm_) + kUnderflow;
+  const double rounding = of_estimate_ * Square(norm_steps_ * scale + coded_norm_) + kUnderflow;
   const double squared = estimate + Square(coded_norm_);
   const double error = query_error_ + error_steps_ * scale + least_error_;
   const double nearest = std::max(std::sqrt(std::max(squared - rounding, 0.0)) - error, 0.0);

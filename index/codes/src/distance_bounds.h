@@ -8,7 +8,7 @@
 namespace leadline::index {
 
 /// How far the distance of one query to a row, as full precision gives it, can be from what the
-/// row's sq8 code says. Immutable once made, cheap to copy.
+/// row's code says. Immutable once made, cheap to copy.
 ///
 /// Names: q the query, x a row, m the mean; q' = q - m (q itself under kInnerProduct), x' = x - m.
 /// ^ marks what codes say of them; E is the estimate RowQuery::Distances gives, T the distance the
@@ -16,10 +16,14 @@ namespace leadline::index {
 /// scale s,
 ///   |x' - x^| <= s * error_steps + kLeastError * sqrt(n)     and     |x^| <= s * norm_steps,
 /// and |q' - q^| is computed for each query. Arithmetic on either side:
-///   E is a sum of two terms with three roundings of a product before: in f32 it is within
-///     2^-21 * (s * norm_steps + |q^|)^2 + 2^-100 of |x^|^2 - 2 q^.x^ (of -q^.x^), underflow in;
 ///   T is a sum of n terms, rounded in any order: within g = (n + 8) * 2^-23 of the sum of their
-///     magnitudes, and 2^-100 more where they underflow.
+///     magnitudes, and 2^-100 more where they underflow;
+///   E is within e * (s * norm_steps + |q^|)^2 + 2^-100 of |x^|^2 - 2 q^.x^; under kInnerProduct
+///     within e * s * norm_steps * |q^| + 2^-100 of -q^.x^. Of sq8 and sq4 the dot product is an
+///     exact sum of integers: e = 2^-21 covers the three roundings of a product with it and those
+///     of |x^|^2 and of the difference. Of bf16 q^ is q' rounded to f32, and the dot product a sum
+///     like those of T, within g |q^| |x^|, with n * 2^-126 more where products underflow: so
+///     e = 2^-21 + g.
 /// kL2: |q - x| lies within |q' - q^| + |x' - x^| of |q^ - x^|, whose square is E + |q^|^2.
 /// kCosine: the same, and -q.x = (|q - x|^2 - |q|^2 - |x|^2) / 2 where | |x|^2 - 1 | <= 4g: rows
 ///   are of unit length, each element rounded to f32.
@@ -60,6 +64,7 @@ class DistanceBounds {
   double norm_steps_;
   double least_error_;       ///< kLeastError * sqrt(n)
   double rounding_;          ///< g
+  double of_estimate_;       ///< e
   double query_norm_ = 0;    ///< |q|
   double coded_norm_ = 0;    ///< |q^|
   double query_error_ = 0;   ///< |q' - q^|

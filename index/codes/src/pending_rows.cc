@@ -12,8 +12,10 @@ namespace {
 constexpr size_t kSlack = 64;
 /// More pending rows than these (or 4 k) are compared in full precision there and then.
 constexpr size_t kMostPending = 4096;
-/// Rows compared in full precision between two looks at whether any more can matter.
+/// Rows compared in full precision between two looks at whether any more can matter; more of them
+/// from look to look, since many more are likely to follow then.
 constexpr size_t kRowsTogether = 8;
+constexpr size_t kMostTogether = 32;
 
 }  // namespace
 
@@ -62,7 +64,8 @@ void PendingRows::Rescore(const Source& source) {
     return a.lower != b.lower ? a.lower < b.lower : a.row < b.row;
   });
   std::vector<uint32_t> rows;
-  size_t together = std::max(k_, kRowsTogether);
+  const size_t first = std::max(k_, kRowsTogether);
+  size_t together = first;
   for (size_t i = 0; i < pending_.size() && pending_[i].lower <= top_.threshold();) {
     rows.clear();
     // Equal distances may still win by row number.
@@ -70,22 +73,28 @@ void PendingRows::Rescore(const Source& source) {
          ++i) {
       rows.push_back(pending_[i].row);
     }
-    RescoreTogether(rows, source);
+    Compare(rows, source, &top_);
     if (!failed_.ok()) {
       break;
     }
-    together = kRowsTogether;
+    together = i <= first ? kRowsTogether : std::min(2 * together, kMostTogether);
   }
   pending_.clear();
   bound_ = std::min(bound_, top_.threshold());
 }
 
-void PendingRows::RescoreTogether(const std::vector<uint32_t>& rows, const Source& source) {
+void PendingRows::LimitBy(const std::vector<uint32_t>& rows, const Source& source) {
+  TopK nearest(k_);
+  Compare(rows, source, &nearest);
+  Limit(nearest.threshold());
+}
+
+void PendingRows::Compare(const std::vector<uint32_t>& rows, const Source& source, TopK* top) {
   if (source.check != nullptr && failed_.ok()) {
     failed_ = source.check->Check(rows);
   }
   if (failed_.ok()) {
-    RescoreRows(source.distance, source.vectors, source.query, rows, &top_, &stats_);
+    RescoreRows(source.distance, source.vectors, source.query, rows, top, &stats_);
   }
 }
 

@@ -36,6 +36,10 @@ class PendingRows {
   /// Rows farther than `farthest` are out from now on.
   void Limit(float farthest) { bound_ = std::min(bound_, farthest); }
 
+  /// Compares `rows` in full precision, to put what is farther than k of them out; they are not
+  /// taken in.
+  void LimitBy(const std::vector<uint32_t>& rows, const Source& source);
+
   /// Takes in row `row`. Looks at full precision only where thousands of rows are pending.
   void Offer(uint32_t row, const DistanceBounds::Interval& interval, const Source& source) {
     if (interval.lower > bound_) {
@@ -65,7 +69,7 @@ class PendingRows {
   void Shrink(const Source& source);
   void DropBeyondBound();
   void Rescore(const Source& source);
-  void RescoreTogether(const std::vector<uint32_t>& rows, const Source& source);
+  void Compare(const std::vector<uint32_t>& rows, const Source& source, TopK* top);
 
   size_t k_;
   size_t full_;  ///< so many pending rows are too many

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "leadline/core/huge_array.h"
 #include "leadline/core/round_up.h"
 #include "row_codes_layout.h"
 #include "scalar_quantizer.h"
@@ -82,6 +83,10 @@ float RoundedUp(double value) {
              : std::nextafter(nearest, std::numeric_limits<float>::infinity());
 }
 
+double Square(double value) {
+  return value * value;
+}
+
 /// Codes one row after the other with buffers of its own.
 class RowEncoder {
  public:
@@ -90,31 +95,15 @@ class RowEncoder {
 
   /// Writes the code of `row` and returns its terms.
   RowTerms Encode(const float* row, uint8_t* out) {
-    const size_t dim = mean_.size();
-    for (size_t i = 0; i < dim; ++i) {
+    if (codes_ == CodeType::kSq8) {
+      return EncodeBytes(row, out);
+    }
+    for (size_t i = 0; i < mean_.size(); ++i) {
       centred_[i] = row[i] - mean_[i];
     }
     RowTerms terms;
-    double norm = 0;
-    if (codes_ == CodeType::kBf16) {
-      for (size_t i = 0; i < dim; ++i) {
-        const uint16_t half = RoundToBf16(centred_[i]);
-        std::memcpy(out + 2 * i, &half, sizeof half);
-        const auto decoded = std::bit_cast<float>(uint32_t{half} << 16);
-        norm += static_cast<double>(decoded) * decoded;
-      }
-      terms.scale = 1;
-    } else {
-      terms.scale = codes_ == CodeType::kSq8 ? QuantizeSq8(centred_.data(), dim, numbers_.data())
-                                             : QuantizeSq4(centred_.data(), dim, numbers_.data());
-      norm = SquaredNormOfCodes(terms.scale);
-      if (codes_ == CodeType::kSq8) {
-        Promise(row, terms.scale, norm);
-        std::copy_n(numbers_.data(), dim, out);
-      } else {
-        PackNibbles(numbers_.data(), dim, out);
-      }
-    }
+    const double norm = codes_ == CodeType::kBf16 ? EncodeHalves(row, out, &terms.scale)
+                                                  : EncodeNibbles(row, out, &terms.scale);
     terms.add = metric_ == Metric::kInnerProduct ? 0.0F : static_cast<float>(norm);
     return terms;
   }
@@ -123,32 +112,69 @@ class RowEncoder {
   [[nodiscard]] const CodePromise& promise() const { return promise_; }
 
  private:
-  void Promise(const float* row, float scale, double norm) {
+  RowTerms EncodeBytes(const float* row, uint8_t* out) {
+    const simd::ByteSums sums =
+        kernels_.byte_codes(row, mean_.data(), mean_.size(), centred_.data(), out);
+    const double norm = static_cast<double>(sums.scale) * sums.scale * sums.squares;
+    Promise(sums.scale, norm, sums.error);
+    return {metric_ == Metric::kInnerProduct ? 0.0F : static_cast<float>(norm), sums.scale};
+  }
+
+  /// Returns the squared length of what the code says.
+  double EncodeHalves(const float* row, uint8_t* out, float* scale) {
+    double norm = 0;
+    double error = 0;
+    for (size_t i = 0; i < mean_.size(); ++i) {
+      const uint16_t half = RoundToBf16(centred_[i]);
+      std::memcpy(out + 2 * i, &half, sizeof half);
+      const auto decoded = std::bit_cast<float>(uint32_t{half} << 16);
+      norm += static_cast<double>(decoded) * decoded;
+      error += Square(static_cast<double>(row[i]) - mean_[i] - decoded);
+    }
+    *scale = RoundedUp(std::sqrt(norm));
+    Promise(*scale, norm, error);
+    return norm;
+  }
+
+  /// The same for sq4.
+  double EncodeNibbles(const float* row, uint8_t* out, float* scale) {
+    const size_t dim = mean_.size();
+    *scale = QuantizeSq4(centred_.data(), dim, numbers_.data());
+    double error = 0;
+    for (size_t i = 0; i < dim; ++i) {
+      const double decoded = static_cast<double>(*scale) * (numbers_[i] - 7.5);
+      error += Square(static_cast<double>(row[i]) - mean_[i] - decoded);
+    }
+    const double norm = SquaredNormOfNibbles(*scale);
+    Promise(*scale, norm, error);
+    PackNibbles(numbers_.data(), dim, out);
+    return norm;
+  }
+
+  /// Takes in a row whose code says something of squared length `norm`, at the squared distance
+  /// `error` from the row.
+  void Promise(float scale, double norm, double error) {
     if (scale == 0) {
       return;
     }
-    double error = 0;
-    for (size_t i = 0; i < mean_.size(); ++i) {
-      const double decoded = static_cast<double>(scale) * (int{numbers_[i]} - 128);
-      const double lost = static_cast<double>(row[i]) - mean_[i] - decoded;
-      error += lost * lost;
-    }
     // Far more than double arithmetic may have lost.
     constexpr double kSlack = 1 + 1e-9;
-    promise_.Widen({std::sqrt(error) / scale * kSlack, std::sqrt(norm) / scale * kSlack});
+    const double least = RowCodes::kLeastError * std::sqrt(static_cast<double>(mean_.size()));
+    promise_.Widen({std::max(std::sqrt(error) * kSlack - least, 0.0) / scale,
+                    std::sqrt(norm) / scale * kSlack});
   }
 
-  /// |scale * (u - centre)|^2 over the codes of the row, its sum exact.
-  [[nodiscard]] double SquaredNormOfCodes(float scale) const {
-    const int centre = codes_ == CodeType::kSq8 ? 256 : 15;
+  /// |scale * (u - 7.5)|^2 over the codes of the row, its sum exact.
+  [[nodiscard]] double SquaredNormOfNibbles(float scale) const {
     int64_t sum = 0;
     for (const uint8_t code : numbers_) {
-      const int64_t doubled = 2 * code - centre;
+      const int64_t doubled = 2 * code - 15;
       sum += doubled * doubled;
     }
     return static_cast<double>(scale) * scale * static_cast<double>(sum) / 4;
   }
 
+  const simd::CodeKernels& kernels_ = simd::CurrentLevel().codes;
   const CodeType codes_;
   const Metric metric_;
   const std::vector<float>& mean_;
@@ -159,24 +185,23 @@ class RowEncoder {
 
 }  // namespace
 
-Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
-                                   Executor* executor, const CallControl& control,
-                                   std::span<const uint32_t> order, std::span<const float> beside) {
-  if (codes != CodeType::kSq8 && codes != CodeType::kSq4 && codes != CodeType::kBf16) {
-    return InvalidFieldError("not a code of single rows", "codes", CodeTypeName(codes),
-                             "sq8|sq4|bf16");
-  }
+size_t RowCodesBytes(CodeType codes, size_t rows, size_t dim) {
+  return ShapeOf(codes, rows, dim).end;
+}
+
+Status EncodeRowCodesTo(char* bytes, MatrixView vectors, Metric metric, CodeType codes,
+                        Executor* executor, const CallControl& control,
+                        std::span<const uint32_t> order, std::span<const float> beside) {
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> mean, MeanOf(vectors, executor, control));
   const RowCodesShape shape = ShapeOf(codes, vectors.rows, vectors.dim);
-  std::string bytes(shape.end, '\0');
   RowCodesHeader header{};
   header.version = kRowCodesVersion;
   header.codes = static_cast<uint32_t>(codes);
   header.metric = static_cast<uint32_t>(metric);
   header.rows = static_cast<uint32_t>(vectors.rows);
   header.dim = static_cast<uint32_t>(vectors.dim);
-  std::memcpy(bytes.data() + shape.mean, mean.data(), mean.size() * sizeof(float));
-  auto* start = reinterpret_cast<uint8_t*>(bytes.data());
+  std::memcpy(bytes + shape.mean, mean.data(), mean.size() * sizeof(float));
+  auto* start = reinterpret_cast<uint8_t*>(bytes);
   const size_t chunks = (vectors.rows + kChunkRows - 1) / kChunkRows;
   std::vector<CodePromise> promises(chunks);
   ParallelFor(executor, chunks, [&](size_t c) {
@@ -204,7 +229,43 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
   }
   header.error_steps = RoundedUp(promise.error_steps);
   header.norm_steps = RoundedUp(promise.norm_steps);
-  std::memcpy(bytes.data(), &header, sizeof header);
+  std::memcpy(bytes, &header, sizeof header);
+  return {};
+}
+
+Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType codes,
+                                   Executor* executor, const CallControl& control,
+                                   std::span<const uint32_t> order, std::span<const float> beside) {
+  if (codes != CodeType::kSq8 && codes != CodeType::kSq4 && codes != CodeType::kBf16) {
+    return InvalidFieldError("not a code of single rows", "codes", CodeTypeName(codes),
+                             "sq8|sq4|bf16");
+  }
+  std::string bytes(RowCodesBytes(codes, vectors.rows, vectors.dim), '\0');
+  LEADLINE_RETURN_IF_ERROR(
+      EncodeRowCodesTo(bytes.data(), vectors, metric, codes, executor, control, order, beside));
+  return bytes;
+}
+
+std::string OrderRowCodes(std::string_view section, const RowCodes& codes,
+                          std::span<const uint32_t> order, Executor* executor) {
+  const RowCodesShape shape = ShapeOf(codes.type(), codes.rows(), codes.dim());
+  std::string bytes;
+  bytes.reserve(section.size());
+  AskForLargePages(bytes.data(), section.size());
+  bytes.resize(section.size());
+  std::memcpy(bytes.data(), section.data(), shape.terms);
+  const size_t chunks = (codes.rows() + kChunkRows - 1) / kChunkRows;
+  ParallelFor(executor, chunks, [&](size_t c) {
+    const size_t end = std::min(codes.rows(), (c + 1) * kChunkRows);
+    for (size_t r = c * kChunkRows; r < end; ++r) {
+      std::memcpy(bytes.data() + shape.codes + r * shape.stride,
+                  section.data() + shape.codes + order[r] * shape.stride, shape.stride);
+      if (!shape.terms_in_row) {
+        std::memcpy(bytes.data() + shape.terms + r * sizeof(RowTerms),
+                    section.data() + shape.terms + order[r] * sizeof(RowTerms), sizeof(RowTerms));
+      }
+    }
+  });
   return bytes;
 }
 
@@ -265,7 +326,7 @@ void RowQuery::Quantize() {
   integers_.assign(nibbles ? (dim + 127) / 128 * 128 : centred_.size(), 0);
   int8_t* target = integers_.data();
   if (nibbles) {
-    linear_.resize(dim);
+    linear_.assign(centred_.size(), 0);
     target = linear_.data();
   }
   const float scale = QuantizeSigned(centred_.data(), dim, target);

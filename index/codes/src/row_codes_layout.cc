@@ -26,11 +26,32 @@ Status Bad(const std::string& what) {
   return DataLossError("row codes are damaged: " + what);
 }
 
+/// The largest bounds that a table may state.
+struct WidestBounds {
+  double error = 0;
+  double norm = 0;
+};
+
+WidestBounds WidestOf(const RowCodesHeader& header) {
+  const double root = std::sqrt(static_cast<double>(header.dim));
+  switch (static_cast<CodeType>(header.codes)) {
+    case CodeType::kSq8:
+      // A code is nowhere farther than a step from what it stands for, and has at most 128 of them.
+      return {root, 128 * root};
+    case CodeType::kSq4:
+      // What is cut off is less than what is left, which are 7.5 steps.
+      return header.version == 2 ? WidestBounds() : WidestBounds{8 * root, 8 * root};
+    default:
+      // Half a unit in the last of eight bits; the scale is the length itself.
+      return header.version == 2 ? WidestBounds() : WidestBounds{0x1p-7, 1.5};
+  }
+}
+
 Status CheckHeader(const RowCodesHeader& header, size_t rows, size_t dim, Metric metric) {
-  if (header.version != kRowCodesVersion) {
+  if (header.version < kOldestRowCodesVersion || header.version > kRowCodesVersion) {
     return UnimplementedError(
-        "row codes of another version: value=" + std::to_string(header.version) +
-        " limit=" + std::to_string(kRowCodesVersion));
+        "row codes of another version: value=" + std::to_string(header.version) + " limit=" +
+        std::to_string(kOldestRowCodesVersion) + ".." + std::to_string(kRowCodesVersion));
   }
   if (header.rows != rows || header.dim != dim || header.metric != static_cast<uint32_t>(metric)) {
     return Bad("shape differs from the segment: rows=" + std::to_string(header.rows) +
@@ -46,10 +67,9 @@ Status CheckHeader(const RowCodesHeader& header, size_t rows, size_t dim, Metric
       return Bad("reserved bytes are not zero");
     }
   }
-  // A code is nowhere farther than a step from what it stands for, and has at most 128 of them.
-  const float widest = codes == CodeType::kSq8 ? std::sqrt(static_cast<float>(dim)) : 0.0F;
-  if (!(header.error_steps >= 0 && header.error_steps <= widest) ||
-      !(header.norm_steps >= 0 && header.norm_steps <= 128 * widest)) {
+  const WidestBounds widest = WidestOf(header);
+  if (!(header.error_steps >= 0 && header.error_steps <= widest.error) ||
+      !(header.norm_steps >= 0 && header.norm_steps <= widest.norm)) {
     return Bad("bounds of the codes: error=" + std::to_string(header.error_steps) +
                " norm=" + std::to_string(header.norm_steps));
   }
@@ -101,6 +121,7 @@ Result<RowCodes> RowCodes::Open(std::string_view bytes, size_t rows, size_t dim,
   codes.dim_ = dim;
   codes.error_steps_ = header.error_steps;
   codes.norm_steps_ = header.norm_steps;
+  codes.promises_ = header.version > 2 || codes.type_ == CodeType::kSq8;
   codes.stride_ = shape.stride;
   codes.mean_ = reinterpret_cast<const float*>(start + shape.mean);
   codes.codes_ = start + shape.codes;

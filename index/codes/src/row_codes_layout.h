@@ -8,7 +8,9 @@
 
 namespace leadline::index {
 
-inline constexpr uint32_t kRowCodesVersion = 2;
+inline constexpr uint32_t kRowCodesVersion = 3;
+/// Before it there were no bounds at all.
+inline constexpr uint32_t kOldestRowCodesVersion = 2;
 
 /// Start of the section; storage/FORMAT.md, "Row codes". Little-endian.
 struct RowCodesHeader {
@@ -17,7 +19,7 @@ struct RowCodesHeader {
   uint32_t metric;  ///< Metric
   uint32_t rows;
   uint32_t dim;
-  float error_steps;  ///< RowCodes::error_steps; 0 unless sq8, like the next
+  float error_steps;  ///< RowCodes::error_steps; version 2: 0 unless sq8, like the next
   float norm_steps;   ///< RowCodes::norm_steps
   uint32_t reserved[9];
 };

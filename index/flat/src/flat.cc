@@ -38,7 +38,7 @@ class FlatIndex final : public SegmentIndex {
   }
 
   [[nodiscard]] CodeType scan_codes() const override {
-    return codes_.has_value() ? CodeType::kSq8 : CodeType::kF32;
+    return codes_.has_value() ? codes_->type() : CodeType::kF32;
   }
 
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }
@@ -55,10 +55,11 @@ class FlatFactory final : public IndexFactory {
 
   [[nodiscard]] Result<std::vector<Section>> Build(MatrixView vectors,
                                                    const BuildOptions& options) const override {
-    LEADLINE_RETURN_IF_ERROR(CheckBuild(vectors, options, {CodeType::kSq8}));
+    LEADLINE_RETURN_IF_ERROR(
+        CheckBuild(vectors, options, {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16}));
     LEADLINE_RETURN_IF_ERROR(options.control.Check());
     std::vector<Section> sections;
-    if (options.codes == CodeType::kSq8) {
+    if (options.codes != CodeType::kF32 && options.codes != CodeType::kAuto) {
       LEADLINE_ASSIGN_OR_RETURN(std::string codes,
                                 EncodeRowCodes(vectors, options.metric, options.codes,
                                                options.executor, options.control));
@@ -78,9 +79,9 @@ class FlatFactory final : public IndexFactory {
                                   RowCodes::Open(section.bytes, vectors.rows, vectors.dim, metric));
       }
     }
-    if (codes.has_value() && codes->type() != CodeType::kSq8) {
-      return DataLossError("row codes a flat index does not have: value=" +
-                           std::string(CodeTypeName(codes->type())) + " limit=sq8");
+    if (codes.has_value() && !codes->promises()) {
+      return DataLossError("row codes of a flat index have no bounds: value=" +
+                           std::string(CodeTypeName(codes->type())));
     }
     return std::unique_ptr<SegmentIndex>(std::make_unique<FlatIndex>(vectors, metric, codes));
   }

@@ -92,15 +92,21 @@ class HnswIndex final : public SegmentIndex {
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));
-    return scan_codes() == CodeType::kSq8 ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
-                                          : ScanSegment(vectors_, queries, metric_, params, out);
+    const uint64_t allowed = params.allowed_count.value_or(rows());
+    const bool checked = params.row_check != nullptr;
+    return (checked ? scan_codes() : ScanCodesFor(allowed)) != CodeType::kF32
+               ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
+               : ScanSegment(vectors_, queries, metric_, params, out);
   }
 
   [[nodiscard]] CodeType scan_codes() const override {
     // Axes leave out something that no bound is known for.
-    const bool bounded =
-        codes_.has_value() && codes_->type() == CodeType::kSq8 && axes_.kept() == 0;
-    return bounded ? CodeType::kSq8 : CodeType::kF32;
+    const bool bounded = codes_.has_value() && codes_->promises() && axes_.kept() == 0;
+    return bounded ? codes_->type() : CodeType::kF32;
+  }
+
+  [[nodiscard]] CodeType ScanCodesFor(uint64_t allowed) const override {
+    return scan_codes() == CodeType::kF32 ? CodeType::kF32 : QuickestScan(*codes_, allowed);
   }
 
   [[nodiscard]] size_t resident_bytes() const override { return sizeof(*this); }

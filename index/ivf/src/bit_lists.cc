@@ -151,6 +151,7 @@ Result<std::string> EncodeBitLists(MatrixView vectors, const IvfView& lists, Met
     encoder.SetBase(means.data() + l * vectors.dim);
     std::vector<uint8_t> codes(shape.parts());
     for (size_t i = lists.offsets[l]; i < lists.offsets[l + 1]; ++i) {
+      PrefetchRow(vectors, lists, i + kRowsAhead, lists.offsets[l + 1]);
       const size_t in_list = i - lists.offsets[l];
       const size_t block = first_block[l] + in_list / kBlockRows;
       const size_t at = block * kBlockRows + in_list % kBlockRows;

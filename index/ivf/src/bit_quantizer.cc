@@ -7,26 +7,6 @@
 #include "leadline/simd/level.h"
 
 namespace leadline::index {
-namespace {
-
-/// Sum of term(i) over i < n in one fixed order, with as many running sums as hide their latency.
-template <class Term>
-double SumOf(size_t n, Term term) {
-  constexpr size_t kSums = 8;
-  double sums[kSums] = {};
-  size_t i = 0;
-  for (; i + kSums <= n; i += kSums) {
-    for (size_t j = 0; j < kSums; ++j) {
-      sums[j] += term(i + j);
-    }
-  }
-  for (; i < n; ++i) {
-    sums[0] += term(i);
-  }
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-}
-
-}  // namespace
 
 std::vector<uint8_t> DrawRotation(size_t dim, uint64_t seed) {
   std::vector<uint8_t> bits(RotationBytes(dim, kRotationRounds));
@@ -66,31 +46,17 @@ void BitEncoder::SetBase(const float* base) {
 }
 
 BitTerms BitEncoder::Encode(const float* row, uint8_t* codes) {
-  const size_t n = rotation_.turned_dim();
+  const simd::CodeKernels& kernels = simd::CurrentLevel().codes;
   rotation_.Turn(row, base_, turned_.data(), room_.data());
-  const float* turned = turned_.data();
-  const size_t parts = n / kSignsPerPart;
-  for (size_t part = 0; part < parts; ++part) {
-    unsigned code = 0;
-    for (size_t w = 0; w < kSignsPerPart; ++w) {
-      code |= (turned[w * parts + part] >= 0 ? 1U : 0U) << w;
-    }
-    codes[part] = static_cast<uint8_t>(code);
-  }
-  const float* base = base_;
-  const double square = SumOf(n, [turned](size_t i) { return double{turned[i]} * turned[i]; });
-  const double magnitudes = SumOf(n, [turned](size_t i) { return double{std::fabs(turned[i])}; });
-  const float* from = turned_base_.data();
-  const double base_signs =
-      SumOf(n, [turned, from](size_t i) { return double{turned[i] >= 0 ? from[i] : -from[i]}; });
-  const double factor = magnitudes > 0 ? square / magnitudes : 0;
+  const simd::SignSums sums =
+      kernels.sign_codes(turned_.data(), turned_base_.data(), rotation_.turned_dim(), codes);
+  const double factor = sums.magnitudes > 0 ? sums.square / sums.magnitudes : 0;
   if (metric_ == Metric::kL2) {
-    return {static_cast<float>(square + 2 * factor * base_signs), static_cast<float>(2 * factor)};
+    return {static_cast<float>(sums.square + 2 * factor * sums.along),
+            static_cast<float>(2 * factor)};
   }
-  const double along = SumOf(rotation_.dim(), [row, base](size_t d) {
-    return double{base[d]} * (double{row[d]} - double{base[d]});
-  });
-  return {static_cast<float>(factor * base_signs - along), static_cast<float>(factor)};
+  const double along = kernels.projection(row, base_, rotation_.dim());
+  return {static_cast<float>(factor * sums.along - along), static_cast<float>(factor)};
 }
 
 void BitTable::Prepare(const BitRotation& rotation, const float* query) {

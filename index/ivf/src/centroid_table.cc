@@ -117,6 +117,17 @@ void CentroidTable::SetLanes(std::span<const uint32_t> near, Scratch* scratch) c
   }
 }
 
+/// Asks for the rows of the next tile: those of a cluster lie anywhere.
+void CentroidTable::Prefetch(const ByteRows& rows, std::span<const uint32_t> next) const {
+  for (size_t r = 0; r < std::min(kTileRows, next.size()); ++r) {
+    const uint8_t* codes = rows.codes + next[r] * stride_;
+    for (size_t i = 0; i < stride_; i += 64) {
+      __builtin_prefetch(codes + i);
+    }
+    __builtin_prefetch(rows.terms + next[r]);
+  }
+}
+
 Status CentroidTable::FindNearestAround(uint32_t centroid, const ByteRows& rows,
                                         std::span<const uint32_t> listed,
                                         const CallControl& control, Scratch* scratch,
@@ -127,6 +138,7 @@ Status CentroidTable::FindNearestAround(uint32_t centroid, const ByteRows& rows,
   for (size_t done = 0; done < listed.size(); done += kTileRows) {
     const size_t tile_rows = std::min(kTileRows, listed.size() - done);
     const uint32_t* ids = listed.data() + done;
+    Prefetch(rows, listed.subspan(done + tile_rows));
     std::array<float, kTileRows> best{};
     std::array<uint32_t, kTileRows> lane{};
     best.fill(kInfinity);

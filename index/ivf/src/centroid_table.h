@@ -67,6 +67,7 @@ class CentroidTable {
  private:
   void EncodePack(size_t pack);
   Status FindNearOf(size_t first, size_t count, const CallControl& control);
+  void Prefetch(const ByteRows& rows, std::span<const uint32_t> next) const;
   void SetLanes(std::span<const uint32_t> near, Scratch* scratch) const;
   Status Settle(const ByteRows& rows, size_t row, std::span<const uint32_t> among,
                 const CallControl& control, Neighbor* nearest) const;

@@ -23,7 +23,7 @@ namespace {
 class IvfIndex final : public SegmentIndex {
  public:
   explicit IvfIndex(IvfParts parts) : parts_(std::move(parts)), costs_(parts_) {
-    if (scan_codes() != CodeType::kSq8) {
+    if (scan_codes() == CodeType::kF32) {
       return;
     }
     position_of_.resize(parts_.lists.row_ids.size());
@@ -71,7 +71,9 @@ class IvfIndex final : public SegmentIndex {
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, parts_.vectors.dim));
-    if (scan_codes() != CodeType::kSq8) {
+    const bool checked = params.row_check != nullptr;
+    const uint64_t allowed = params.allowed_count.value_or(rows());
+    if ((checked ? scan_codes() : ScanCodesFor(allowed)) == CodeType::kF32) {
       return ScanSegment(parts_.vectors, queries, parts_.metric, params, out);
     }
     return ScanCodedRows({*parts_.codes, parts_.vectors, parts_.lists.row_ids, position_of_},
@@ -79,10 +81,17 @@ class IvfIndex final : public SegmentIndex {
   }
 
   [[nodiscard]] CodeType scan_codes() const override {
-    return parts_.has_bounds() ? CodeType::kSq8 : CodeType::kF32;
+    // Axes leave out something that no bound is known for.
+    const bool bounded =
+        parts_.codes.has_value() && parts_.codes->promises() && parts_.axes.kept() == 0;
+    return bounded ? parts_.codes->type() : CodeType::kF32;
   }
 
-  [[nodiscard]] bool lists_rows() const override { return scan_codes() == CodeType::kSq8; }
+  [[nodiscard]] CodeType ScanCodesFor(uint64_t allowed) const override {
+    return scan_codes() == CodeType::kF32 ? CodeType::kF32 : QuickestScan(*parts_.codes, allowed);
+  }
+
+  [[nodiscard]] bool lists_rows() const override { return parts_.has_bounds(); }
 
   [[nodiscard]] Result<std::shared_ptr<const ListedRows>> ListRows(
       const ListedRows* before, std::span<const float* const> rows,
@@ -116,7 +125,7 @@ class IvfIndex final : public SegmentIndex {
   /// What was made of the call's filter, now or before; null where it is searched without.
   Result<const ListFilter*> FilterFor(const SearchParams& params) const {
     if (params.filter == nullptr || params.allowed == nullptr || params.beside != nullptr ||
-        scan_codes() != CodeType::kSq8) {
+        !parts_.has_bounds()) {
       return static_cast<const ListFilter*>(nullptr);
     }
     LEADLINE_ASSIGN_OR_RETURN(
@@ -240,7 +249,7 @@ class IvfIndex final : public SegmentIndex {
   /// SearchExact, or no answer where vectors may not all be read: the caller then scans.
   Status ScanInstead(MatrixView queries, const SearchParams& params,
                      std::span<SearchOutcome> out) const {
-    if (params.row_check != nullptr && scan_codes() != CodeType::kSq8) {
+    if (params.row_check != nullptr && scan_codes() == CodeType::kF32) {
       std::fill(out.begin(), out.end(), SearchOutcome());
       return {};
     }
@@ -258,7 +267,8 @@ class IvfIndex final : public SegmentIndex {
 
   const IvfParts parts_;
   const RowCosts costs_;
-  std::vector<uint32_t> position_of_;  ///< of each row in the order of the lists, with sq8 codes
+  std::vector<uint32_t>
+      position_of_;  ///< of each row in the order of the lists, where codes are scanned
   mutable MadeOnce<MatchReach> reach_;
   mutable MadeOnce<ListGaps> gaps_;
 };

@@ -16,6 +16,7 @@
 #include "leadline/index/call_checks.h"
 #include "leadline/index/first_error.h"
 #include "leadline/index/held_out_rows.h"
+#include "leadline/index/owned_codes.h"
 #include "leadline/index/principal_axes.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/simd/distance.h"
@@ -111,10 +112,16 @@ Status AddCodes(MatrixView vectors, const BuildOptions& options, std::vector<Sec
   }
   const bool products = options.codes == CodeType::kPq4;
   const bool bits = options.codes == CodeType::kRabitq;
-  LEADLINE_ASSIGN_OR_RETURN(
-      std::string codes,
-      EncodeRowCodes(vectors, options.metric, products || bits ? CodeType::kSq8 : options.codes,
-                     options.executor, options.control, lists.row_ids));
+  const CodeType of_rows = products || bits ? CodeType::kSq8 : options.codes;
+  std::string codes;
+  if (of_rows == CodeType::kSq8 && options.row_codes != nullptr) {
+    codes = OrderRowCodes(options.row_codes->section(), options.row_codes->codes(), lists.row_ids,
+                          options.executor);
+  } else {
+    LEADLINE_ASSIGN_OR_RETURN(
+        codes, EncodeRowCodes(vectors, options.metric, of_rows, options.executor, options.control,
+                              lists.row_ids));
+  }
   if (products) {
     LEADLINE_ASSIGN_OR_RETURN(
         std::string encoded,

@@ -49,7 +49,7 @@ struct IvfParts {
     return codes.has_value() && codes->type() == CodeType::kSq8;
   }
 
-  /// True where these also bound the distances of the vectors.
+  /// True where these are of the rows themselves, so that they bound the distances of the vectors.
   [[nodiscard]] bool has_bounds() const { return has_bytes() && axes.kept() == 0; }
 
   /// The query as the codes have it, valid until `projection` is used again.

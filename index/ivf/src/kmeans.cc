@@ -9,6 +9,7 @@
 
 #include "byte_rows.h"
 #include "centroid_table.h"
+#include "leadline/core/huge_array.h"
 #include "leadline/core/no_throw.h"
 #include "leadline/core/rng.h"
 #include "leadline/index/first_error.h"
@@ -203,20 +204,20 @@ class KMeans {
   }
 
   Status EncodeRows() {
-    codes_.resize(order_.size() * stride_);
+    codes_ = NewHugeArray<uint8_t>(order_.size() * stride_);
     terms_.resize(order_.size());
     return ForTasks(order_.size(), [&](size_t begin, size_t end) -> Status {
       std::vector<float> centred(rows_.dim);
       for (size_t i = begin; i < end; ++i) {
         terms_[i] = EncodeByteRow(Row(i), centre_.data(), rows_.dim, centred.data(),
-                                  codes_.data() + i * stride_);
+                                  codes_.get() + i * stride_);
       }
       return {};
     });
   }
 
   [[nodiscard]] ByteRows Rows() const {
-    return {codes_.data(), terms_.data(), rows_, order_.data()};
+    return {codes_.get(), terms_.data(), rows_, order_.data()};
   }
 
   void SetTable() { table_.Set({centroids_.data(), nlist_, rows_.dim}, centre_.data()); }
@@ -392,7 +393,7 @@ class KMeans {
   const size_t stride_;
   std::vector<uint32_t> order_;  ///< rows to train on
   std::vector<float> centre_;
-  std::vector<uint8_t> codes_;  ///< of the rows in that order, as all that follows
+  HugeArray<uint8_t> codes_;  ///< of the rows in that order, as all that follows
   std::vector<ByteRowTerms> terms_;
   std::vector<Neighbor> nearest_;
   std::vector<uint32_t> before_;  ///< the centroid of each row when the sums were made

@@ -17,6 +17,15 @@ std::vector<uint32_t> FirstBlocks(const IvfView& lists) {
   return first;
 }
 
+void PrefetchRow(MatrixView vectors, const IvfView& lists, size_t i, size_t end) {
+  if (i < end) {
+    const float* row = vectors.row(lists.row_ids[i]).data();
+    for (size_t d = 0; d < vectors.dim; d += 64 / sizeof(float)) {
+      __builtin_prefetch(row + d);
+    }
+  }
+}
+
 std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Executor* executor) {
   const size_t dim = vectors.dim;
   std::vector<float> means(lists.centroids.rows * dim);
@@ -30,6 +39,7 @@ std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Execut
     }
     // Sums of at most 2^32 rows of 1e15 stay far from the largest float.
     for (size_t i = begin; i < end; ++i) {
+      PrefetchRow(vectors, lists, i + kRowsAhead, end);
       const float* row = vectors.row(lists.row_ids[i]).data();
       for (size_t d = 0; d < dim; ++d) {
         mean[d] += row[d];

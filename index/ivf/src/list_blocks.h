@@ -34,6 +34,11 @@ struct ListBlocks {
 /// Where the blocks of each list start, and behind the last one where they end: [nlist + 1].
 std::vector<uint32_t> FirstBlocks(const IvfView& lists);
 
+/// Asks for the row at place i of the lists to be brought to the cache, unless the list ends
+/// before.
+void PrefetchRow(MatrixView vectors, const IvfView& lists, size_t i, size_t end);
+inline constexpr size_t kRowsAhead = 3;
+
 /// The mean of each list's rows; of an empty one, its centroid: [nlist x dim].
 std::vector<float> MeansOfLists(MatrixView vectors, const IvfView& lists, Executor* executor);
 

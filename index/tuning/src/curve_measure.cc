@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -30,6 +31,8 @@ constexpr double kGraphMisses = 2.5;
 /// Rescoring so many finds all that matters, unless fewer find as much but for this.
 constexpr std::array<size_t, 4> kRescoreSizes = {15, 20, 30, 60};
 constexpr double kRescoreLoss = 0.0005;
+/// Rows, a quarter at least, that choose between two ways to go on.
+constexpr size_t kSomeRows = 64;
 /// Bytes in order that take as long as the start of a row of a list and as a row out of order.
 constexpr double kBytesPerRow = 16;
 constexpr double kBytesPerJump = 400;
@@ -45,6 +48,7 @@ struct Setting {
 /// What one setting gave.
 struct Trial {
   Setting setting;
+  std::vector<double> shares;  ///< of their neighbours that rows found, for those it was tried on
   double recall = 0;
   double promised = 0;
   double distances = 0;
@@ -108,30 +112,61 @@ class Trials {
   }
 
   Result<Trial> Try(const Setting& setting) {
-    const size_t rows = held_out_.rows.size();
-    std::vector<double> shares(rows);
-    std::vector<SearchStats> stats(rows);
-    std::vector<Status> statuses(rows);
-    ParallelFor(executor_, rows, [&](size_t i) {
-      statuses[i] = NoThrow([&] { return TryRow(setting, i, &shares[i], &stats[i]); });
-    });
-    Status failed = FirstError(statuses);
-    LEADLINE_RETURN_IF_ERROR(failed);
-    Trial trial{setting, 0, 0, 0, 0};
-    for (size_t i = 0; i < rows; ++i) {
-      trial.recall += shares[i] / static_cast<double>(rows);
-      trial.distances += static_cast<double>(stats[i].distances) / static_cast<double>(rows);
-      trial.cost += CostOf(setting, stats[i]) / static_cast<double>(rows);
-    }
-    trial.recall = std::min(trial.recall, 1.0);
+    LEADLINE_ASSIGN_OR_RETURN(const Trial trial, Begin(setting));
+    return Complete(trial);
+  }
+
+  /// Tries it on some of the rows only: enough to choose among settings.
+  Result<Trial> Begin(const Setting& setting) {
+    Trial trial;
+    trial.setting = setting;
+    LEADLINE_RETURN_IF_ERROR(TryRows(SomeRows(), &trial));
+    return trial;
+  }
+
+  /// Tries what was begun on the other rows too.
+  Result<Trial> Complete(Trial trial) {
+    LEADLINE_RETURN_IF_ERROR(TryRows(held_out_.rows.size(), &trial));
     const double misses = lists() ? kListMisses : kGraphMisses;
-    trial.promised = 1 - misses * (1 - LowerEnd(shares, trial.recall));
+    trial.promised = 1 - misses * (1 - LowerEnd(trial.shares, trial.recall));
     trial.promised = std::clamp(trial.promised, 0.0, trial.recall);
-    spent_ += trial.cost;
     return trial;
   }
 
  private:
+  /// They were drawn at random, so the first ones are as good as any.
+  [[nodiscard]] size_t SomeRows() const {
+    return std::min(held_out_.rows.size(), std::max(kSomeRows, held_out_.rows.size() / 4));
+  }
+
+  /// Tries the setting of `trial` on the rows from those that it has up to `end`.
+  Status TryRows(size_t end, Trial* trial) {
+    const size_t begin = trial->shares.size();
+    trial->shares.resize(end);
+    std::vector<SearchStats> stats(end - begin);
+    std::vector<Status> statuses(end - begin);
+    ParallelFor(executor_, end - begin, [&](size_t i) {
+      statuses[i] = NoThrow(
+          [&] { return TryRow(trial->setting, begin + i, &trial->shares[begin + i], &stats[i]); });
+    });
+    Status failed = FirstError(statuses);
+    LEADLINE_RETURN_IF_ERROR(failed);
+    double cost = 0;
+    double distances = 0;
+    for (const SearchStats& of_row : stats) {
+      distances += static_cast<double>(of_row.distances);
+      cost += CostOf(trial->setting, of_row);
+    }
+    const auto before = static_cast<double>(begin);
+    const auto rows = static_cast<double>(end);
+    trial->distances = (trial->distances * before + distances) / rows;
+    trial->cost = (trial->cost * before + cost) / rows;
+    trial->recall =
+        std::min(std::accumulate(trial->shares.begin(), trial->shares.end(), 0.0) / rows, 1.0);
+    spent_ += cost / static_cast<double>(held_out_.rows.size());
+    return {};
+  }
+
   /// A row takes one place of each stage itself.
   Status TryRow(const Setting& setting, size_t i, double* share, SearchStats* stats) const {
     const uint32_t row = held_out_.rows[i];
@@ -207,6 +242,12 @@ Result<size_t> ChooseRescore(Trials* trials, const Setting& first) {
   return kRescoreSizes.back();
 }
 
+/// That of the first `rows` rows.
+double RecallOf(const Trial& trial, size_t rows) {
+  const auto end = trial.shares.begin() + static_cast<std::ptrdiff_t>(rows);
+  return std::accumulate(trial.shares.begin(), end, 0.0) / static_cast<double>(rows);
+}
+
 /// Of two ways to go on, the one that finds more for what it costs; both where neither helps.
 Result<std::optional<Trial>> GoOn(Trials* trials, const Trial& now) {
   Setting wider = now.setting;
@@ -224,16 +265,20 @@ Result<std::optional<Trial>> GoOn(Trials* trials, const Trial& now) {
     if (!possible) {
       continue;
     }
-    LEADLINE_ASSIGN_OR_RETURN(const Trial trial, trials->Try(setting));
-    const double gain = (trial.recall - now.recall) / std::max(trial.cost - now.cost, 1.0);
+    LEADLINE_ASSIGN_OR_RETURN(Trial trial, trials->Begin(setting));
+    const double gain =
+        (trial.recall - RecallOf(now, trial.shares.size())) / std::max(trial.cost - now.cost, 1.0);
     if (!best.has_value() || gain > best_gain) {
-      best = trial;
+      best = std::move(trial);
       best_gain = gain;
     }
   }
   if (can_widen && can_deepen && best_gain <= 0) {
     wider.candidates = deeper.candidates;
-    LEADLINE_ASSIGN_OR_RETURN(best, trials->Try(wider));
+    LEADLINE_ASSIGN_OR_RETURN(best, trials->Begin(wider));
+  }
+  if (best.has_value()) {
+    LEADLINE_ASSIGN_OR_RETURN(best, trials->Complete(*std::move(best)));
   }
   return best;
 }

@@ -13,6 +13,10 @@ namespace {
 
 /// Appends smaller than this are gathered, so that a section may be written value by value.
 constexpr size_t kBufferBytes = size_t{256} << 10;
+/// Appends larger than this go in pieces: hashed, then written while they are in the cache.
+constexpr size_t kPieceBytes = size_t{1} << 20;
+/// The device begins with so many bytes while more are made, so that little is left for the sync.
+constexpr uint64_t kStartBytes = uint64_t{16} << 20;
 
 FileHeader EncodeInfo(const SegmentInfo& info) {
   FileHeader header{};
@@ -55,7 +59,7 @@ class FileSegmentWriter final : public SegmentWriter {
   FileSegmentWriter& operator=(const FileSegmentWriter&) = delete;
 
   ~FileSegmentWriter() override {
-    if (file_ != nullptr) {
+    if (unfinished_) {
       file_.reset();
       // Best effort: what stays is ignored by everyone and removed at the next open.
       NoThrow([&] { return fs_->DeleteFile(temporary_); }).IgnoreError();
@@ -63,6 +67,7 @@ class FileSegmentWriter final : public SegmentWriter {
   }
 
   Status Start() {
+    unfinished_ = true;
     LEADLINE_ASSIGN_OR_RETURN(file_, fs_->NewWritableFile(temporary_));
     buffer_.reserve(kBufferBytes);
     return Latch(Write(std::string(sizeof(FileHeader), '\0')));
@@ -93,14 +98,29 @@ class FileSegmentWriter final : public SegmentWriter {
     if (hasher_ == nullptr) {
       return FailedPreconditionError("Append needs an open section: path=" + path_);
     }
-    hasher_->Update(bytes);
     table_.back().size += bytes.size();
-    return Latch(Write(bytes));
+    for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+      const std::string_view piece = bytes.substr(at, kPieceBytes);
+      hasher_->Update(piece);
+      LEADLINE_RETURN_IF_ERROR(Latch(Write(piece)));
+    }
+    return {};
   }
 
   Status AddSection(uint32_t type, std::string_view bytes) override {
     LEADLINE_RETURN_IF_ERROR(BeginSection(type));
     return Append(bytes);
+  }
+
+  Status Describe(const SegmentInfo& info) override {
+    LEADLINE_RETURN_IF_ERROR(CheckUsable());
+    LEADLINE_RETURN_IF_ERROR(CheckInfo(info));
+    if (info.rows != info_.rows || info.dim != info_.dim) {
+      return InvalidArgumentError("sections were written for another shape: rows=" +
+                                  std::to_string(info_.rows) + " dim=" + std::to_string(info_.dim));
+    }
+    info_ = info;
+    return {};
   }
 
   Result<FileIdentity> Finish() override {
@@ -116,6 +136,7 @@ class FileSegmentWriter final : public SegmentWriter {
     LEADLINE_RETURN_IF_ERROR(Latch(Publish(header, table)));
     KillPoint("segment:dirsynced");
     file_.reset();
+    unfinished_ = false;
     return FileIdentity{header.file_bytes, header.hash};
   }
 
@@ -149,15 +170,25 @@ class FileSegmentWriter final : public SegmentWriter {
       buffer_.append(bytes);
       return {};
     }
-    return file_->Append(bytes);
+    return AppendToFile(bytes);
   }
 
   Status FlushBuffer() {
     if (buffer_.empty()) {
       return {};
     }
-    LEADLINE_RETURN_IF_ERROR(file_->Append(buffer_));
+    LEADLINE_RETURN_IF_ERROR(AppendToFile(buffer_));
     buffer_.clear();
+    return {};
+  }
+
+  Status AppendToFile(std::string_view bytes) {
+    LEADLINE_RETURN_IF_ERROR(file_->Append(bytes));
+    unstarted_ += bytes.size();
+    if (unstarted_ >= kStartBytes) {
+      file_->StartWriting();
+      unstarted_ = 0;
+    }
     return {};
   }
 
@@ -199,13 +230,15 @@ class FileSegmentWriter final : public SegmentWriter {
   const std::string directory_;
   const std::string path_;
   const std::string temporary_;
-  const SegmentInfo info_;
+  SegmentInfo info_;
   std::unique_ptr<WritableFile> file_;  ///< null once finished
   std::string buffer_;
-  uint64_t position_ = 0;  ///< bytes handed to Write
+  uint64_t position_ = 0;   ///< bytes handed to Write
+  uint64_t unstarted_ = 0;  ///< bytes in the file since the device was last told to begin
   std::vector<SectionEntry> table_;
   std::unique_ptr<Hasher> hasher_;  ///< of the open section, null when none is open
   bool failed_ = false;
+  bool unfinished_ = false;  ///< the temporary file may be there, even where opening it failed
 };
 
 }  // namespace

@@ -1,9 +1,10 @@
 // A database that an earlier build wrote is opened by this one, byte for byte as it was committed:
-// tests/core/engine/golden/v1. It holds a graph, lists and a flat field, payload columns, deleted,
-// patched and expiring rows, rows that no segment holds yet, and a log as a crash leaves it.
+// tests/core/engine/golden. They hold graphs, lists and flat fields, with and without codes,
+// payload columns, deleted, patched and expiring rows, rows that no segment holds yet, and a log as
+// a crash leaves it.
 //
-// LEADLINE_WRITE_GOLDEN=DIR makes such a directory with the present build: for a new format
-// version, beside the old ones, never in their place.
+// LEADLINE_WRITE_GOLDEN=DIR makes such directories with the present build: for a new version of a
+// format, beside the old ones, never in their place.
 
 #include <algorithm>
 #include <cstdlib>
@@ -57,13 +58,22 @@ Record RowOf(size_t row) {
   return record;
 }
 
-CollectionOptions ShapeOf(IndexKind kind, Metric metric) {
+struct Kept {
+  const char* name;
+  IndexKind kind;
+  Metric metric;
+  const char* strategy;
+  CodeType codes = CodeType::kF32;
+};
+
+CollectionOptions ShapeOf(const Kept& kept) {
   CollectionOptions shape;
   shape.vectors.resize(2);
   shape.vectors[0].dim = kDim;
-  shape.vectors[0].metric = metric;
-  shape.vectors[0].index = kind;
-  shape.vectors[0].nlist = kind == IndexKind::kIvf ? 6 : 0;
+  shape.vectors[0].metric = kept.metric;
+  shape.vectors[0].index = kept.kind;
+  shape.vectors[0].codes = kept.codes;
+  shape.vectors[0].nlist = kept.kind == IndexKind::kIvf ? 6 : 0;
   shape.vectors[1].name = "second";
   shape.vectors[1].dim = 3;
   shape.vectors[1].index = IndexKind::kFlat;
@@ -72,15 +82,30 @@ CollectionOptions ShapeOf(IndexKind kind, Metric metric) {
   return shape;
 }
 
-struct Kept {
-  const char* name;
-  IndexKind kind;
-  Metric metric;
-  const char* strategy;
+/// A database that is kept, below tests/core/engine/golden.
+struct Golden {
+  const char* folder;
+  std::vector<Kept> collections;
 };
 
-constexpr Kept kCollections[] = {{"graph", IndexKind::kHnsw, Metric::kL2, "hnsw"},
-                                 {"lists", IndexKind::kIvf, Metric::kInnerProduct, "ivf"}};
+std::vector<Golden> Goldens() {
+  constexpr Metric kL2 = Metric::kL2;
+  constexpr Metric kDot = Metric::kInnerProduct;
+  return {
+      {"v1", {{"graph", IndexKind::kHnsw, kL2, "hnsw"}, {"lists", IndexKind::kIvf, kDot, "ivf"}}},
+      {"v1-codes",
+       {{"graph-sq8", IndexKind::kHnsw, kDot, "hnsw", CodeType::kSq8},
+        {"graph-sq4", IndexKind::kHnsw, kL2, "hnsw", CodeType::kSq4},
+        {"graph-bf16", IndexKind::kHnsw, kL2, "hnsw", CodeType::kBf16},
+        {"graph-pca8", IndexKind::kHnsw, kL2, "hnsw", CodeType::kPca8},
+        {"lists-sq8", IndexKind::kIvf, kL2, "ivf", CodeType::kSq8},
+        {"lists-pca8", IndexKind::kIvf, kL2, "ivf", CodeType::kPca8},
+        {"lists-pq4", IndexKind::kIvf, kDot, "ivf", CodeType::kPq4},
+        {"lists-rabitq", IndexKind::kIvf, kL2, "ivf", CodeType::kRabitq},
+        {"flat-sq8", IndexKind::kFlat, kL2, "scan", CodeType::kSq8},
+        {"flat-sq4", IndexKind::kFlat, kL2, "scan", CodeType::kSq4},
+        {"flat-bf16", IndexKind::kFlat, kDot, "scan", CodeType::kBf16}}}};
+}
 
 /// What is left: every tenth row deleted, every seventh of the others patched.
 std::map<std::string, Record> ExpectedRows() {
@@ -121,20 +146,20 @@ void ChangeRows(Collection* collection) {
 
 /// Makes the database and copies it while it is open: what was sealed lies in table files, the
 /// changes after that in the log.
-void WriteGolden(const std::string& scratch, const std::string& target) {
+void WriteGolden(const Golden& golden, const std::string& scratch, const std::string& target) {
   DatabaseOptions options;
   options.create_if_missing = true;
   options.background_maintenance = false;
   ASSERT_OK_AND_ASSIGN(auto database, Database::Open(scratch, options));
-  for (const Kept& kept : kCollections) {
-    const CollectionOptions shape = ShapeOf(kept.kind, kept.metric);
-    ASSERT_OK_AND_ASSIGN(const auto collection, database->CreateCollection(kept.name, shape));
+  for (const Kept& kept : golden.collections) {
+    ASSERT_OK_AND_ASSIGN(const auto collection,
+                         database->CreateCollection(kept.name, ShapeOf(kept)));
     WriteRows(collection.get(), 0, kSealedRows);
     ASSERT_OK(collection->Optimize());
   }
   ASSERT_OK(database->Close());
   ASSERT_OK_AND_ASSIGN(database, Database::Open(scratch, options));
-  for (const Kept& kept : kCollections) {
+  for (const Kept& kept : golden.collections) {
     ASSERT_OK_AND_ASSIGN(const auto collection, database->OpenCollection(kept.name));
     ChangeRows(collection.get());
   }
@@ -148,11 +173,11 @@ void WriteGolden(const std::string& scratch, const std::string& target) {
   }
 }
 
-class GoldenDatabaseTest : public ::testing::Test {
+class GoldenDatabaseTest : public ::testing::TestWithParam<Golden> {
  protected:
   void SetUp() override {
-    stdfs::copy(std::string(LEADLINE_SOURCE_DIR) + "/tests/core/engine/golden/v1", path(),
-                stdfs::copy_options::recursive);
+    stdfs::copy(std::string(LEADLINE_SOURCE_DIR) + "/tests/core/engine/golden/" + GetParam().folder,
+                path(), stdfs::copy_options::recursive);
     options_.background_maintenance = false;
   }
 
@@ -202,6 +227,7 @@ class GoldenDatabaseTest : public ::testing::Test {
     options.full_scan_threshold = 0;
     options.ef_search = 200;
     options.nprobe = 6;
+    options.rescore = kept.codes == CodeType::kF32 ? 0 : kAllRows;
     options.explain = true;
     for (size_t row = 0; row < kAllRows; row += 13) {
       const std::vector<float> query = VectorOf(row);
@@ -213,6 +239,7 @@ class GoldenDatabaseTest : public ::testing::Test {
       }
       EXPECT_EQ(scores, BestScores(rows, kept.metric, query, options.limit)) << row;
       EXPECT_EQ(response.plan->steps.at(0).strategy, kept.strategy);
+      EXPECT_EQ(response.plan->steps.at(0).codes, CodeTypeName(kept.codes));
     }
   }
 
@@ -227,7 +254,7 @@ class GoldenDatabaseTest : public ::testing::Test {
 
   static void ExpectAll(Database* database) {
     const std::map<std::string, Record> rows = ExpectedRows();
-    for (const Kept& kept : kCollections) {
+    for (const Kept& kept : GetParam().collections) {
       SCOPED_TRACE(kept.name);
       ASSERT_OK_AND_ASSIGN(const auto collection, database->OpenCollection(kept.name));
       EXPECT_EQ(collection->options().language, "en");
@@ -248,16 +275,16 @@ class GoldenDatabaseTest : public ::testing::Test {
   DatabaseOptions options_;
 };
 
-TEST_F(GoldenDatabaseTest, ReadersSeeIt) {
+TEST_P(GoldenDatabaseTest, ReadersSeeIt) {
   options_.read_only = true;
   ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path(), options_));
   ExpectAll(database.get());
 }
 
-TEST_F(GoldenDatabaseTest, WritersGoOnWithIt) {
+TEST_P(GoldenDatabaseTest, WritersGoOnWithIt) {
   ASSERT_OK_AND_ASSIGN(auto database, Database::Open(path(), options_));
   ExpectAll(database.get());
-  for (const Kept& kept : kCollections) {
+  for (const Kept& kept : GetParam().collections) {
     ASSERT_OK_AND_ASSIGN(const auto collection, database->OpenCollection(kept.name));
     ASSERT_OK(collection->Optimize());
   }
@@ -266,12 +293,22 @@ TEST_F(GoldenDatabaseTest, WritersGoOnWithIt) {
   ExpectAll(database.get());
 }
 
+INSTANTIATE_TEST_SUITE_P(AllVersions, GoldenDatabaseTest, ::testing::ValuesIn(Goldens()),
+                         [](const ::testing::TestParamInfo<Golden>& golden) {
+                           std::string name = golden.param.folder;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
 TEST(GoldenDatabase, IsWrittenOnDemand) {
   const char* target = std::getenv("LEADLINE_WRITE_GOLDEN");
   const TempDir dir;
-  const std::string made = dir.file("made");
-  WriteGolden(dir.file("scratch"), target != nullptr ? target : made);
-  EXPECT_TRUE(target != nullptr || stdfs::exists(made + "/store/CURRENT"));
+  for (const Golden& golden : Goldens()) {
+    const std::string made =
+        (target != nullptr ? target : dir.file("made")) + std::string("/") + golden.folder;
+    WriteGolden(golden, dir.file(std::string("scratch-") + golden.folder), made);
+    EXPECT_TRUE(stdfs::exists(made + "/store/CURRENT"));
+  }
 }
 
 }  // namespace

@@ -124,6 +124,24 @@ TEST_F(MaintenanceTest, AManifestWriteThatFailedKeepsTheFilesUntilTheNextOpen) {
   ExpectSound();
 }
 
+TEST_F(MaintenanceTest, FlatSegmentsAreSealedWithTheCodesAskedFor) {
+  options_.seal_rows = 16;
+  Open();
+  for (const CodeType codes : {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16}) {
+    CollectionOptions shape;
+    shape.vectors.emplace_back();
+    shape.vectors[0].dim = 4;
+    shape.vectors[0].metric = Metric::kL2;
+    shape.vectors[0].index = IndexKind::kFlat;
+    shape.vectors[0].codes = codes;
+    ASSERT_OK_AND_ASSIGN(collection_,
+                         database_->CreateCollection(std::string(CodeTypeName(codes)), shape));
+    Fill(0, 20);
+    ASSERT_TRUE(Eventually([&] { return collection_->Stats()->segments == 1; }));
+    EXPECT_EQ(collection_->Stats()->indexes.at(0).codes, codes);
+  }
+}
+
 TEST_F(MaintenanceTest, FailingBuildsAreTriedAgainWithGrowingPauses) {
   options_.clock = &clock_;
   options_.seal_rows = 16;

@@ -279,8 +279,11 @@ TEST_P(SearchCodesTest, ExactAnswersAreThoseOfFullPrecisionBitForBit) {
   Write(0, kRows);
   ASSERT_OK(collection_->Optimize());
   // The rows have too few dimensions for axes.
-  const bool by_codes = codes() == CodeType::kPq4 || codes() == CodeType::kRabitq ||
-                        codes() == CodeType::kSq8 || codes() == CodeType::kPca8;
+  const bool short_of_bits =
+      codes() == CodeType::kPq4 || codes() == CodeType::kRabitq || codes() == CodeType::kPca8;
+  // Where the kind does not insist on the codes, sq4 is for more rows.
+  const bool too_few = codes() == CodeType::kSq4 && kind() != IndexKind::kFlat;
+  const CodeType scanned = short_of_bits ? CodeType::kSq8 : too_few ? CodeType::kF32 : codes();
   for (const size_t below : {kRows, size_t{1500}, size_t{40}}) {
     SearchOptions options;
     options.exact = true;
@@ -307,10 +310,10 @@ TEST_P(SearchCodesTest, ExactAnswersAreThoseOfFullPrecisionBitForBit) {
         }
         const PlanStep& step = found->plan->steps.at(0);
         EXPECT_EQ(step.strategy, below * 4 < kRows ? "scan matches" : "scan");
-        EXPECT_EQ(step.codes, by_codes ? "sq8" : "f32");
+        EXPECT_EQ(step.codes, CodeTypeName(scanned));
         EXPECT_EQ(step.distances, below + step.rescored);
-        EXPECT_EQ(step.rescored > 0, by_codes);
-        EXPECT_LE(step.rescored, 40U);
+        EXPECT_EQ(step.rescored > 0, scanned != CodeType::kF32);
+        EXPECT_LE(step.rescored, scanned == CodeType::kSq4 ? 400U : 40U);
       }
     }
   }
@@ -599,6 +602,10 @@ TEST(CodesOfKinds, AutomaticKindsBecomeOnesThatHaveTheCodes) {
     for (const CodeType codes : {CodeType::kPq4, CodeType::kRabitq}) {
       EXPECT_EQ(engine::ChooseIndex(FieldWith(IndexKind::kAuto, codes), rows).kind,
                 IndexKind::kIvf);
+    }
+    for (const CodeType codes : {CodeType::kBf16, CodeType::kSq4, CodeType::kPca8}) {
+      EXPECT_EQ(engine::ChooseIndex(FieldWith(IndexKind::kAuto, codes), rows).kind,
+                IndexKind::kHnsw);
     }
   }
 }

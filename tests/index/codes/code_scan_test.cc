@@ -30,16 +30,16 @@ constexpr Metric kMetrics[] = {Metric::kL2, Metric::kInnerProduct, Metric::kCosi
 /// Rows with their codes, in the order of the rows or in another.
 class Coded {
  public:
-  Coded(const Matrix& base, Metric metric, const std::vector<uint32_t>& order = {})
+  Coded(const Matrix& base, Metric metric, CodeType codes, const std::vector<uint32_t>& order = {})
       : base_(base), metric_(metric), order_(order) {
     Result<std::string> bytes =
-        EncodeRowCodes(base.view(), metric, CodeType::kSq8, nullptr, CallControl(), order);
+        EncodeRowCodes(base.view(), metric, codes, nullptr, CallControl(), order);
     EXPECT_OK(bytes);
     mapped_.Add(kRowCodesSection, bytes.value());
-    Result<RowCodes> codes =
+    Result<RowCodes> opened =
         RowCodes::Open(mapped_.views()[0].bytes, base.rows(), base.dim, metric);
-    EXPECT_OK(codes);
-    codes_ = codes.value();
+    EXPECT_OK(opened);
+    codes_ = opened.value();
     position_of_.resize(order.size());
     for (uint32_t at = 0; at < order.size(); ++at) {
       position_of_[order[at]] = at;
@@ -51,6 +51,11 @@ class Coded {
     std::vector<SearchOutcome> out(queries.rows);
     EXPECT_OK(ScanCodedRows({codes_, base_.view(), order_, position_of_}, queries, params, out));
     return out;
+  }
+
+  [[nodiscard]] Status Try(MatrixView queries, const SearchParams& params) const {
+    std::vector<SearchOutcome> out(queries.rows);
+    return ScanCodedRows({codes_, base_.view(), order_, position_of_}, queries, params, out);
   }
 
   /// The oracle: every allowed row in full precision.
@@ -193,7 +198,9 @@ std::vector<uint32_t> RandomOrder(size_t rows, Rng* rng) {
   return order;
 }
 
-TEST(CodeScan, EqualsAScanOfTheVectorsBitForBit) {
+class CodeScan : public ::testing::TestWithParam<CodeType> {};
+
+TEST_P(CodeScan, EqualsAScanOfTheVectorsBitForBit) {
   constexpr size_t kDims[] = {1, 2, 3, 7, 24, 31, 63, 64, 65, 100, 128, 130, 384, 777, 1100};
   constexpr size_t kBatches[] = {1, 7, 33, 70};
   constexpr double kShares[] = {1.0, 0.9, 0.5, 0.05, 0.002};
@@ -205,7 +212,7 @@ TEST(CodeScan, EqualsAScanOfTheVectorsBitForBit) {
     const Metric metric = kMetrics[rng.Uniform(std::size(kMetrics))];
     const size_t dim =
         rng.Uniform(4) == 0 ? 1 + rng.Uniform(1100) : kDims[rng.Uniform(std::size(kDims))];
-    const size_t rows = 1 + rng.Uniform(dim > 400 ? 300 : 1500);
+    const size_t rows = 1 + rng.Uniform(dim > 400 ? 300 : 2500);
     Matrix base = GaussianMatrix(seed, rows, dim);
     shape(&base, &rng);
     Matrix queries = QueriesFor(base, kBatches[rng.Uniform(std::size(kBatches))], shape, &rng);
@@ -213,7 +220,7 @@ TEST(CodeScan, EqualsAScanOfTheVectorsBitForBit) {
       NormalizeRows(&base);
       NormalizeRows(&queries);
     }
-    const Coded coded(base, metric,
+    const Coded coded(base, metric, GetParam(),
                       rng.Uniform(2) == 0 ? std::vector<uint32_t>() : RandomOrder(rows, &rng));
     SearchParams params;
     params.k = rng.Uniform(5) == 0 ? rows + 3 : 1 + rng.Uniform(30);
@@ -230,7 +237,7 @@ TEST(CodeScan, EqualsAScanOfTheVectorsBitForBit) {
   }
 }
 
-TEST(CodeScan, AnswersAndWorkDoNotDependOnHowABatchIsSplit) {
+TEST_P(CodeScan, AnswersAndWorkDoNotDependOnHowABatchIsSplit) {
   Matrix base = testing::ClusteredMatrix(kSeed, 5000, 40, 20);
   Rng rng(kSeed);
   // Enough near-ties that rows pile up and full precision has to part them on the way.
@@ -238,7 +245,7 @@ TEST(CodeScan, AnswersAndWorkDoNotDependOnHowABatchIsSplit) {
     base.values[i] = base.values[i % base.dim] + 1e-4F * base.values[i];
   }
   const Matrix queries = QueriesFor(base, 1000, LeaveAsTheyAre, &rng);
-  const Coded coded(base, Metric::kL2);
+  const Coded coded(base, Metric::kL2, GetParam());
   SearchParams params;
   const std::vector<SearchOutcome> whole = coded.Search(queries.view(), params);
   for (const size_t split : {size_t{1}, size_t{5}, size_t{6}, size_t{7}, size_t{33}, size_t{130}}) {
@@ -257,7 +264,7 @@ TEST(CodeScan, AnswersAndWorkDoNotDependOnHowABatchIsSplit) {
 
 /// Rows whose codes hold them exactly, the mean being zero: what is wrong with an estimate comes
 /// from the query alone.
-TEST(CodeScan, CountsWhatTheCodeOfAQueryLoses) {
+TEST_P(CodeScan, CountsWhatTheCodeOfAQueryLoses) {
   for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
     Rng rng(kSeed);
     constexpr size_t kDim = 3;
@@ -279,7 +286,7 @@ TEST(CodeScan, CountsWhatTheCodeOfAQueryLoses) {
     }
     SearchParams params;
     params.k = 3;
-    const Coded coded(base, metric);
+    const Coded coded(base, metric, GetParam());
     for (size_t batch : {size_t{1}, size_t{50}}) {
       coded.ExpectExact(queries.view(0, batch), params);
     }
@@ -287,7 +294,7 @@ TEST(CodeScan, CountsWhatTheCodeOfAQueryLoses) {
 }
 
 /// Queries that their codes hold exactly: what is wrong comes from the rows alone.
-TEST(CodeScan, CountsWhatTheCodeOfARowLoses) {
+TEST_P(CodeScan, CountsWhatTheCodeOfARowLoses) {
   for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
     Rng rng(kSeed + 1);
     constexpr size_t kDim = 3;
@@ -309,20 +316,20 @@ TEST(CodeScan, CountsWhatTheCodeOfARowLoses) {
     }
     SearchParams params;
     params.k = 3;
-    const Coded coded(base, metric);
+    const Coded coded(base, metric, GetParam());
     for (size_t batch : {size_t{1}, size_t{50}}) {
       coded.ExpectExact(queries.view(0, batch), params);
     }
   }
 }
 
-TEST(CodeScan, RescoresFewRowsOfRealVectors) {
+TEST_P(CodeScan, RescoresFewRowsOfRealVectors) {
   const RealVectors words = ShippedWords();
   ASSERT_GT(words.base.rows(), 0U);
   for (const Metric metric : kMetrics) {
     RealVectors data = words;
     data.PrepareFor(metric);
-    const Coded coded(data.base, metric);
+    const Coded coded(data.base, metric, GetParam());
     const SearchParams params;
     double rescored = 0;
     uint64_t most = 0;
@@ -333,17 +340,18 @@ TEST(CodeScan, RescoresFewRowsOfRealVectors) {
     }
     rescored /= static_cast<double>(data.queries.rows());
     std::printf("rescored a query: mean %.1f, most %d, k = 10\n", rescored, static_cast<int>(most));
-    EXPECT_LE(rescored, 18);
-    EXPECT_LE(most, 40U);
+    const bool coarse = GetParam() == CodeType::kSq4;
+    EXPECT_LE(rescored, coarse ? 320 : 18);
+    EXPECT_LE(most, coarse ? 1100U : 40U);
     coded.ExpectExact(data.queries.view(), params);
   }
 }
 
-TEST(CodeScan, ManyEqualRowsCostNoMoreThanAScanOfTheVectors) {
+TEST_P(CodeScan, ManyEqualRowsCostNoMoreThanAScanOfTheVectors) {
   Matrix base = GaussianMatrix(kSeed, 20'000, 16);
   Rng rng(kSeed);
   MakeEqual(&base, &rng);
-  const Coded coded(base, Metric::kL2);
+  const Coded coded(base, Metric::kL2, GetParam());
   SearchParams params;
   const std::vector<SearchOutcome> found = coded.Search(base.view(0, 8), params);
   for (const SearchOutcome& outcome : found) {
@@ -351,14 +359,82 @@ TEST(CodeScan, ManyEqualRowsCostNoMoreThanAScanOfTheVectors) {
     for (uint32_t i = 0; i < params.k; ++i) {
       EXPECT_EQ(outcome.neighbors[i], (Neighbor{0, i}));
     }
-    EXPECT_LE(outcome.stats.rescored, base.rows());
+    EXPECT_LE(outcome.stats.rescored, base.rows() + params.k);
   }
 }
 
-TEST(CodeScan, StopsWhenCancelled) {
+TEST_P(CodeScan, NeedNotReturnWhatIsFartherThanTheCallerWants) {
+  const Matrix base = testing::ClusteredMatrix(kSeed, 3000, 40, 20);
+  Rng rng(kSeed);
+  const Matrix queries = QueriesFor(base, 40, LeaveAsTheyAre, &rng);
+  for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
+    const Coded coded(base, metric, GetParam());
+    SearchParams params;
+    const std::vector<SearchOutcome> truth = coded.Scan(queries.view(), params);
+    std::vector<float> farthest;
+    for (const SearchOutcome& outcome : truth) {
+      farthest.push_back(outcome.neighbors[rng.Uniform(params.k)].distance);
+    }
+    for (const size_t batch : {size_t{1}, queries.rows()}) {
+      params.farthest = farthest.data();
+      const std::vector<SearchOutcome> found = coded.Search(queries.view(0, batch), params);
+      for (size_t q = 0; q < batch; ++q) {
+        for (size_t i = 0; i < params.k && truth[q].neighbors[i].distance <= farthest[q]; ++i) {
+          ASSERT_LT(i, found[q].neighbors.size()) << "query " << q;
+          ASSERT_EQ(found[q].neighbors[i], truth[q].neighbors[i]) << "query " << q;
+        }
+      }
+    }
+  }
+}
+
+/// Refuses one row, and notes what it was asked for.
+class RefusingCheck final : public RowCheck {
+ public:
+  explicit RefusingCheck(uint32_t refused) : refused_(refused) {}
+
+  [[nodiscard]] Status Check(std::span<const uint32_t> rows) const override {
+    asked_.insert(asked_.end(), rows.begin(), rows.end());
+    return std::find(rows.begin(), rows.end(), refused_) == rows.end()
+               ? Status()
+               : DataLossError("refused row");
+  }
+
+  [[nodiscard]] const std::vector<uint32_t>& asked() const { return asked_; }
+
+ private:
+  const uint32_t refused_;
+  mutable std::vector<uint32_t> asked_;
+};
+
+TEST_P(CodeScan, AsksBeforeItReadsARowAndOnlyForThoseItReads) {
+  const Matrix base = GaussianMatrix(kSeed, 2000, 24);
+  for (const size_t batch : {size_t{1}, size_t{9}}) {
+    const Coded coded(base, Metric::kL2, GetParam());
+    const RefusingCheck none(std::numeric_limits<uint32_t>::max());
+    SearchParams params;
+    params.row_check = &none;
+    uint64_t rescored = 0;
+    for (const SearchOutcome& outcome : coded.Search(base.view(0, batch), params)) {
+      rescored += outcome.stats.rescored;
+      for (const Neighbor& neighbor : outcome.neighbors) {
+        EXPECT_NE(std::find(none.asked().begin(), none.asked().end(), neighbor.row),
+                  none.asked().end());
+      }
+    }
+    EXPECT_EQ(none.asked().size(), rescored);
+    // Query i is row i, its own nearest.
+    const RefusingCheck first(static_cast<uint32_t>(batch - 1));
+    params.row_check = &first;
+    EXPECT_THAT(coded.Try(base.view(0, batch), params),
+                StatusIs(StatusCode::kDataLoss, "refused row"));
+  }
+}
+
+TEST_P(CodeScan, StopsWhenCancelled) {
   const Matrix base = GaussianMatrix(kSeed, 500, 16);
   Result<std::string> bytes =
-      EncodeRowCodes(base.view(), Metric::kL2, CodeType::kSq8, nullptr, CallControl());
+      EncodeRowCodes(base.view(), Metric::kL2, GetParam(), nullptr, CallControl());
   ASSERT_OK(bytes);
   const MappedSections mapped({{kRowCodesSection, bytes.value()}});
   ASSERT_OK_AND_ASSIGN(const RowCodes codes,
@@ -373,6 +449,10 @@ TEST(CodeScan, StopsWhenCancelled) {
                 StatusIs(StatusCode::kCancelled));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Codes, CodeScan,
+                         ::testing::Values(CodeType::kSq8, CodeType::kSq4, CodeType::kBf16),
+                         [](const auto& param) { return std::string(CodeTypeName(param.param)); });
 
 }  // namespace
 }  // namespace leadline::index

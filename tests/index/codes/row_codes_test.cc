@@ -7,10 +7,12 @@
 #include <limits>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 #include "index_test_data.h"
+#include "leadline/index/owned_codes.h"
 #include "real_vectors.h"
 #include "status_matchers.h"
 
@@ -106,6 +108,29 @@ TEST_P(RowCodesTest, EveryLevelGivesTheSameOrder) {
   }
 }
 
+TEST_P(RowCodesTest, TableIsPutInAnotherOrderAsIfItHadBeenMadeSo) {
+  if (codes() != CodeType::kSq8) {
+    GTEST_SKIP() << "tables of a build are sq8";
+  }
+  const Matrix matrix = GaussianMatrix(7, 2500, dim());
+  std::vector<uint32_t> order(matrix.rows());
+  std::iota(order.begin(), order.end(), 0U);
+  Rng rng(8);
+  for (size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[rng.Uniform(i)]);
+  }
+  const Result<std::string> expected =
+      EncodeRowCodes(matrix.view(), metric(), codes(), nullptr, CallControl(), order);
+  ASSERT_OK(expected);
+  for (const size_t threads : {1U, 3U}) {
+    const auto pool = NewThreadPool(threads);
+    const auto owned = OwnedCodes::Make(matrix.view(), metric(), pool.get(), CallControl());
+    ASSERT_OK(owned);
+    EXPECT_EQ(owned->section(), Encode(matrix, metric(), codes()));
+    EXPECT_EQ(OrderRowCodes(owned->section(), owned->codes(), order, pool.get()), *expected);
+  }
+}
+
 TEST_P(RowCodesTest, BytesDoNotDependOnThreads) {
   const Matrix matrix = GaussianMatrix(27, 5000, dim() > 200 ? 20 : dim());
   const auto pool = NewThreadPool(3);
@@ -126,6 +151,62 @@ TEST_P(RowCodesTest, TinyHugeAndConstantRowsKeepFiniteDistances) {
       EXPECT_TRUE(std::isfinite(distance)) << "query " << q;
     }
   }
+}
+
+/// What the code of a row says, as storage/FORMAT.md has it.
+std::vector<double> Decoded(const RowCodes& table, uint32_t row) {
+  const uint8_t* code = table.codes() + row * table.stride();
+  const double scale = table.terms_of(row).scale;
+  std::vector<double> values;
+  for (size_t i = 0; i < table.dim(); ++i) {
+    if (table.type() == CodeType::kSq8) {
+      values.push_back(scale * (code[i] - 128));
+    } else if (table.type() == CodeType::kSq4) {
+      const size_t in_group = std::min<size_t>(128, table.dim() - i / 128 * 128);
+      const size_t half = (in_group + 1) / 2;
+      const uint8_t byte = code[i / 128 * 64 + i % 128 % half];
+      values.push_back(scale * ((i % 128 < half ? byte & 15 : byte >> 4) - 7.5));
+    } else {
+      const uint32_t bits = (uint32_t{code[2 * i]} | uint32_t{code[2 * i + 1]} << 8) << 16;
+      float value = 0;
+      std::memcpy(&value, &bits, sizeof value);
+      values.push_back(value);
+    }
+  }
+  return values;
+}
+
+TEST_P(RowCodesTest, BoundsHoldForEveryRowAndAreReached) {
+  Matrix matrix = GaussianMatrix(41, 60, dim());
+  for (size_t i = 0; i < matrix.values.size(); ++i) {
+    const size_t row = i / dim();
+    // Magnitudes down to where codes lose all, and peaks.
+    matrix.values[i] *= row % 5 == 4 ? 1e-3F : row == 7 ? 1e-37F : 1.0F;
+    matrix.values[i] *= row % 3 == 1 && i % dim() == row % dim() ? 50.0F : 1.0F;
+  }
+  const MappedSections mapped({{kType, Encode(matrix, metric(), codes())}});
+  ASSERT_OK_AND_ASSIGN(const RowCodes table,
+                       RowCodes::Open(mapped.views()[0].bytes, 60, dim(), metric()));
+  ASSERT_TRUE(table.promises());
+  const double least = RowCodes::kLeastError * std::sqrt(static_cast<double>(dim()));
+  double widest_error = 0;
+  double widest_norm = 0;
+  for (uint32_t r = 0; r < 60; ++r) {
+    const std::vector<double> decoded = Decoded(table, r);
+    double error = 0;
+    double norm = 0;
+    for (size_t i = 0; i < dim(); ++i) {
+      error += std::pow(double{matrix.row(r)[i]} - double{table.mean()[i]} - decoded[i], 2);
+      norm += decoded[i] * decoded[i];
+    }
+    const double scale = table.terms_of(r).scale;
+    EXPECT_LE(std::sqrt(error), scale * table.error_steps() + least) << r;
+    EXPECT_LE(std::sqrt(norm), scale * table.norm_steps()) << r;
+    widest_error = std::max(widest_error, std::sqrt(error) / scale);
+    widest_norm = std::max(widest_norm, std::sqrt(norm) / scale);
+  }
+  EXPECT_NEAR(widest_error, table.error_steps(), 1e-6 * widest_error);
+  EXPECT_NEAR(widest_norm, table.norm_steps(), 1e-6 * widest_norm);
 }
 
 TEST_P(RowCodesTest, EveryTruncationIsRefused) {
@@ -198,6 +279,61 @@ TEST(RowCodes, DamagedHeadersAndNumbersAreRefused) {
   EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 4, 8, Metric::kL2).ok());
   EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 3, 9, Metric::kL2).ok());
   EXPECT_FALSE(RowCodes::Open(mapped.views()[0].bytes, 3, 8, Metric::kCosine).ok());
+}
+
+TEST(RowCodes, BoundsBeyondWhatACodeCanLoseAreRefused) {
+  constexpr size_t kDim = 16;
+  const Matrix matrix = GaussianMatrix(68, 3, kDim);
+
+  struct Widest {
+    CodeType codes;
+    float error;
+    float norm;
+  };
+
+  for (const Widest& widest : {Widest{CodeType::kSq8, 4, 512}, Widest{CodeType::kSq4, 32, 32},
+                               Widest{CodeType::kBf16, 0.0078125F, 1.5F}}) {
+    const std::string whole = Encode(matrix, Metric::kL2, widest.codes);
+    for (const bool norm : {false, true}) {
+      for (const bool beyond : {false, true}) {
+        const float limit = norm ? widest.norm : widest.error;
+        const float value = beyond ? std::nextafter(limit, 1e9F) : limit;
+        std::string edited = whole;
+        std::memcpy(edited.data() + (norm ? 24 : 20), &value, sizeof value);
+        const MappedSections mapped({{kType, edited}});
+        EXPECT_EQ(RowCodes::Open(mapped.views()[0].bytes, 3, kDim, Metric::kL2).status().code(),
+                  beyond ? StatusCode::kDataLoss : StatusCode::kOk)
+            << CodeTypeName(widest.codes) << " " << value;
+      }
+    }
+  }
+}
+
+TEST(RowCodes, OlderSectionsOpenWithTheBoundsTheyHave) {
+  const Matrix matrix = GaussianMatrix(69, 3, 16);
+  for (const CodeType codes : {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16}) {
+    const std::string whole = Encode(matrix, Metric::kL2, codes);
+    for (const uint32_t version : {0U, 1U, 2U, 3U, 4U}) {
+      for (const bool bounds : {true, false}) {
+        std::string edited = whole;
+        std::memcpy(edited.data(), &version, sizeof version);
+        if (!bounds) {
+          std::fill_n(edited.begin() + 20, 8, '\0');
+        }
+        const MappedSections mapped({{kType, edited}});
+        const Result<RowCodes> opened = RowCodes::Open(mapped.views()[0].bytes, 3, 16, Metric::kL2);
+        const std::string what = std::string(CodeTypeName(codes)) + " " + std::to_string(version);
+        if (version < 2 || version > 3) {
+          EXPECT_EQ(opened.status().code(), StatusCode::kUnimplemented) << what;
+        } else if (version == 2 && codes != CodeType::kSq8 && bounds) {
+          EXPECT_EQ(opened.status().code(), StatusCode::kDataLoss) << what;
+        } else {
+          ASSERT_OK(opened) << what;
+          EXPECT_EQ(opened->promises(), version == 3 || codes == CodeType::kSq8) << what;
+        }
+      }
+    }
+  }
 }
 
 TEST(RowCodes, CancelledEncodingLeavesNothing) {

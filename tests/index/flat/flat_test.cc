@@ -193,6 +193,61 @@ TEST(FlatIndex, BuildReturnsNoSectionsAndOpenIgnoresForeignOnes) {
   EXPECT_TRUE(index->exact());
 }
 
+TEST(FlatIndex, AnswersAlikeWithAnyCodes) {
+  Matrix base = testing::GaussianMatrix(kSeed, 3000, 72);
+  Matrix queries = testing::GaussianMatrix(kSeed + 1, 50, 72);
+  testing::NormalizeRows(&base);
+  testing::NormalizeRows(&queries);
+  const std::vector<uint64_t> allowed = testing::RandomBitmap(kSeed, 3000, 0.3);
+  for (const Metric metric : kMetrics) {
+    const auto plain = OpenFlat(base.view(), metric);
+    for (const CodeType codes : {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16}) {
+      BuildOptions options;
+      options.metric = metric;
+      options.codes = codes;
+      ASSERT_OK_AND_ASSIGN(const std::vector<Section> sections,
+                           FlatIndexFactory().Build(base.view(), options));
+      ASSERT_EQ(sections.size(), 1U);
+      const testing::MappedSections mapped(sections);
+      ASSERT_OK_AND_ASSIGN(const auto coded,
+                           FlatIndexFactory().Open(mapped.views(), base.view(), metric));
+      EXPECT_EQ(coded->scan_codes(), codes);
+      EXPECT_TRUE(coded->exact());
+      SearchParams params;
+      for (const uint64_t* filter : {static_cast<const uint64_t*>(nullptr), allowed.data()}) {
+        params.allowed = filter;
+        const std::vector<SearchOutcome> truth = SearchAll(*plain, queries.view(), params);
+        const std::vector<SearchOutcome> together = SearchAll(*coded, queries.view(), params);
+        for (size_t q = 0; q < queries.rows(); ++q) {
+          EXPECT_EQ(together[q].neighbors, truth[q].neighbors) << CodeTypeName(codes) << " " << q;
+          EXPECT_EQ(SearchAll(*coded, queries.view(q, q + 1), params)[0].neighbors,
+                    truth[q].neighbors)
+              << CodeTypeName(codes) << " " << q;
+        }
+      }
+    }
+  }
+}
+
+TEST(FlatIndex, RefusesCodesWithoutBounds) {
+  const Matrix base = testing::GaussianMatrix(kSeed, 10, 16);
+  for (const CodeType codes : {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16}) {
+    BuildOptions options;
+    options.codes = codes;
+    ASSERT_OK_AND_ASSIGN(std::vector<Section> sections,
+                         FlatIndexFactory().Build(base.view(), options));
+    // As version 2 wrote them.
+    sections[0].bytes[0] = 2;
+    if (codes != CodeType::kSq8) {
+      std::fill_n(sections[0].bytes.begin() + 20, 8, '\0');
+    }
+    const testing::MappedSections mapped(sections);
+    EXPECT_EQ(FlatIndexFactory().Open(mapped.views(), base.view(), Metric::kL2).status().code(),
+              codes == CodeType::kSq8 ? StatusCode::kOk : StatusCode::kDataLoss)
+        << CodeTypeName(codes);
+  }
+}
+
 TEST(FlatIndex, SearchesAnEmptySegment) {
   const auto index = OpenFlat({nullptr, 0, 8}, Metric::kCosine);
   const Matrix query = testing::IntegerMatrix(kSeed, 1, 8);
@@ -213,8 +268,8 @@ TEST(FlatIndex, RefusesBadShapesAndParametersByName) {
   EXPECT_THAT(factory.Open({}, {base.values.data(), size_t{1} << 32, 4}, Metric::kL2),
               StatusIs(StatusCode::kInvalidArgument, "vectors.rows"));
   BuildOptions options;
-  options.codes = CodeType::kSq4;
-  EXPECT_THAT(factory.Build(base.view(), options), StatusIs(StatusCode::kUnimplemented, "sq4"));
+  options.codes = CodeType::kPq4;
+  EXPECT_THAT(factory.Build(base.view(), options), StatusIs(StatusCode::kUnimplemented, "pq4"));
 
   const auto index = OpenFlat(base.view(), Metric::kL2);
   std::vector<SearchOutcome> out(1);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "built_hnsw.h"
+#include "counting_row_check.h"
 #include "index_test_data.h"
 #include "leadline/core/hash.h"
 #include "leadline/index/flat.h"
@@ -75,6 +76,40 @@ TEST_P(HnswCodesTest, FindsNearlyAllNeighboursWithTheDistancesOfTheExactScan) {
     }
     EXPECT_GE(recall / 60, metric == Metric::kInnerProduct ? 0.8 : 0.95)
         << MetricName(metric) << " recall " << recall / 60 << " seed " << kSeed;
+  }
+}
+
+TEST_P(HnswCodesTest, ExactSearchGoesByCodesWhereTheyPay) {
+  constexpr size_t kMany = 17'000;
+  const Matrix base = testing::ClusteredMatrix(kSeed, kMany, 12, 30);
+  BuildOptions options = Options();
+  options.m = 4;
+  options.ef_construction = 8;
+  const Hnsw hnsw = BuildHnsw(base, options);
+  const CodeType codes = GetParam() == CodeType::kPca8 ? CodeType::kSq8 : GetParam();
+  EXPECT_EQ(hnsw.index->scan_codes(), codes);
+  EXPECT_EQ(hnsw.index->ScanCodesFor(kMany), codes);
+  const bool many = codes == CodeType::kSq4;
+  EXPECT_EQ(hnsw.index->ScanCodesFor(1000), many ? CodeType::kF32 : codes);
+  const std::vector<uint64_t> few = testing::RandomBitmap(kSeed, kMany, 0.05);
+  for (const uint64_t* allowed : {static_cast<const uint64_t*>(nullptr), few.data()}) {
+    SearchParams params;
+    params.allowed = allowed;
+    params.allowed_count = allowed == nullptr ? kMany : testing::CountBits(few, kMany);
+    std::vector<SearchOutcome> out(20);
+    ASSERT_OK(hnsw.index->SearchExact(base.view(0, 20), params, out));
+    for (size_t q = 0; q < out.size(); ++q) {
+      TopK truth(params.k);
+      ASSERT_OK(
+          ScanRows(base.view(), base.view().row(q), Metric::kL2, allowed, 0, {}, &truth, nullptr));
+      EXPECT_EQ(out[q].neighbors, truth.Take()) << q;
+      EXPECT_EQ(out[q].stats.rescored > 0, allowed == nullptr || !many) << q;
+    }
+    const testing::CountingRowCheck check;
+    params.row_check = &check;
+    ASSERT_OK(hnsw.index->SearchExact(base.view(0, 1), params, {out.data(), 1}));
+    EXPECT_EQ(check.asked(), out[0].stats.rescored) << "what is asked for is what is read";
+    EXPECT_GT(check.asked(), 0U);
   }
 }
 

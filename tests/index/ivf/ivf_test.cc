@@ -7,9 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include "counting_row_check.h"
 #include "index_test_data.h"
 #include "leadline/core/executor.h"
 #include "leadline/core/rng.h"
+#include "leadline/index/scan.h"
 #include "status_matchers.h"
 
 namespace {
@@ -105,6 +107,49 @@ std::vector<uint32_t> RowsOf(const std::vector<Neighbor>& neighbors) {
     rows.push_back(neighbor.row);
   }
   return rows;
+}
+
+TEST(IvfExactSearch, GoesByCodesWhereTheyPay) {
+  constexpr size_t kMany = 17'000;
+  const testing::Matrix base = testing::ClusteredMatrix(kSeed, kMany, 12, 30);
+  const std::vector<uint64_t> few = testing::RandomBitmap(kSeed, kMany, 0.05);
+  for (const CodeType codes : {CodeType::kSq8, CodeType::kSq4, CodeType::kBf16}) {
+    BuildOptions options;
+    options.nlist = 16;
+    options.codes = codes;
+    ASSERT_OK_AND_ASSIGN(const std::vector<Section> sections,
+                         IvfIndexFactory().Build(base.view(), options));
+    const testing::MappedSections mapped(sections);
+    ASSERT_OK_AND_ASSIGN(const auto index,
+                         IvfIndexFactory().Open(mapped.views(), base.view(), Metric::kL2));
+    EXPECT_EQ(index->scan_codes(), codes);
+    EXPECT_EQ(index->lists_rows(), codes == CodeType::kSq8);
+    const bool many = codes == CodeType::kSq4;
+    EXPECT_EQ(index->ScanCodesFor(kMany), codes);
+    EXPECT_EQ(index->ScanCodesFor(1000), many ? CodeType::kF32 : codes);
+    for (const bool checked : {false, true}) {
+      for (const uint64_t* allowed : {static_cast<const uint64_t*>(nullptr), few.data()}) {
+        const testing::CountingRowCheck check;
+        SearchParams params;
+        params.row_check = checked ? &check : nullptr;
+        params.allowed = allowed;
+        params.allowed_count = allowed == nullptr ? kMany : testing::CountBits(few, kMany);
+        std::vector<SearchOutcome> out(20);
+        ASSERT_OK(index->SearchExact(base.view(0, 20), params, out));
+        size_t rescored = 0;
+        for (size_t q = 0; q < out.size(); ++q) {
+          TopK truth(params.k);
+          ASSERT_OK(ScanRows(base.view(), base.view().row(q), Metric::kL2, allowed, 0, {}, &truth,
+                             nullptr));
+          EXPECT_EQ(out[q].neighbors, truth.Take()) << CodeTypeName(codes) << " " << q;
+          EXPECT_EQ(out[q].stats.rescored > 0, checked || allowed == nullptr || !many) << q;
+          rescored += out[q].stats.rescored;
+        }
+        // What is asked for is what is read.
+        EXPECT_EQ(check.asked(), checked ? rescored : 0U);
+      }
+    }
+  }
 }
 
 class IvfIndexTest : public ::testing::TestWithParam<Metric> {};

@@ -14,6 +14,7 @@
 #include "leadline/index/held_out_rows.h"
 #include "leadline/index/hnsw.h"
 #include "leadline/index/ivf.h"
+#include "leadline/index/owned_codes.h"
 #include "leadline/index/search_tuning.h"
 #include "real_vectors.h"
 #include "status_matchers.h"
@@ -240,6 +241,29 @@ TEST(SearchCurve, NeighboursOfHeldOutRowsAreThoseOfAScan) {
     ASSERT_EQ(held_out->nearest[i].size(), 10U);
     for (size_t n = 0; n < 10; ++n) {
       EXPECT_EQ(held_out->nearest[i][n].row, expected[n].row);
+    }
+  }
+}
+
+TEST(SearchCurve, NeighboursOfHeldOutRowsAreTheSameByCodes) {
+  for (const Metric metric : {Metric::kL2, Metric::kInnerProduct, Metric::kCosine}) {
+    Matrix rows = testing::GaussianMatrix(5, 3000, 24);
+    std::copy_n(rows.values.begin(), 960, rows.values.end() - 960);  // ties
+    if (metric == Metric::kCosine) {
+      testing::NormalizeRows(&rows);
+    }
+    const auto codes = OwnedCodes::Make(rows.view(), metric, nullptr, {});
+    ASSERT_OK(codes);
+    const auto expected = DrawHeldOutRows(rows.view(), metric, 9, nullptr, {});
+    ASSERT_OK(expected);
+    for (const size_t threads : {1U, 3U}) {
+      const auto pool = NewThreadPool(threads);
+      const auto found = DrawHeldOutRows(rows.view(), metric, 9, pool.get(), {}, &codes->codes());
+      ASSERT_OK(found);
+      EXPECT_EQ(found->rows, expected->rows);
+      for (size_t i = 0; i < expected->rows.size(); ++i) {
+        EXPECT_EQ(found->nearest[i], expected->nearest[i]) << MetricName(metric) << " " << i;
+      }
     }
   }
 }

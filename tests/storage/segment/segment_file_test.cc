@@ -154,6 +154,28 @@ TEST(SegmentWriter, RefusesMisuse) {
   EXPECT_THAT(writer->AddSection(51, "x"), StatusIs(StatusCode::kFailedPrecondition));
 }
 
+TEST(SegmentWriter, SaysOfAnIndexWhatIsKnownWhenItIsBuilt) {
+  const TempDir dir;
+  FileSystem* fs = FileSystem::Posix();
+  ASSERT_OK_AND_ASSIGN(auto writer, SegmentWriter::Create(fs, dir.path(), "s", ExampleInfo()));
+  ASSERT_OK(writer->AddSection(50, std::string(3'000'001, 'y')));
+  SegmentInfo info = ExampleInfo();
+  info.rows += 1;
+  EXPECT_THAT(writer->Describe(info), StatusIs(StatusCode::kInvalidArgument, "rows=2"));
+  info = ExampleInfo();
+  info.self_recall = 2;
+  EXPECT_THAT(writer->Describe(info), StatusIs(StatusCode::kInvalidArgument, "self_recall"));
+  info.self_recall = 0.75;
+  info.seed = 43;
+  ASSERT_OK(writer->Describe(info));
+  ASSERT_OK_AND_ASSIGN(const FileIdentity identity, writer->Finish());
+  ASSERT_OK_AND_ASSIGN(const auto file, SegmentFile::Open(fs, dir.file("s"), identity));
+  EXPECT_EQ(file->info().self_recall, 0.75);
+  EXPECT_EQ(file->info().seed, 43U);
+  EXPECT_EQ(file->section(50), std::string(3'000'001, 'y'));
+  EXPECT_OK(file->VerifySections({}));
+}
+
 TEST(SegmentWriter, RefusesASectionOfTheWrongSize) {
   const TempDir dir;
   FileSystem* fs = FileSystem::Posix();

@@ -46,6 +46,11 @@ class WritableFile {
   /// Writes at `offset` without moving the append position.
   virtual Status PositionedAppend(std::string_view data, uint64_t offset) = 0;
   virtual Status Truncate(uint64_t size) = 0;
+
+  /// Lets the device begin with what was appended, so that Sync has less to wait for. Promises
+  /// nothing.
+  virtual void StartWriting() {}
+
   /// Makes all appended bytes durable (fdatasync or stronger).
   virtual Status Sync() = 0;
   virtual Status Close() = 0;

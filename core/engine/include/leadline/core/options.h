@@ -83,8 +83,8 @@ struct DatabaseOptions {
   uint32_t interval_ms = 100;
   /// Threads of background index builds; [1, kMaxThreads].
   uint32_t background_threads = 1;
-  /// Nice value of the threads that seal, build and merge, [0, 19]. They need their share while rows
-  /// arrive: writers wait for a seal that is far behind.
+  /// Nice value of the threads that seal, build and merge, [0, 19]. They need their share while
+  /// rows arrive: writers wait for a seal that is far behind.
   uint32_t background_nice = 0;
   /// Threads one SearchBatch may use; [1, kMaxThreads]. Results do not depend on it.
   uint32_t search_threads = 1;

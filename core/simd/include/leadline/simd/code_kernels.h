@@ -27,6 +27,27 @@ struct SumToDistance {
   int32_t offset = 0;
 };
 
+/// Sums over a turned vector that SignCodes makes codes of.
+struct SignSums {
+  double square = 0;      ///< of its values squared
+  double magnitudes = 0;  ///< of their magnitudes
+  double along = 0;       ///< of the other vector's values, each with the sign of this one's
+};
+
+/// What ByteCodes says of a row beside its code.
+struct ByteSums {
+  float scale = 0;      ///< of a step; 0 where the row is its mean as far as bytes can tell
+  int32_t squares = 0;  ///< sum of (code - 128)^2
+  double error = 0;     ///< sum of squares of what the codes lose, 0 where scale is
+};
+
+/// What ByteRow says of a row beside its code.
+struct RowSums {
+  float scale = 0;
+  float norm = 0;   ///< squared distance from the centre
+  float error = 0;  ///< squared distance from what the code says
+};
+
 /// One instruction-set level. Immutable, thread-safe; no function allocates.
 struct CodeKernels {
   /// out[i] = sum over j < n of query[j] * codes[ids[i] * stride + j], i < count.
@@ -90,6 +111,29 @@ struct CodeKernels {
   using Rotation = void (*)(const float* signs, size_t dim, size_t rounds, float* values,
                             float* room);
 
+  /// Code of part p: bit w is set where turned[w * dim / 4 + p] is not negative, w < 4. Equal bits
+  /// at every level, as those of the next two. Shapes: turned, from [dim], codes [dim / 4]; dim a
+  /// multiple of 4.
+  using SignCodes = SignSums (*)(const float* turned, const float* from, size_t dim,
+                                 uint8_t* codes);
+
+  /// Sum of base[i] * (row[i] - base[i]), in double. Shapes: row, base [dim].
+  using Projection = double (*)(const float* row, const float* base, size_t dim);
+
+  /// The row in bytes, its largest magnitude 127 steps: row - mean ~ scale * (code - 128), each
+  /// code the nearest. Shapes: row, mean, room [dim], codes [dim]; dim at most 65,536. Finite
+  /// values.
+  using ByteCodes = ByteSums (*)(const float* row, const float* mean, size_t dim, float* room,
+                                 uint8_t* codes);
+
+  /// As ByteCodes, for rows that are compared among each other: ties of whole numbers to even,
+  /// terms in f32. Equal bits at every level, as those of the next.
+  using ByteRow = RowSums (*)(const float* row, const float* centre, size_t dim, float* room,
+                              uint8_t* codes);
+
+  /// Squared Euclidean distance. Shapes: a, b [dim].
+  using SquaredDistance = float (*)(const float* a, const float* b, size_t dim);
+
   Sq8Gather sq8_gather;
   Sq4Gather sq4_gather;
   TableSums table_sums;
@@ -98,6 +142,11 @@ struct CodeKernels {
   ProductTable product_table;
   SignTable sign_table;
   Rotation rotate;
+  SignCodes sign_codes;
+  Projection projection;
+  ByteCodes byte_codes;
+  ByteRow byte_row;
+  SquaredDistance squared_distance;
 };
 
 }  // namespace leadline::simd

@@ -38,6 +38,7 @@ struct SectionView {
 };
 
 struct HeldOutRows;
+class OwnedCodes;
 
 struct BuildOptions {
   Metric metric = Metric::kL2;
@@ -51,6 +52,9 @@ struct BuildOptions {
   /// ivf: rows of the matrix to choose the default nprobe by (leadline/index/held_out_rows.h); null
   /// draws some.
   const HeldOutRows* held_out = nullptr;
+  /// ivf with sq8 codes, alone or behind others: those of the matrix in the order of its rows
+  /// (leadline/index/owned_codes.h); null makes them.
+  const OwnedCodes* row_codes = nullptr;
   uint64_t seed = 1;
   Executor* executor = nullptr;  ///< null builds on the calling thread
   CallControl control;           ///< a cancelled build returns kCancelled and leaves nothing
@@ -167,14 +171,18 @@ class SegmentIndex {
   /// The exact params.k >= 1 nearest allowed rows of each query, whatever the kind: rows, distances
   /// and ties are those of comparing every allowed row in full precision. Of `params` counts k
   /// (beyond kMaxTopK too), allowed, allowed_count, farthest and control, and row_check where
-  /// scan_codes() is kSq8; otherwise all vectors must be readable. stats.scanned is set.
-  /// Cost: every allowed row is compared, by its 8-bit code where scan_codes() is kSq8.
+  /// scan_codes() is not kF32; otherwise all vectors must be readable. stats.scanned is set.
+  /// Cost: every allowed row is compared, by its code where ScanCodesFor names one.
   /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded; those of params.row_check.
   [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,
                                            std::span<SearchOutcome> out) const = 0;
 
-  /// What SearchExact compares rows by first: kSq8 or kF32.
+  /// What SearchExact compares rows by first: kSq8, kSq4, kBf16 or, the vectors alone, kF32.
+  /// Of few rows it may compare the vectors all the same, where no row_check is set: ScanCodesFor.
   [[nodiscard]] virtual CodeType scan_codes() const { return CodeType::kF32; }
+
+  /// The same for `allowed` allowed rows: scan_codes() or kF32.
+  [[nodiscard]] virtual CodeType ScanCodesFor(uint64_t /*allowed*/) const { return scan_codes(); }
 
   /// True where the kind and its codes have ListRows.
   [[nodiscard]] virtual bool lists_rows() const { return false; }

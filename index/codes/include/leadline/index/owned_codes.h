@@ -1,16 +1,14 @@
 #pragma once
 
-#include <memory>
-#include <new>
 #include <string_view>
 #include <utility>
 
 #include "leadline/core/call_control.h"
 #include "leadline/core/executor.h"
+#include "leadline/core/huge_array.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
 #include "leadline/index/row_codes.h"
-#include "leadline/simd/code_kernels.h"
 
 namespace leadline::index {
 
@@ -26,18 +24,17 @@ class OwnedCodes {
 
   [[nodiscard]] const RowCodes& codes() const { return codes_; }
 
+  /// The section they are.
+  [[nodiscard]] std::string_view section() const { return {block_.get(), bytes_}; }
+
  private:
-  struct FreeAligned {
-    void operator()(char* block) const {
-      ::operator delete (block, std::align_val_t{simd::kCodeBytes});
-    }
-  };
+  using Block = HugeArray<char>;
 
-  using Block = std::unique_ptr<char, FreeAligned>;
-
-  OwnedCodes(Block block, const RowCodes& codes) : block_(std::move(block)), codes_(codes) {}
+  OwnedCodes(Block block, size_t bytes, const RowCodes& codes)
+      : block_(std::move(block)), bytes_(bytes), codes_(codes) {}
 
   Block block_;
+  size_t bytes_;
   RowCodes codes_;
 };
 

@@ -30,7 +30,8 @@ namespace leadline::index {
 /// Number of the section that holds them (storage/FORMAT.md).
 inline constexpr uint32_t kRowCodesSection = 48;
 
-/// The two numbers of a row beside its code: simd::SumToDistance says what for.
+/// The two numbers of a row beside its code: simd::SumToDistance says what for. The scale of bf16
+/// is the length of what the code says, rounded up; it enters no distance.
 struct RowTerms {
   float add = 0;
   float scale = 0;
@@ -49,6 +50,20 @@ Result<std::string> EncodeRowCodes(MatrixView vectors, Metric metric, CodeType c
                                    Executor* executor, const CallControl& control,
                                    std::span<const uint32_t> order = {},
                                    std::span<const float> beside = {});
+
+/// The same with zeros at `bytes` [RowCodesBytes], which the section takes. REQUIRES: `codes` is
+/// one of the three forms.
+size_t RowCodesBytes(CodeType codes, size_t rows, size_t dim);
+Status EncodeRowCodesTo(char* bytes, MatrixView vectors, Metric metric, CodeType codes,
+                        Executor* executor, const CallControl& control,
+                        std::span<const uint32_t> order = {}, std::span<const float> beside = {});
+
+class RowCodes;
+
+/// What EncodeRowCodes gives for `order`, a permutation, from what it gave without: the section
+/// `codes` was opened over. May throw std::bad_alloc.
+std::string OrderRowCodes(std::string_view section, const RowCodes& codes,
+                          std::span<const uint32_t> order, Executor* executor);
 
 /// A validated table over a section's bytes, which must outlive it. Immutable, thread-safe, cheap
 /// to copy.
@@ -70,7 +85,11 @@ class RowCodes {
   /// The mean of all rows [dim].
   [[nodiscard]] const float* mean() const { return mean_; }
 
-  /// sq8: what the codes promise of every row x, in exact arithmetic: |x - m - decoded| is at most
+  /// False for sq4 and bf16 of a section from before they had the bounds that follow: exact search
+  /// must not go by them.
+  [[nodiscard]] bool promises() const { return promises_; }
+
+  /// What the codes promise of every row x, in exact arithmetic: |x - m - decoded| is at most
   /// scale * error_steps() + kLeastError * sqrt(dim), and |decoded| at most scale * norm_steps().
   [[nodiscard]] float error_steps() const { return error_steps_; }
 
@@ -123,6 +142,7 @@ class RowCodes {
   size_t dim_ = 0;
   float error_steps_ = 0;
   float norm_steps_ = 0;
+  bool promises_ = false;
   size_t stride_ = 0;
   const float* mean_ = nullptr;
   const uint8_t* codes_ = nullptr;
@@ -164,6 +184,15 @@ class RowQuery {
 
   [[nodiscard]] simd::SumToDistance map() const { return map_; }
 
+  /// The same integers in the order of the dimensions, then zeros: to a multiple of
+  /// simd::kCodeBytes.
+  [[nodiscard]] std::span<const int8_t> values() const {
+    return codes_.type_ == CodeType::kSq4 ? linear_ : integers_;
+  }
+
+  /// The query of bf16, which stays in f32: as the table sees it, in the order of the dimensions.
+  [[nodiscard]] std::span<const float> centred() const { return centred_; }
+
  private:
   void Quantize();
 
@@ -172,7 +201,7 @@ class RowQuery {
   std::optional<float> row_norm_;  ///< squared, where a row was prepared
   std::vector<float> centred_;     ///< [dim, padded to 64]
   std::vector<int8_t> integers_;   ///< in the order of the codes' bytes or nibbles
-  std::vector<int8_t> linear_;     ///< sq4: [dim], before its nibbles are paired
+  std::vector<int8_t> linear_;     ///< sq4: before its nibbles are paired, padded to 64
   simd::SumToDistance map_;
 };
 

@@ -82,6 +82,9 @@ class SegmentWriter {
   virtual Status Append(std::string_view bytes) = 0;
   /// BeginSection + Append.
   virtual Status AddSection(uint32_t type, std::string_view bytes) = 0;
+  /// Replaces what Create was told, for what an index says of itself once it is built.
+  /// kInvalidArgument: as for Create, or other rows or dim.
+  virtual Status Describe(const SegmentInfo& info) = 0;
   /// Writes table and header, then sync, rename, directory sync: durable when it returns.
   virtual Result<FileIdentity> Finish() = 0;
 };
