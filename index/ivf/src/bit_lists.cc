@@ -56,12 +56,6 @@ Status CheckBitsHeader(const BitListsHeader& header, const IvfView& lists, Metri
   return {};
 }
 
-/// True where all of `values` may be means of a vector's values, rounding included.
-bool AreMeans(const float* values, size_t count) {
-  return std::all_of(values, values + count,
-                     [](float value) { return std::fabs(value) <= 2 * kMaxComponent; });
-}
-
 /// The mean of all rows, by those of their lists.
 std::vector<float> MeanOf(const std::vector<float>& means, const IvfView& lists) {
   const size_t dim = lists.centroids.dim;

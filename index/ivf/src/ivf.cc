@@ -42,6 +42,7 @@ class IvfIndex final : public SegmentIndex {
                               std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckSearch(queries, params, out, parts_.vectors.dim));
     ProbePlan plan = PlanFor(params);
+    LEADLINE_ASSIGN_OR_RETURN(plan.gaps, GapsFor(params));
     if (plan.nprobe * (parts_.vectors.rows / parts_.lists.centroids.rows) > plan.most_visited) {
       return ScanInstead(queries, params, out);
     }
@@ -111,7 +112,8 @@ class IvfIndex final : public SegmentIndex {
                                                          : 0;
     return sizeof(*this) + parts_.chooser.resident_bytes() + first_stage +
            position_of_.size() * sizeof(uint32_t) +
-           (reach_.get() == nullptr ? 0 : reach_.get()->resident_bytes());
+           (reach_.get() == nullptr ? 0 : reach_.get()->resident_bytes()) +
+           (gaps_.get() == nullptr ? 0 : gaps_.get()->resident_bytes());
   }
 
  private:
@@ -164,7 +166,8 @@ class IvfIndex final : public SegmentIndex {
     const double least = params.nprobe == 0 || params.nprobe_is_default
                              ? std::min(matches, 4.0 * static_cast<double>(params.k))
                              : 0;
-    plan.enough = static_cast<uint64_t>(std::max(enough, least) * (1 - kChance));
+    plan.enough = static_cast<uint64_t>(enough * (1 - kChance));
+    plan.least = static_cast<uint64_t>(least * (1 - kChance));
     plan.share = share;
     plan.may_give_up = !params.never_scan_instead;
     if (plan.may_give_up) {
@@ -175,20 +178,36 @@ class IvfIndex final : public SegmentIndex {
     return plan;
   }
 
+  /// Null where every query visits as many lists.
+  Result<const ListGaps*> GapsFor(const SearchParams& params) const {
+    if (scan_codes() != CodeType::kSq8 || parts_.metric == Metric::kInnerProduct ||
+        parts_.lists.centroids.rows < ListGaps::kLeastLists || parts_.vectors.rows == 0) {
+      return static_cast<const ListGaps*>(nullptr);
+    }
+    return gaps_.Get([&] { return ListGaps::Measure(parts_, params.control); });
+  }
+
   /// The same where it is known where in the lists the matches lie.
   Status PlanForMatches(const SearchParams& params, ProbePlan* plan) const {
     // The lists of fewer matches are a little farther away. Beyond them lists that could matter are
     // found by how far the nearest matches are; among the index's own rows, which are where the
-    // lists are, more lists could and do not.
+    // lists are, more lists could and do not. And the nearest of a few matches of a list are not as
+    // much nearer than its mean as those of many.
     constexpr double kSparser = 0.12;
-    constexpr float kFartherOff = 0.85F;
+    constexpr double kFartherOff = 0.94;
+    constexpr double kNotAsNear = 0.15;
     LEADLINE_ASSIGN_OR_RETURN(const MatchReach* reach, reach_.Get([&] {
       return MatchReach::Measure(parts_, params.control);
     }));
-    const size_t lists = ListsToVisit(params);
+    // What it takes where every query visits as many lists.
+    constexpr double kAlike = 1.3;
+    const double alike =
+        (plan->gaps == nullptr ? 1 : kAlike) * static_cast<double>(ListsToVisit(params));
+    const auto lists = std::min(parts_.lists.centroids.rows, static_cast<size_t>(std::ceil(alike)));
     plan->nprobe = static_cast<size_t>(
         std::ceil(static_cast<double>(lists) * std::pow(plan->share, -kSparser)));
-    plan->reach = kFartherOff * reach->For(lists);
+    plan->reach =
+        static_cast<float>(kFartherOff * std::pow(plan->share, kNotAsNear)) * reach->For(lists);
     plan->scan_nanos =
         static_cast<double>(params.allowed_count.value_or(params.filter->count)) * costs_.scan;
     return {};
@@ -201,9 +220,9 @@ class IvfIndex final : public SegmentIndex {
       const size_t count = std::min(kTogether, queries.rows - begin);
       SharedScan scan(parts_, params);
       LEADLINE_RETURN_IF_ERROR(scan.Run({queries.row(begin).data(), count, queries.dim},
-                                        plan.nprobe, out.subspan(begin, count)));
+                                        plan.nprobe, plan.gaps, out.subspan(begin, count)));
       for (size_t q = 0; q < count; ++q) {
-        if (scan.visits()[q].met < plan.enough) {
+        if (scan.visits()[q].met < plan.EnoughAfter(scan.visits()[q].lists)) {
           const SearchStats spent = out[begin + q].stats;
           LEADLINE_RETURN_IF_ERROR(
               SearchOne(queries.row(begin + q).data(), params, plan, filter, &out[begin + q]));
@@ -251,6 +270,7 @@ class IvfIndex final : public SegmentIndex {
   std::vector<uint32_t>
       position_of_;  ///< of each row in the order of the lists, where codes are scanned
   mutable MadeOnce<MatchReach> reach_;
+  mutable MadeOnce<ListGaps> gaps_;
 };
 
 const SectionView* FindSection(std::span<const SectionView> sections, uint32_t type) {
@@ -295,7 +315,10 @@ class IvfFactory final : public IndexFactory {
     }
     LEADLINE_ASSIGN_OR_RETURN(const IvfView view,
                               DecodeIvf(lists->bytes, vectors.rows, vectors.dim));
-    IvfParts parts{view, vectors, metric, ListChooser(view.centroids, metric), {}, {}, {}, {}};
+    IvfParts parts;
+    parts.lists = view;
+    parts.vectors = vectors;
+    parts.metric = metric;
     if (const SectionView* axes = FindSection(sections, kPrincipalAxesSection)) {
       LEADLINE_ASSIGN_OR_RETURN(parts.axes, PrincipalAxes::Open(axes->bytes, vectors.dim));
     }
@@ -317,6 +340,7 @@ class IvfFactory final : public IndexFactory {
       }
       LEADLINE_ASSIGN_OR_RETURN(parts.bits, BitLists::Open(bits->bytes, view, metric));
     }
+    parts.MakeChooser();
     return std::unique_ptr<SegmentIndex>(std::make_unique<IvfIndex>(std::move(parts)));
   }
 };

@@ -19,11 +19,30 @@ struct IvfParts {
   MatrixView vectors;
   Metric metric = Metric::kL2;
   ListChooser chooser;
+  bool chooses_by_bases = true;   ///< else by centroids that are not the bases of blocks()
   std::optional<RowCodes> codes;  ///< rows in the order of the lists
   PrincipalAxes axes;             ///< that these lie along; kept() is 0 where there are none
   // Scanned first where there are any, one of them at most; they need codes.
   std::optional<ProductLists> products;
   std::optional<BitLists> bits;
+
+  /// Makes the chooser, by the bases of blocks where there are any: what it says of a list is then
+  /// also what the codes of its rows start from. Not by them under kInnerProduct, where directions
+  /// choose.
+  void MakeChooser() {
+    chooses_by_bases = blocks() == nullptr || metric != Metric::kInnerProduct;
+    if (blocks() == nullptr || !chooses_by_bases) {
+      chooser = ListChooser(lists.centroids, metric);
+      return;
+    }
+    chooser = ListChooser(blocks()->bases, metric);
+    for (size_t l = 0; l < chooser.lists() && vectors.rows > 0; ++l) {
+      if (lists.offsets[l] == lists.offsets[l + 1]) {
+        // Of copies of one row the mean may be farther from them than an empty list's centroid.
+        chooser.PutLast(l);
+      }
+    }
+  }
 
   /// True where the codes are sums of bytes, which many queries may share.
   [[nodiscard]] bool has_bytes() const {

@@ -60,4 +60,9 @@ bool AllFinite(const float* values, size_t count) {
   return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
 }
 
+bool AreMeans(const float* values, size_t count) {
+  return std::all_of(values, values + count,
+                     [](float value) { return std::fabs(value) <= 2 * kMaxComponent; });
+}
+
 }  // namespace leadline::index

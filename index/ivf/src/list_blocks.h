@@ -47,4 +47,7 @@ size_t RoundUpToLine(size_t bytes);
 
 bool AllFinite(const float* values, size_t count);
 
+/// True where all of `values` may be means of a vector's values, rounding included.
+bool AreMeans(const float* values, size_t count);
+
 }  // namespace leadline::index

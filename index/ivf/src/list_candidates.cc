@@ -10,7 +10,7 @@ namespace leadline::index {
 namespace {
 
 /// Candidates that show at least whether more are worth a look.
-constexpr size_t kLeastStep = 16;
+constexpr size_t kLeastStep = 12;
 
 }  // namespace
 
@@ -55,8 +55,8 @@ void ListSearch::NarrowWhileUseful() {
   std::vector<uint32_t>& some = scratch_.positions;
   size_t left = found.size();
   float farthest = FarthestOf(params_.k);
-  const size_t step = std::max(sizes_.scanned / 2, kLeastStep);
-  for (size_t wanted = std::max(sizes_.scanned, 2 * step) - step; left > 0;) {
+  const size_t least_taken = std::max(sizes_.scanned, 3 * kLeastStep);
+  for (size_t wanted = least_taken - least_taken / 3; left > 0;) {
     float* const distances = found.distances();
     uint32_t* const positions = found.positions();
     const size_t least = std::min(wanted, left);
@@ -71,15 +71,15 @@ void ListSearch::NarrowWhileUseful() {
       taken += take ? 1U : 0U;
     }
     some.resize(taken);
-    const bool enough = left + sizes_.scanned <= found.size() + least;
     left -= taken;
+    const bool enough = found.size() - left >= least_taken;
     NarrowSome(*parts_.codes, some, 0);
     const float before = farthest;
     farthest = FarthestOf(params_.k);
     if (enough && farthest == before) {
       return;
     }
-    wanted = step;
+    wanted = (found.size() - left) / 2;
   }
 }
 

@@ -1,6 +1,7 @@
 #include "list_chooser.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "byte_rows.h"
@@ -11,45 +12,53 @@ namespace {
 
 using simd::kPackLanes;
 
+/// Far below the largest float, beyond what vectors of unit length come to.
+constexpr float kMostDistance = 1e37F;
 /// Packs between two looks at the control.
 constexpr size_t kPacksTogether = CallControl::kCheckInterval / kPackLanes;
 
-/// The mean of the centroids; zeros under inner product, where queries must stay as they are.
-std::vector<float> CentreOf(MatrixView centroids, Metric metric) {
-  std::vector<double> sums(centroids.dim, 0.0);
+/// The mean of `points`; zeros under inner product, where queries must stay as they are.
+std::vector<float> MeanOf(MatrixView points, Metric metric) {
+  std::vector<double> sums(points.dim, 0.0);
   if (metric != Metric::kInnerProduct) {
-    for (size_t l = 0; l < centroids.rows; ++l) {
-      for (size_t d = 0; d < centroids.dim; ++d) {
-        sums[d] += centroids.row(l)[d];
+    for (size_t l = 0; l < points.rows; ++l) {
+      for (size_t d = 0; d < points.dim; ++d) {
+        sums[d] += points.row(l)[d];
       }
     }
   }
-  std::vector<float> centre(centroids.dim);
-  for (size_t d = 0; d < centroids.dim; ++d) {
-    centre[d] = static_cast<float>(sums[d] / static_cast<double>(centroids.rows));
+  std::vector<float> mean(points.dim);
+  for (size_t d = 0; d < points.dim; ++d) {
+    mean[d] = static_cast<float>(sums[d] / static_cast<double>(points.rows));
   }
-  return centre;
+  return mean;
 }
 
 }  // namespace
 
-ListChooser::ListChooser(MatrixView centroids, Metric metric)
-    : nlist_(centroids.rows),
-      dim_(centroids.dim),
-      stride_(ByteRowStride(centroids.dim)),
-      length_(simd::CurrentLevel().tiles.LengthOf(centroids.dim)),
-      packs_((centroids.rows + kPackLanes - 1) / kPackLanes),
-      centre_(CentreOf(centroids, metric)),
+ListChooser::ListChooser(MatrixView centres, Metric metric)
+    : metric_(metric),
+      nlist_(centres.rows),
+      dim_(centres.dim),
+      stride_(ByteRowStride(centres.dim)),
+      length_(simd::CurrentLevel().tiles.LengthOf(centres.dim)),
+      packs_((centres.rows + kPackLanes - 1) / kPackLanes),
       multipliers_(packs_ * kPackLanes, 0.0F),
       offsets_(packs_ * kPackLanes, 0),
       adds_(packs_ * kPackLanes, 0.0F) {
+  std::vector<float> directions;
+  if (metric == Metric::kCosine) {
+    directions = TakeDirections(centres);
+    centres.data = directions.data();
+  }
+  centre_ = MeanOf(centres, metric);
   packed_.Resize(packs_, length_);
   std::vector<float> centred(dim_);
   std::vector<uint8_t> codes(nlist_ * stride_);
   for (size_t l = 0; l < nlist_; ++l) {
     uint8_t* code = codes.data() + l * stride_;
     const ByteRowTerms terms =
-        EncodeByteRow(centroids.row(l).data(), centre_.data(), dim_, centred.data(), code);
+        EncodeByteRow(centres.row(l).data(), centre_.data(), dim_, centred.data(), code);
     int64_t norm = 0;
     int32_t sum = 0;
     for (size_t d = 0; d < stride_; ++d) {
@@ -67,8 +76,27 @@ ListChooser::ListChooser(MatrixView centroids, Metric metric)
                                           nullptr, nlist_, length_, packed_.pack(0));
 }
 
+void ListChooser::PutLast(size_t list) {
+  multipliers_[list] = 0;
+  adds_[list] = kMostDistance;
+}
+
+/// Keeps the lengths of `centres`; one without direction stays as it is.
+std::vector<float> ListChooser::TakeDirections(MatrixView centres) {
+  std::vector<float> directions(centres.data, centres.data + nlist_ * dim_);
+  const std::vector<float> origin(dim_);
+  for (size_t l = 0; l < nlist_; ++l) {
+    float* direction = directions.data() + l * dim_;
+    lengths_.push_back(std::sqrt(FixedSquaredDistance(direction, origin.data(), dim_)));
+    for (size_t d = 0; lengths_.back() > 0 && d < dim_; ++d) {
+      direction[d] /= lengths_.back();
+    }
+  }
+  return directions;
+}
+
 size_t ListChooser::resident_bytes() const {
-  return packed_.resident_bytes() +
+  return packed_.resident_bytes() + lengths_.size() * sizeof(float) +
          adds_.size() * (sizeof(float) + sizeof(float) + sizeof(int32_t)) + dim_ * sizeof(float);
 }
 
@@ -146,22 +174,43 @@ float ListChooser::SquaredNorm(const float* query) const {
   return simd::MetricDistance(Metric::kL2, dim_).Pair(query, centre_.data());
 }
 
-Status ListChooser::Choose(MatrixView queries, size_t nprobe, const CallControl& control,
-                           Scratch* scratch, uint32_t* chosen, uint32_t* nearest) const {
+float ListChooser::DistanceTo(size_t list, float compared, float norm) const {
+  switch (metric_) {
+    case Metric::kL2:
+      return std::max(0.0F, compared + norm);
+    case Metric::kInnerProduct:
+      return compared;
+    case Metric::kCosine:
+      break;
+  }
+  // Of unit vectors the dot product is 1 less half the squared distance.
+  return std::min(kMostDistance, lengths_[list] * (0.5F * (compared + norm) - 1));
+}
+
+Status ListChooser::Choose(MatrixView queries, size_t nprobe, const ListGaps* gaps,
+                           const CallControl& control, Scratch* scratch,
+                           ChosenLists* chosen) const {
   const size_t lanes = packs_ * kPackLanes;
+  chosen->lists.clear();
+  chosen->nearest.clear();
+  chosen->starts.assign(1, 0);
   for (size_t begin = 0; begin < queries.rows; begin += kQueriesTogether) {
     const size_t count = std::min(kQueriesTogether, queries.rows - begin);
     LEADLINE_RETURN_IF_ERROR(
         CompareSome({queries.row(begin).data(), count, dim_}, control, scratch));
     for (size_t q = 0; q < count; ++q) {
       const float* distances = scratch->distances.data() + q * lanes;
-      uint32_t* own = chosen + (begin + q) * nprobe;
-      KeepNearest(distances, nprobe, scratch, own);
-      if (nearest != nullptr) {
-        nearest[begin + q] = *std::min_element(
-            own, own + nprobe,
-            [distances](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
-      }
+      const size_t lists =
+          gaps == nullptr
+              ? nprobe
+              : gaps->ListsFor(distances, SquaredNorm(queries.row(begin + q).data()), nprobe);
+      chosen->lists.resize(chosen->starts.back() + lists);
+      uint32_t* own = chosen->lists.data() + chosen->starts.back();
+      KeepNearest(distances, lists, scratch, own);
+      chosen->starts.push_back(chosen->lists.size());
+      chosen->nearest.push_back(*std::min_element(
+          own, own + lists,
+          [distances](uint32_t a, uint32_t b) { return distances[a] < distances[b]; }));
     }
   }
   return {};

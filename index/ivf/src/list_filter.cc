@@ -47,6 +47,9 @@ ListFilter::ListFilter(const IvfParts& parts, const uint64_t* rows, uint64_t cou
   kept_ = std::make_unique<const ListMasks>(lists_, rows);
   ready_.store(kept_.get(), std::memory_order_release);
   table_.emplace(parts, kept_.get());
+  if (parts.blocks() != nullptr) {
+    blocks_.emplace(parts, *kept_);
+  }
 }
 
 const ListMasks* ListFilter::masks() const {
@@ -62,7 +65,8 @@ const ListMasks* ListFilter::masks() const {
 size_t ListFilter::resident_bytes() const {
   const ListMasks* ready = ready_.load(std::memory_order_acquire);
   return sizeof(*this) + (ready == nullptr ? 0 : sizeof(ListMasks) + ready->resident_bytes()) +
-         (table_.has_value() ? table_->resident_bytes() : 0);
+         (table_.has_value() ? table_->resident_bytes() : 0) +
+         (blocks_.has_value() ? blocks_->resident_bytes() : 0);
 }
 
 }  // namespace leadline::index

@@ -8,6 +8,7 @@
 #include "ivf_parts.h"
 #include "leadline/index/filter_slot.h"
 #include "list_masks.h"
+#include "match_blocks.h"
 #include "match_table.h"
 
 namespace leadline::index {
@@ -21,12 +22,17 @@ namespace leadline::index {
 class ListFilter final : public PreparedFilter {
  public:
   /// `rows` [one bit a row] must outlive the object. REQUIRES: sq8 codes of rows.
-  /// Cost: 16 bits a list; where matches are uneven, a look at every bit and the codes of 16 rows
-  /// of a list at most.
+  /// Cost: 16 bits a list; where matches are uneven, a look at every bit, the codes of 16 rows of a
+  /// list at most, and a copy of what MatchBlocks keeps.
   ListFilter(const IvfParts& parts, const uint64_t* rows, uint64_t count);
 
   /// Null where each list has about its share of the matches.
   [[nodiscard]] const MatchTable* table() const { return table_.has_value() ? &*table_ : nullptr; }
+
+  /// Null where there is no table, or nothing is scanned in blocks.
+  [[nodiscard]] const MatchBlocks* blocks() const {
+    return blocks_.has_value() ? &*blocks_ : nullptr;
+  }
 
   /// Null until enough searches have asked.
   [[nodiscard]] const ListMasks* masks() const;
@@ -40,6 +46,7 @@ class ListFilter final : public PreparedFilter {
   mutable std::atomic<const ListMasks*> ready_{nullptr};
   mutable std::unique_ptr<const ListMasks> kept_;  ///< set by one search, once
   std::optional<MatchTable> table_;
+  std::optional<MatchBlocks> blocks_;
 };
 
 /// How many times farther the numbers of matches in the lists are apart than by chance: the mean

@@ -13,7 +13,9 @@ namespace {
 
 /// Where a filter's matches are uneven, so many candidates are kept beyond the usual ones if these
 /// are few; otherwise as many again.
-constexpr size_t kSpareCandidates = 160;
+constexpr size_t kSpareCandidates = 320;
+/// Lists that bring most of what the others have to be nearer than.
+constexpr size_t kNearestFirst = 16;
 /// Rows looked at together: what one append to a CandidateBuffer may add.
 constexpr size_t kChunkRows = CandidateBuffer::kMaxAppend;
 
@@ -111,16 +113,18 @@ Status ListSearch::Run(const ProbePlan& plan, SearchOutcome* out) {
 
 /// Those whose centroids are nearest.
 Status ListSearch::VisitLists(const ProbePlan& plan) {
-  LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe));
+  LEADLINE_RETURN_IF_ERROR(VisitNearest(plan.nprobe, plan.gaps));
+  const size_t first = scratch_.order.size();
   const double missing = plan.MissingAfter(visited_, met_);
   gave_up_ = missing >= ProbePlan::kElsewhere && plan.may_give_up;
   // Where few of the nearest lists' rows match, the nearest matches lie at the rim of what the
   // filter leaves out, and so at much the same distance: more of them must be met.
-  const double enough = static_cast<double>(plan.enough) * std::min(missing, ProbePlan::kElsewhere);
-  for (size_t lists = plan.nprobe;
+  const double enough =
+      static_cast<double>(plan.EnoughAfter(first)) * std::min(missing, ProbePlan::kElsewhere);
+  for (size_t lists = first;
        !gave_up_ && static_cast<double>(met_) < enough && lists < scratch_.visited.size();) {
     lists = std::min(scratch_.visited.size(), lists + (lists + 1) / 2);
-    LEADLINE_RETURN_IF_ERROR(VisitNearest(lists));
+    LEADLINE_RETURN_IF_ERROR(VisitNearest(lists, nullptr));
     gave_up_ = plan.may_give_up && visited_ > plan.most_visited;
   }
   return {};
@@ -170,7 +174,9 @@ double ListSearch::CostOf(const MatchTable& table, std::span<const uint32_t> mat
     const uint32_t list = table.lists()[i];
     const auto rows =
         static_cast<double>(parts_.lists.offsets[list + 1] - parts_.lists.offsets[list]);
-    cost += costs_.list + rows * costs_.Visit(static_cast<double>(table.counts()[i]) / rows);
+    const double share = static_cast<double>(table.counts()[i]) / rows;
+    const bool apart = match_blocks_ != nullptr && match_blocks_->of(list).rows > 0;
+    cost += costs_.list + rows * (apart ? share * costs_.block : costs_.Visit(share));
   }
   return cost;
 }
@@ -185,12 +191,14 @@ void ListSearch::Prepare() {
   scratch_.sums.resize(kChunkRows);
   scratch_.visited.assign(parts_.lists.centroids.rows, false);
   scratch_.order.clear();
+  scratch_.collected.clear();
   masks_ = filter_ == nullptr ? nullptr : filter_->masks();
+  match_blocks_ = filter_ == nullptr ? nullptr : filter_->blocks();
   if (parts_.codes.has_value()) {
     scratch_.query.Prepare(*parts_.codes, parts_.AlongAxes(query_, &scratch_.projection));
     const bool uneven = filter_ != nullptr && filter_->table() != nullptr;
     const size_t more =
-        uneven ? std::max(sizes_.scanned, std::min(3 * sizes_.scanned, kSpareCandidates)) : 0;
+        uneven ? std::max(sizes_.scanned, std::min(6 * sizes_.scanned, kSpareCandidates)) : 0;
     scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned + more : sizes_.rescored);
     scratch_.narrowed.Reset(sizes_.rescored);
   }
@@ -203,52 +211,117 @@ void ListSearch::Prepare() {
   }
 }
 
-/// Those of the `count` nearest lists that were not visited yet.
-Status ListSearch::VisitNearest(size_t count) {
+/// Those of the `count` nearest lists, or of as many as `gaps` says, that were not visited yet.
+Status ListSearch::VisitNearest(size_t count, const ListGaps* gaps) {
+  LEADLINE_RETURN_IF_ERROR(CompareLists());
+  const float* compared = scratch_.chooser.distances.data();
+  if (gaps != nullptr) {
+    count = gaps->ListsFor(compared, parts_.chooser.SquaredNorm(query_), count);
+  }
   std::vector<uint32_t>& lists = scratch_.lists;
   lists.resize(count);
-  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose({query_, 1, parts_.vectors.dim}, count,
-                                                 params_.control, &scratch_.chooser, lists.data(),
-                                                 nullptr));
-  stats_.distances += parts_.lists.centroids.rows;
+  parts_.chooser.KeepNearest(compared, count, &scratch_.chooser, lists.data());
   std::erase_if(lists, [this](uint32_t list) { return scratch_.visited[list]; });
   return VisitTheseLists();
 }
 
 /// Those in scratch_.lists.
 Status ListSearch::VisitTheseLists() {
-  LEADLINE_RETURN_IF_ERROR(OrderLists());
+  LEADLINE_RETURN_IF_ERROR(MeasureLists());
+  NearestFirst();
   for (const Neighbor& list : scratch_.nearest) {
     scratch_.visited[list.row] = true;
     scratch_.order.push_back(list.row);
     LEADLINE_RETURN_IF_ERROR(VisitList(list));
   }
+  CompareCollected();
   return {};
 }
 
-/// Nearest list first, by the distance to what its codes start from: so the threshold falls early.
-Status ListSearch::OrderLists() {
-  const MatrixView centres = blocks_ != nullptr ? blocks_->bases : parts_.lists.centroids;
+/// With all of them, once a query.
+Status ListSearch::CompareLists() {
+  if (!compared_) {
+    LEADLINE_RETURN_IF_ERROR(parts_.chooser.Compare(query_, params_.control, &scratch_.chooser));
+    stats_.distances += parts_.lists.centroids.rows;
+    compared_ = true;
+  }
+  return {};
+}
+
+/// Leaves the lists in measured, with how far away what their codes start from is.
+Status ListSearch::MeasureLists() {
+  // A base in full precision takes as long as many by the chooser's codes, which compare them all.
+  constexpr size_t kFew = 8;
+  const size_t nlist = parts_.lists.centroids.rows;
+  if (!parts_.chooses_by_bases || (!compared_ && kFew * scratch_.lists.size() < nlist)) {
+    return GatherBases();
+  }
+  LEADLINE_RETURN_IF_ERROR(CompareLists());
+  const float* compared = scratch_.chooser.distances.data();
+  const float norm = parts_.chooser.SquaredNorm(query_);
+  scratch_.measured.clear();
+  for (const uint32_t list : scratch_.lists) {
+    scratch_.measured.push_back({parts_.chooser.DistanceTo(list, compared[list], norm), list});
+  }
+  return {};
+}
+
+/// The same in full precision.
+Status ListSearch::GatherBases() {
+  const MatrixView bases = blocks_ != nullptr ? blocks_->bases : parts_.lists.centroids;
   const std::vector<uint32_t>& lists = scratch_.lists;
   scratch_.distances.resize(std::max(scratch_.distances.size(), lists.size()));
   for (size_t begin = 0; begin < lists.size(); begin += CallControl::kCheckInterval) {
     LEADLINE_RETURN_IF_ERROR(params_.control.Check());
-    distance_.Gather(query_, centres.data, lists.data() + begin,
+    distance_.Gather(query_, bases.data, lists.data() + begin,
                      std::min(CallControl::kCheckInterval, lists.size() - begin),
                      scratch_.distances.data() + begin);
   }
-  scratch_.nearest.resize(lists.size());
+  scratch_.measured.clear();
   for (size_t i = 0; i < lists.size(); ++i) {
-    scratch_.nearest[i] = {scratch_.distances[i], lists[i]};
+    scratch_.measured.push_back({scratch_.distances[i], lists[i]});
   }
-  std::sort(scratch_.nearest.begin(), scratch_.nearest.end());
   return {};
+}
+
+/// Leaves those measured in nearest: a few of the nearest first, so that the threshold falls early,
+/// and the others as they lie in memory.
+void ListSearch::NearestFirst() {
+  const std::vector<Neighbor>& measured = scratch_.measured;
+  std::vector<Neighbor>& nearest = scratch_.nearest;
+  float bound = std::numeric_limits<float>::max();
+  if (measured.size() > kNearestFirst) {
+    std::vector<float>& distances = scratch_.distances;
+    distances.resize(std::max(distances.size(), measured.size()));
+    std::transform(measured.begin(), measured.end(), distances.begin(),
+                   [](const Neighbor& list) { return list.distance; });
+    bound = BoundOfSmallest(simd::CurrentLevel().selection, distances.data(), measured.size(),
+                            kNearestFirst, 2 * kNearestFirst);
+  }
+  nearest.clear();
+  for (const Neighbor& list : measured) {
+    if (list.distance <= bound) {
+      nearest.push_back(list);
+    }
+  }
+  std::sort(nearest.begin(), nearest.end());
+  for (const Neighbor& list : measured) {
+    if (list.distance > bound) {
+      nearest.push_back(list);
+    }
+  }
 }
 
 Status ListSearch::VisitList(const Neighbor& list) {
   const size_t begin = parts_.lists.offsets[list.row];
   const size_t end = parts_.lists.offsets[list.row + 1];
   SetBase(list);
+  if (match_blocks_ != nullptr && match_blocks_->of(list.row).rows > 0) {
+    LEADLINE_RETURN_IF_ERROR(params_.control.Check());
+    ScanMatches(match_blocks_->of(list.row));
+    ++stats_.hops;
+    return {};
+  }
   for (size_t at = begin; at < end; at += kChunkRows) {
     if ((at - begin) % CallControl::kCheckInterval == 0) {
       LEADLINE_RETURN_IF_ERROR(params_.control.Check());
@@ -266,7 +339,7 @@ Status ListSearch::VisitList(const Neighbor& list) {
     if (blocks_ != nullptr && (mask_rows_ == nullptr || dense)) {
       ScanBlocks(list.row, at, count, mask);
     } else if (parts_.codes.has_value()) {
-      ScanCodes(at, count, mask);
+      mask == nullptr ? ScanCodes(at, count) : CollectCodes(at, count, mask);
     } else {
       ScanRows(at, count, mask);
     }
@@ -292,12 +365,18 @@ const uint64_t* ListSearch::MaskOf(uint32_t list, size_t begin, size_t count, si
                    : CountSet(mask, count);
     return mask;
   }
+  if (filtered) {
+    scratch_.mask.assign(kChunkRows / 64, 0);
+    *allowed = GatherMask(parts_.lists, mask_rows_, begin, count, scratch_.mask.data());
+    return scratch_.mask.data();
+  }
+  return MaskOfFirst(count);
+}
+
+/// Bits of the first `count` of a chunk.
+uint64_t* ListSearch::MaskOfFirst(size_t count) {
   std::vector<uint64_t>& mask = scratch_.mask;
   mask.assign(kChunkRows / 64, 0);
-  if (filtered) {
-    *allowed = GatherMask(parts_.lists, mask_rows_, begin, count, mask.data());
-    return mask.data();
-  }
   std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
   if (count % 64 != 0) {
     mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
@@ -334,33 +413,52 @@ void ListSearch::ScanRows(size_t begin, size_t count, const uint64_t* mask) {
   stats_.distances += kept;
 }
 
-void ListSearch::ScanCodes(size_t begin, size_t count, const uint64_t* mask) {
+void ListSearch::ScanCodes(size_t begin, size_t count) {
   std::vector<uint32_t>& positions = scratch_.positions;
-  positions.resize(kChunkRows);
-  scratch_.distances.resize(std::max(scratch_.distances.size(), kChunkRows));
-  size_t wanted = mask == nullptr ? count : 0;
-  std::iota(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(wanted),
-            static_cast<uint32_t>(begin));
-  for (size_t w = 0; mask != nullptr && w < (count + 63) / 64; ++w) {
+  positions.resize(count);
+  std::iota(positions.begin(), positions.end(), static_cast<uint32_t>(begin));
+  CompareCodes(positions);
+}
+
+/// The rows in `mask`, later: a few of each list, wherever they are, take their time to arrive.
+void ListSearch::CollectCodes(size_t begin, size_t count, const uint64_t* mask) {
+  std::vector<uint32_t>& collected = scratch_.collected;
+  for (size_t w = 0; w < (count + 63) / 64; ++w) {
     for (uint64_t rest = mask[w]; rest != 0; rest &= rest - 1) {
-      positions[wanted++] =
-          static_cast<uint32_t>(begin + w * 64 + static_cast<size_t>(std::countr_zero(rest)));
+      collected.push_back(
+          static_cast<uint32_t>(begin + w * 64 + static_cast<size_t>(std::countr_zero(rest))));
+      parts_.codes->Prefetch(collected.back());
     }
   }
+  if (collected.size() >= kChunkRows) {
+    CompareCollected();
+  }
+}
+
+void ListSearch::CompareCollected() {
+  const std::span<const uint32_t> collected = scratch_.collected;
+  for (size_t at = 0; at < collected.size(); at += kChunkRows) {
+    CompareCodes(collected.subspan(at, std::min(kChunkRows, collected.size() - at)));
+  }
+  scratch_.collected.clear();
+}
+
+void ListSearch::CompareCodes(std::span<const uint32_t> positions) {
+  scratch_.distances.resize(std::max(scratch_.distances.size(), kChunkRows));
   const float* distances = scratch_.distances.data();
-  scratch_.query.Distances(positions.data(), wanted, scratch_.sums.data(),
+  scratch_.query.Distances(positions.data(), positions.size(), scratch_.sums.data(),
                            scratch_.distances.data());
   const float threshold = last().threshold();
   float* kept_distances = last().distances_end();
   uint32_t* kept_positions = last().positions_end();
   size_t kept = 0;
-  for (size_t i = 0; i < wanted; ++i) {
+  for (size_t i = 0; i < positions.size(); ++i) {
     kept_distances[kept] = distances[i];
     kept_positions[kept] = positions[i];
     kept += distances[i] <= threshold ? 1U : 0U;
   }
   last().Added(barred_ ? DropBarred(kept_distances, kept_positions, kept) : kept);
-  stats_.distances += wanted;
+  stats_.distances += positions.size();
 }
 
 /// What sums of table entries mean for the rows of a list.
@@ -401,6 +499,34 @@ void ListSearch::ScanBlocks(uint32_t list, size_t begin, size_t count, const uin
   stats_.distances += count;
 }
 
+void ListSearch::ScanMatches(const MatchBlocks::List& matches) {
+  visited_ += matches.rows;
+  met_ += matches.rows;
+  for (size_t at = 0; at < matches.rows; at += kChunkRows) {
+    const size_t count = std::min(kChunkRows, matches.rows - at);
+    const size_t blocks = (count + simd::kBlockRows - 1) / simd::kBlockRows;
+    kernels_.table_sums(table_, matches.codes + at / simd::kBlockRows * blocks_->block_bytes(),
+                        blocks_->lines, blocks, scratch_.sums.data());
+    const float* adds = matches.adds == nullptr ? Fixed().zeros.data() : matches.adds + at;
+    const float* scales = matches.scales == nullptr ? Fixed().ones.data() : matches.scales + at;
+    float* distances = scratch_.found.distances_end();
+    uint32_t* positions = scratch_.found.positions_end();
+    size_t kept = kernels_.select_near(
+        scratch_.sums.data(), adds, scales, blocks * simd::kBlockRows, map_,
+        scratch_.found.threshold() - list_base_,
+        count % simd::kBlockRows == 0 ? nullptr : MaskOfFirst(count), 0, distances, positions);
+    for (size_t i = 0; i < kept; ++i) {
+      distances[i] += list_base_;
+      positions[i] = matches.positions[at + positions[i]];
+    }
+    if (barred_) {
+      kept = DropBarred(distances, positions, kept);
+    }
+    scratch_.found.Added(kept);
+    stats_.distances += count;
+  }
+}
+
 /// The rows beside of one list that are in blocks, together with those of the index.
 void ListSearch::ScanBlocksBeside(uint32_t number) {
   const IvfListedRows::List* const list = beside_->list(number);
@@ -430,21 +556,16 @@ void ListSearch::ScanBlocksBeside(uint32_t number) {
 
 /// Bits of those of `numbers`, ascending and at most kChunkRows, that count and may be returned.
 const uint64_t* ListSearch::MaskOfBeside(std::span<const uint32_t> numbers) {
-  std::vector<uint64_t>& mask = scratch_.mask;
-  mask.assign(kChunkRows / 64, 0);
   size_t count = numbers.size();
   while (count > 0 && numbers[count - 1] >= params_.beside_count) {
     --count;
   }
-  std::fill_n(mask.begin(), count / 64, ~uint64_t{0});
-  if (count % 64 != 0) {
-    mask[count / 64] = (uint64_t{1} << (count % 64)) - 1;
-  }
+  uint64_t* mask = MaskOfFirst(count);
   for (size_t i = 0; params_.beside_allowed != nullptr && i < count; ++i) {
     const uint64_t barred = IsAllowed(params_.beside_allowed, numbers[i]) ? 0 : 1;
     mask[i / 64] &= ~(barred << (i % 64));
   }
-  return mask.data();
+  return mask;
 }
 
 }  // namespace leadline::index

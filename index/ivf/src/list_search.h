@@ -34,9 +34,12 @@ struct ProbePlan {
   /// So many times fewer matches than usual mean that those there are lie away from the query.
   static constexpr double kElsewhere = 8;
 
-  size_t nprobe = 1;  ///< at least
-  /// More, the nearest first, until so many allowed rows were met: 0 where all rows are allowed.
+  size_t nprobe = 1;  ///< at least, on average where there are `gaps`
+  const ListGaps* gaps = nullptr;
+  /// More, the nearest first, until so many allowed rows were met where `nprobe` lists were
+  /// visited, and `least` in any case: 0 where all rows are allowed.
   uint64_t enough = 0;
+  uint64_t least = 0;
   double share = 1;  ///< of all rows, those allowed
   /// Comparing every allowed row may be cheaper or surer: where matches lie elsewhere, and beyond
   /// so many rows visited.
@@ -48,10 +51,18 @@ struct ProbePlan {
   float reach = 0;
   double scan_nanos = 0;  ///< what comparing every allowed row costs
 
+  /// Allowed rows to be met by a query that visited `lists` at first.
+  [[nodiscard]] uint64_t EnoughAfter(size_t lists) const {
+    const double part = std::min(
+        1.0, static_cast<double>(lists) / static_cast<double>(std::max<size_t>(nprobe, 1)));
+    return std::max(least, static_cast<uint64_t>(part * static_cast<double>(enough)));
+  }
+
   /// How many times fewer allowed rows were met than their share among those visited; at least 1.
   [[nodiscard]] double MissingAfter(uint64_t visited, uint64_t met) const {
     const double expected = share * static_cast<double>(visited);
-    return enough == 0 ? 1 : std::max(1.0, expected / std::max(1.0, static_cast<double>(met)));
+    return enough + least == 0 ? 1
+                               : std::max(1.0, expected / std::max(1.0, static_cast<double>(met)));
   }
 };
 
@@ -70,6 +81,7 @@ class ListSearch {
     std::vector<int32_t> sums;
     std::vector<float> distances;
     std::vector<uint32_t> positions;
+    std::vector<uint32_t> collected;  ///< positions to compare by codes
     std::vector<uint32_t> rows;
     std::vector<uint64_t> mask;
     std::vector<uint32_t> lists;
@@ -77,6 +89,7 @@ class ListSearch {
     std::vector<uint32_t> order;   ///< of the visits
     std::vector<uint32_t> beside;  ///< numbers of rows beside the index's own
     std::vector<Neighbor> nearest;
+    std::vector<Neighbor> measured;  ///< lists
     MatchScores scores;
     std::vector<uint32_t> matching;  ///< indices of lists in a MatchTable
 
@@ -106,19 +119,27 @@ class ListSearch {
   void ListWithin(const MatchTable& table, float reach, float distance);
   [[nodiscard]] double CostOf(const MatchTable& table, std::span<const uint32_t> matching) const;
   [[nodiscard]] float DistanceSoFar(size_t count);
-  Status VisitNearest(size_t count);
-  Status OrderLists();
+  Status VisitNearest(size_t count, const ListGaps* gaps);
+  Status CompareLists();
+  Status MeasureLists();
+  Status GatherBases();
+  void NearestFirst();
   Status VisitList(const Neighbor& list);
   void SetBase(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
-  void ScanCodes(size_t begin, size_t count, const uint64_t* mask);
+  void ScanCodes(size_t begin, size_t count);
+  void CollectCodes(size_t begin, size_t count, const uint64_t* mask);
+  void CompareCodes(std::span<const uint32_t> positions);
+  void CompareCollected();
   void ScanBlocks(uint32_t list, size_t begin, size_t count, const uint64_t* mask);
   const uint64_t* MaskOf(uint32_t list, size_t begin, size_t count, size_t* allowed);
+  uint64_t* MaskOfFirst(size_t count);
   [[nodiscard]] size_t DropBarred(float* distances, uint32_t* positions, size_t count) const;
   void Narrow();
   void NarrowWhileUseful();
   [[nodiscard]] float FarthestOf(size_t count);
   void NarrowSome(const RowCodes& codes, std::span<const uint32_t> rows, uint32_t first);
+  void ScanMatches(const MatchBlocks::List& matches);
   void ScanBlocksBeside(uint32_t list);
   const uint64_t* MaskOfBeside(std::span<const uint32_t> numbers);
   void ScanCodesBeside();
@@ -150,10 +171,12 @@ class ListSearch {
   float list_base_ = 0;
   const uint8_t* table_ = nullptr;  ///< of the query, for blocks
   simd::SumToDistance map_;
+  bool compared_ = false;  ///< with all centres, in scratch_.chooser
   bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;
   const ListMasks* masks_ = nullptr;
+  const MatchBlocks* match_blocks_ = nullptr;
 };
 
 }  // namespace leadline::index

@@ -130,7 +130,7 @@ Result<std::vector<uint32_t>> IvfListedRows::ChooseLists(const IvfParts& parts,
   const size_t dim = parts.codes->dim();
   ListChooser::Scratch scratch;
   std::vector<float> matrix;
-  std::vector<uint32_t> chosen(kTogether);
+  ChosenLists chosen;
   std::vector<uint32_t> lists(rows.size(), kNoList);
   for (size_t begin = 0; begin < rows.size(); begin += kTogether) {
     const size_t end = std::min(begin + kTogether, rows.size());
@@ -141,10 +141,10 @@ Result<std::vector<uint32_t>> IvfListedRows::ChooseLists(const IvfParts& parts,
       }
     }
     LEADLINE_RETURN_IF_ERROR(parts.chooser.Choose({matrix.data(), matrix.size() / dim, dim}, 1,
-                                                  control, &scratch, chosen.data(), nullptr));
+                                                  nullptr, control, &scratch, &chosen));
     size_t next = 0;
     for (size_t i = begin; i < end; ++i) {
-      lists[i] = rows[i] == nullptr ? kNoList : chosen[next++];
+      lists[i] = rows[i] == nullptr ? kNoList : chosen.nearest[next++];
     }
   }
   return lists;

@@ -98,12 +98,6 @@ MatchTable::MatchTable(const IvfParts& parts, const ListMasks* masks)
     for (size_t d = 0; d < dim_; ++d) {
       mean[d] += parts.codes->mean()[d];
     }
-    lengths_.push_back(std::sqrt(FixedSquaredDistance(mean, sums.origin.data(), dim_)));
-    if (metric_ == Metric::kCosine && lengths_.back() > 0) {
-      for (size_t d = 0; d < dim_; ++d) {
-        mean[d] /= lengths_.back();
-      }
-    }
     bonuses_.push_back(metric_ == Metric::kCosine
                            ? 2 * kNearerThanMean * spreads_.back() *
                                  std::sqrt(std::log(static_cast<float>(counts_[i]) + 1.0F))
@@ -171,9 +165,8 @@ Status MatchTable::Score(const float* query, const CallControl& control,
   for (size_t i = 0; i < size(); ++i) {
     // Of unit vectors, the squared distance d of their directions says what the dot product is.
     const float apart = std::max(0.0F, compared[i] + norm);
-    const float squared = metric_ == Metric::kCosine
-                              ? (1 - lengths_[i]) * (1 - lengths_[i]) + lengths_[i] * apart
-                              : apart;
+    const float length = metric_ == Metric::kCosine ? chooser_.LengthOf(i) : 1;
+    const float squared = (1 - length) * (1 - length) + length * apart;
     scores->order[i] = compared[i] - bonuses_[i];
     scores->middle[i] = squared + spreads_[i] * spreads_[i];
     scores->spread[i] = std::sqrt(squared) * spreads_[i];
@@ -191,8 +184,7 @@ void MatchTable::KeepNearest(size_t count, MatchScores* scores,
 
 size_t MatchTable::resident_bytes() const {
   return (lists_.capacity() + counts_.capacity()) * sizeof(uint32_t) +
-         (lengths_.capacity() + spreads_.capacity() + bonuses_.capacity()) * sizeof(float) +
-         chooser_.resident_bytes();
+         (spreads_.capacity() + bonuses_.capacity()) * sizeof(float) + chooser_.resident_bytes();
 }
 
 }  // namespace leadline::index

@@ -54,10 +54,9 @@ class MatchTable {
   size_t dim_ = 0;
   std::vector<uint32_t> lists_;
   std::vector<uint32_t> counts_;
-  std::vector<float> lengths_;  ///< of the means
   std::vector<float> spreads_;  ///< root of the mean square of the matches' distances to them
   std::vector<float> bonuses_;  ///< taken from the distances that lists are ordered by
-  ListChooser chooser_;         ///< on the means, of unit length for kCosine
+  ListChooser chooser_;         ///< on the means
 };
 
 /// The row that `codes` hold at `position`, as its code says it. Shapes: row [dim].

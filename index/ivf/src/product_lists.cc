@@ -110,14 +110,14 @@ Result<ProductLists> ProductLists::Open(std::string_view bytes, const IvfView& l
                   header.dim};
   products.codewords = reinterpret_cast<const float*>(bytes.data() + offsets.codewords);
   blocks.codes = reinterpret_cast<const uint8_t*>(bytes.data() + offsets.blocks);
-  bool finite = AllFinite(blocks.bases.data, size_t{header.nlist} * header.dim) &&
+  bool finite = AreMeans(blocks.bases.data, size_t{header.nlist} * header.dim) &&
                 AllFinite(products.codewords, products.shape.codeword_floats());
   if (metric == Metric::kL2) {
     blocks.adds = reinterpret_cast<const float*>(bytes.data() + offsets.adds);
     finite = finite && AllFinite(blocks.adds, count * kBlockRows);
   }
   if (!finite) {
-    return BadProducts("a number is not finite");
+    return BadProducts("a number is not finite or too large");
   }
   return products;
 }

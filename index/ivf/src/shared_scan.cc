@@ -34,16 +34,15 @@ SharedScan::SharedScan(const IvfParts& parts, const SearchParams& params)
       sums_(kTileRows * kLanes),
       hits_(simd::HitRoom(kTileRows, kLanes / simd::kPackLanes)) {}
 
-Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcome> out) {
+Status SharedScan::Run(MatrixView queries, size_t nprobe, const ListGaps* gaps,
+                       std::span<SearchOutcome> out) {
   visits_.assign(queries.rows, {});
   found_.resize(queries.rows);
-  chosen_.resize(queries.rows * nprobe);
-  nearest_.resize(queries.rows);
   ListChooser::Scratch chooser;
-  LEADLINE_RETURN_IF_ERROR(parts_.chooser.Choose(queries, nprobe, params_.control, &chooser,
-                                                 chosen_.data(), nearest_.data()));
+  LEADLINE_RETURN_IF_ERROR(
+      parts_.chooser.Choose(queries, nprobe, gaps, params_.control, &chooser, &chosen_));
   LEADLINE_RETURN_IF_ERROR(VisitNearest(queries));
-  GroupByList(nprobe, false);
+  GroupByList(false);
   const size_t nlist = parts_.lists.centroids.rows;
   for (uint32_t l = 0; l < nlist; ++l) {
     LEADLINE_RETURN_IF_ERROR(VisitList(l, GroupOf(l)));
@@ -51,7 +50,8 @@ Status SharedScan::Run(MatrixView queries, size_t nprobe, std::span<SearchOutcom
   LEADLINE_RETURN_IF_ERROR(Rescore(queries, out));
   for (size_t q = 0; q < queries.rows; ++q) {
     out[q].stats.distances += nlist + visits_[q].met;
-    out[q].stats.hops = nprobe;
+    visits_[q].lists = chosen_.of(q).size();
+    out[q].stats.hops = visits_[q].lists;
   }
   return {};
 }
@@ -65,7 +65,7 @@ Status SharedScan::VisitNearest(MatrixView queries) {
   length_ = kernels_.LengthOf(codes_.dim());
   integers_.resize(queries.rows * length_);
   packed_.Resize(kLanes / simd::kPackLanes, length_);
-  GroupByList(chosen_.size() / queries.rows, true);
+  GroupByList(true);
   for (uint32_t l = 0; l < parts_.lists.centroids.rows; ++l) {
     const std::span<const uint32_t> group = GroupOf(l);
     if (group.empty()) {
@@ -130,14 +130,13 @@ void SharedScan::Count(uint32_t list, size_t met, std::span<const uint32_t> quer
 }
 
 /// Lists the queries of each list: of those that have it as their nearest, or of all others.
-void SharedScan::GroupByList(size_t nprobe, bool nearest) {
+void SharedScan::GroupByList(bool nearest) {
   const size_t nlist = parts_.lists.centroids.rows;
   group_start_.assign(nlist + 1, 0);
   const auto for_each = [&](auto visit) {
-    for (uint32_t q = 0; q < nearest_.size(); ++q) {
-      for (size_t i = 0; i < nprobe; ++i) {
-        const uint32_t list = chosen_[q * nprobe + i];
-        if ((list == nearest_[q]) == nearest) {
+    for (uint32_t q = 0; q < chosen_.nearest.size(); ++q) {
+      for (const uint32_t list : chosen_.of(q)) {
+        if ((list == chosen_.nearest[q]) == nearest) {
           visit(q, list);
         }
       }

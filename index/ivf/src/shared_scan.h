@@ -23,12 +23,14 @@ class SharedScan {
   struct Visits {
     uint64_t met = 0;      ///< allowed rows in the lists it visited
     uint64_t visited = 0;  ///< all rows in them
+    size_t lists = 0;
   };
 
   SharedScan(const IvfParts& parts, const SearchParams& params);
 
   /// Fills out[i] for each of `queries` [n x dim]. Errors: kCancelled, kDeadlineExceeded.
-  Status Run(MatrixView queries, size_t nprobe, std::span<SearchOutcome> out);
+  /// Each visits `nprobe` lists, or as many as `gaps` says unless that is null.
+  Status Run(MatrixView queries, size_t nprobe, const ListGaps* gaps, std::span<SearchOutcome> out);
 
   [[nodiscard]] const std::vector<Visits>& visits() const { return visits_; }
 
@@ -39,7 +41,7 @@ class SharedScan {
 
   Status VisitNearest(MatrixView queries);
   void ScanPositions(const RowQuery& query);
-  void GroupByList(size_t nprobe, bool nearest);
+  void GroupByList(bool nearest);
   Status VisitList(uint32_t list, std::span<const uint32_t> queries);
   [[nodiscard]] std::span<const uint32_t> GroupOf(uint32_t list) const;
   void ListPositions(uint32_t list);
@@ -60,8 +62,7 @@ class SharedScan {
   std::vector<CandidateBuffer> found_;
   CandidateBuffer nearest_rows_;  ///< of one query, in its nearest list
   std::vector<Visits> visits_;
-  std::vector<uint32_t> chosen_;       ///< [n x nprobe]
-  std::vector<uint32_t> nearest_;      ///< of each query, its first list
+  ChosenLists chosen_;
   std::vector<uint32_t> group_start_;  ///< [nlist + 1] into grouped_
   std::vector<uint32_t> grouped_;      ///< queries, list by list
   // Of the list being scanned.

@@ -29,7 +29,7 @@ struct SearchOptions {
   std::optional<double> target_recall;
   /// hnsw: [0, kMaxEfSearch], raised to `limit`; 0 takes the segment's default.
   size_t ef_search = 0;
-  size_t nprobe = 0;  ///< ivf: [0, kMaxNprobe]; 0 takes the segment's default
+  size_t nprobe = 0;  ///< ivf: [0, kMaxNprobe], a mean over queries; 0: the segment's default
   /// Rows that the codes of an index find nearest are compared once more in full precision, and the
   /// hits are the best of these: so many of them for each segment, [0, kMaxEfSearch], raised to
   /// `limit`. 0 picks a default for the codes. No effect where an index has f32 codes.

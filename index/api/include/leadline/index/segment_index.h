@@ -88,7 +88,7 @@ class ListedRows {
 struct SearchParams {
   size_t k = 10;          ///< [1, kMaxTopK]
   size_t ef_search = 64;  ///< hnsw; values below k are raised to k
-  size_t nprobe = 0;      ///< ivf; 0 means the kind's default for its nlist
+  size_t nprobe = 0;      ///< ivf, a mean over queries with some codes; 0: default for its nlist
   /// ivf: nobody insists on this `nprobe`, so a search may give up as with 0.
   bool nprobe_is_default = false;
   size_t rescore = 0;  ///< candidates rescored in full precision; 0 means the kind's default

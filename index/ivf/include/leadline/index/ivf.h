@@ -1,7 +1,9 @@
 #pragma once
 
 /// Inverted lists over k-means cells: a query visits the `nprobe` cells whose centroids are nearest
-/// and compares with every row in them in full precision. nprobe >= nlist is an exact search.
+/// and compares with every row in them in full precision. nprobe >= nlist is an exact search. With
+/// 8-bit codes of rows and a metric other than kInnerProduct `nprobe` is a mean over queries:
+/// docs/decisions/0030-lists-each-query-needs.md.
 
 #include "leadline/index/segment_index.h"
 
