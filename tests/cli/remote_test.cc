@@ -233,7 +233,7 @@ TEST_F(RemoteCommands, RefuseTheSame) {
                           {"alter", kDb, "none", "--M", "8"},
                           {"alter", kDb, "c", "--M", "8", "--vector-field", "none"},
                           {"alter", kDb, "c", "--codes", "pq4"},
-                          {"alter", kDb, "c", "--index", "flat", "--codes", "sq4"},
+                          {"alter", kDb, "c", "--index", "flat", "--codes", "pq4"},
                           {"create", kDb, "x", "--dim", "4", "--metric", "l2", "--index", "hnsw",
                            "--codes", "pq4"},
                           {"drop", kDb, "none"},

@@ -231,7 +231,7 @@ TEST(PrincipalAxes, EqualBytesAtEverySimdLevel) {
   const ReducedRows reduced = ReduceRows(wide.view(), options).value();
   ASSERT_EQ(reduced.kept, 56U);
   EXPECT_EQ(Hash64(reduced.axes.data(), reduced.axes.size()), 13754027729394592629U);
-  EXPECT_EQ(Hash64(reduced.codes.data(), reduced.codes.size()), 13631812438661075426U);
+  EXPECT_EQ(Hash64(reduced.codes.data(), reduced.codes.size()), 6250745298526389438U);
 }
 #endif
 
