@@ -21,7 +21,7 @@
 #include "leadline/index/scan.h"
 #include "leadline/index/search_curve.h"
 #include "leadline/index/top_k.h"
-#include "segment_rows.h"
+#include "segment_columns.h"
 #include "stored_record.h"
 
 namespace leadline::engine {
@@ -63,7 +63,7 @@ class Builder {
       : core_(core), collection_(collection), request_(request) {}
 
   Result<GroupEntry> Run() {
-    std::deque<SegmentRows> fields;
+    std::deque<SegmentColumns> fields;
     for (const VectorField& field : collection_.fields()) {
       fields.emplace_back(field);
     }
@@ -86,7 +86,7 @@ class Builder {
     }
   }
 
-  Status CollectRecords(std::deque<SegmentRows>* fields, uint64_t* rows) {
+  Status CollectRecords(std::deque<SegmentColumns>* fields, uint64_t* rows) {
     const auto it = core_->store->NewIterator(
         kv::Table::kRecords, CollectionPrefix(collection_.id()), request_.snapshot.get());
     for (it->Seek(OrdinalKey(collection_.id(), request_.first_ordinal)); it->Valid(); it->Next()) {
@@ -107,7 +107,7 @@ class Builder {
     return it->status();
   }
 
-  Status CollectVectors(uint32_t f, SegmentRows* rows) const {
+  Status CollectVectors(uint32_t f, SegmentColumns* rows) const {
     rows->MakeRoomForVectors();
     const TailVectors tail(request_.tail);
     for (size_t begin = 0; begin < rows->size(); begin += kRoundRows) {
@@ -128,7 +128,7 @@ class Builder {
 
   /// Those of the tail from memory, all others from the store.
   Status SetVectors(uint32_t f, const TailVectors& tail, size_t begin, size_t end,
-                    SegmentRows* rows) const {
+                    SegmentColumns* rows) const {
     for (; begin < end; ++begin) {
       const float* const vector = tail.Find(rows->ordinals()[begin], f);
       if (vector == nullptr) {
@@ -139,7 +139,7 @@ class Builder {
     return {};
   }
 
-  Status ReadVectors(uint32_t f, size_t row, size_t end, SegmentRows* rows) const {
+  Status ReadVectors(uint32_t f, size_t row, size_t end, SegmentColumns* rows) const {
     const auto it = core_->store->NewIterator(
         kv::Table::kVectors, VectorPrefix(collection_.id(), f), request_.snapshot.get());
     for (it->Seek(VectorKey(collection_.id(), f, rows->ordinals()[row])); it->Valid() && row < end;
@@ -160,7 +160,7 @@ class Builder {
     return {};
   }
 
-  Result<FieldSegment> BuildField(uint32_t f, SegmentRows* rows) {
+  Result<FieldSegment> BuildField(uint32_t f, SegmentColumns* rows) {
     FieldSegment result;
     segment::SegmentInfo& info = result.info;
     const VectorField& field = collection_.fields()[f];
@@ -192,7 +192,7 @@ class Builder {
   }
 
   /// Builds the index while the rows are written, measures it while it is written itself.
-  Result<segment::FileIdentity> BuildFile(SegmentRows* rows, segment::SegmentInfo* info) {
+  Result<segment::FileIdentity> BuildFile(SegmentColumns* rows, segment::SegmentInfo* info) {
     LEADLINE_ASSIGN_OR_RETURN(
         const std::unique_ptr<segment::SegmentWriter> writer,
         segment::SegmentWriter::Create(core_->fs, core_->segment_directory(),
@@ -328,7 +328,7 @@ class Builder {
     return outcome.neighbors[0].distance <= own.threshold();
   }
 
-  Status WriteColumns(bool hashed, SegmentRows* rows, segment::SegmentWriter* writer) const {
+  Status WriteColumns(bool hashed, SegmentColumns* rows, segment::SegmentWriter* writer) const {
     const auto add = [&](SectionType type, std::string_view bytes) {
       return writer->AddSection(static_cast<uint32_t>(type), bytes);
     };

@@ -1,4 +1,4 @@
-#include "segment_rows.h"
+#include "segment_columns.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,7 +8,7 @@
 
 namespace leadline::engine {
 
-Status SegmentRows::Add(uint64_t ordinal, const StoredRecord& record) {
+Status SegmentColumns::Add(uint64_t ordinal, const StoredRecord& record) {
   LEADLINE_RETURN_IF_ERROR(payload_.Add(static_cast<uint32_t>(size()), record.payload));
   ordinals_.push_back(ordinal);
   sequences_.push_back(record.sequence);
@@ -19,18 +19,18 @@ Status SegmentRows::Add(uint64_t ordinal, const StoredRecord& record) {
   return {};
 }
 
-void SegmentRows::MakeRoomForVectors() {
+void SegmentColumns::MakeRoomForVectors() {
   // Whoever sets a row touches its memory first: on as many threads as there are.
   vectors_ = NewHugeArray<float>(size() * field_.dim);
   hashes_.resize(size());
 }
 
-void SegmentRows::SetVector(size_t row, const float* search_form) {
+void SegmentColumns::SetVector(size_t row, const float* search_form) {
   std::memcpy(Place(row), search_form, field_.dim * sizeof(float));
   hashes_[row] = VectorHash({Place(row), field_.dim});
 }
 
-Status SegmentRows::SetStoredVector(size_t row, std::string_view stored) {
+Status SegmentColumns::SetStoredVector(size_t row, std::string_view stored) {
   LEADLINE_ASSIGN_OR_RETURN(const std::vector<float> values, DecodeVector(stored, field_.dim));
   SetVector(row, values.data());
   // A vector without direction was refused on its way in; it would stay as it is.

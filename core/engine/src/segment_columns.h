@@ -18,10 +18,10 @@
 namespace leadline::engine {
 
 /// Columns of one field's segment while it is built. Thread-compatible.
-class SegmentRows {
+class SegmentColumns {
  public:
   /// `field` must outlive it.
-  explicit SegmentRows(const VectorField& field) : field_(field) {}
+  explicit SegmentColumns(const VectorField& field) : field_(field) {}
 
   /// Rows come in the order of their ordinals.
   Status Add(uint64_t ordinal, const StoredRecord& record);
