@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <vector>
@@ -62,8 +63,9 @@ class ProductTableTest : public ::testing::TestWithParam<const Level*> {};
 TEST_P(ProductTableTest, EveryLevelGivesTheBitsOfTheScalarOne) {
   const CodeKernels& scalar = AvailableLevels().front()->codes;
   Rng rng(kSeed);
-  for (const size_t width : {1, 2, 4, 8}) {
-    for (const size_t dim : {1, 2, 3, 7, 8, 15, 16, 31, 33, 100, 127, 384, 784}) {
+  for (const size_t width : std::initializer_list<size_t>{1, 2, 4, 8}) {
+    for (const size_t dim :
+         std::initializer_list<size_t>{1, 2, 3, 7, 8, 15, 16, 31, 33, 100, 127, 384, 784}) {
       for (const float scale : {1e-38F, 1e-3F, 1.0F, 1e4F, kMaxComponent}) {
         SCOPED_TRACE("seed " + std::to_string(kSeed) + " width " + std::to_string(width) + " dim " +
                      std::to_string(dim) + " scale " + std::to_string(scale));
@@ -85,8 +87,8 @@ TEST_P(ProductTableTest, EveryLevelGivesTheBitsOfTheScalarOne) {
 
 TEST_P(ProductTableTest, EntriesStandForTheirValuesWithinHalfAStep) {
   Rng rng(kSeed + 1);
-  for (const size_t width : {1, 2, 4, 8}) {
-    for (const size_t dim : {1, 9, 100, 784}) {
+  for (const size_t width : std::initializer_list<size_t>{1, 2, 4, 8}) {
+    for (const size_t dim : std::initializer_list<size_t>{1, 9, 100, 784}) {
       SCOPED_TRACE("seed " + std::to_string(kSeed + 1) + " width " + std::to_string(width) +
                    " dim " + std::to_string(dim));
       TableCall call(dim, width);
@@ -151,7 +153,7 @@ struct SignCall {
 };
 
 TEST_P(ProductTableTest, TablesOfSignsHaveTheBitsOfTheScalarLevel) {
-  for (const size_t dim : {32, 64, 96, 128, 416, 800, 1024}) {
+  for (const size_t dim : std::initializer_list<size_t>{32, 64, 96, 128, 416, 800, 1024}) {
     for (const float scale : {0.0F, 1e-38F, 1e-3F, 1.0F, 16 * kMaxComponent}) {
       SCOPED_TRACE("seed " + std::to_string(kSeed) + " dim " + std::to_string(dim) + " scale " +
                    std::to_string(scale));
@@ -171,7 +173,7 @@ TEST_P(ProductTableTest, TablesOfSignsHaveTheBitsOfTheScalarLevel) {
 
 TEST_P(ProductTableTest, EntriesOfSignsStandForSumsAndDifferences) {
   Rng rng(kSeed + 2);
-  for (const size_t dim : {32, 96, 800}) {
+  for (const size_t dim : std::initializer_list<size_t>{32, 96, 800}) {
     SignCall call(&rng, dim, 3.0F);
     call.Run(GetParam()->codes);
     double least = 0;
