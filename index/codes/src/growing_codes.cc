@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "scalar_quantizer.h"
+#include "leadline/simd/level.h"
 
 namespace leadline::index {
 
@@ -25,18 +25,12 @@ GrowingCodes::GrowingCodes(const RowCodes& like, size_t capacity)
 void GrowingCodes::Encode(size_t at, const float* row) {
   const size_t dim = mean_.size();
   std::vector<float> centred(dim);
-  for (size_t i = 0; i < dim; ++i) {
-    centred[i] = row[i] - mean_[i];
-  }
   uint8_t* out = code(at);
+  const simd::ByteSums sums =
+      simd::CurrentLevel().codes.byte_codes(row, mean_.data(), dim, centred.data(), out);
+  const double norm = static_cast<double>(sums.scale) * sums.scale * sums.squares;
   RowTerms terms;
-  terms.scale = QuantizeSq8(centred.data(), dim, out);
-  int64_t squares = 0;
-  for (size_t i = 0; i < dim; ++i) {
-    const int64_t number = int64_t{out[i]} - 128;
-    squares += number * number;
-  }
-  const double norm = static_cast<double>(terms.scale) * terms.scale * static_cast<double>(squares);
+  terms.scale = sums.scale;
   terms.add = table_.metric() == Metric::kInnerProduct ? 0.0F : static_cast<float>(norm);
   if (table_.terms_in_row()) {
     std::memcpy(out + (table_.terms() - table_.codes()), &terms, sizeof terms);
