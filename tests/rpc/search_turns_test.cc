@@ -1,9 +1,13 @@
 // A batch of many queries leaves its slot between steps: other callers have their turns, and the
-// answer is the same as without them. All on one thread, in an order that is fixed.
+// answer is the same as without them. All on one thread, in an order that is fixed; and who is
+// ahead of the others goes to other threads.
 
+#include <ctime>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,6 +16,7 @@
 #include "leadline/v1/search.pb.h"
 #include "served_database.h"
 #include "service_call.h"
+#include "test_clock.h"
 
 namespace leadline::rpc {
 namespace {
@@ -180,6 +185,39 @@ TEST_F(SearchTurns, ABatchEndsBetweenStepsWhenItsCallerLeavesOrItsTimeIsUp) {
   EXPECT_THAT(late->status, StatusIs(StatusCode::kDeadlineExceeded));
   EXPECT_LT(left->response.responses_size(), kQueries);
   EXPECT_LT(late->response.responses_size(), kQueries);
+}
+
+/// Runs `work` as a search of `who`, and returns on which thread.
+std::thread::id RunAs(Service* service, const std::string& who, const std::function<void()>& work) {
+  CallRecord record;
+  record.token_id = who;
+  std::promise<std::thread::id> ran;
+  EXPECT_OK(service->Submit(*FindMethod(kSearch), &record, [&] {
+    work();
+    ran.set_value(std::this_thread::get_id());
+  }));
+  return ran.get_future().get();
+}
+
+TEST(SearchPriority, WhoTookMuchMoreThanOthersLeavesThemTheThreads) {
+  testing::TestClock clock;  // stands: all of it is of late
+  ServiceOptions options;
+  options.clock = &clock;
+  const ServedDatabase served(options);
+  const auto compute = [](int64_t ms) {
+    const auto spent_ms = [] {
+      timespec now = {};
+      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+      return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+    };
+    for (const int64_t begin = spent_ms(); spent_ms() - begin < ms;) {
+    }
+  };
+  const std::thread::id here = std::this_thread::get_id();
+  EXPECT_EQ(RunAs(served.service(), "greedy", [&] { compute(60); }), here) << "alone";
+  EXPECT_EQ(RunAs(served.service(), "a", [&] { compute(1); }), here);
+  EXPECT_NE(RunAs(served.service(), "greedy", [] {}), here);
+  EXPECT_EQ(RunAs(served.service(), "a", [] {}), here);
 }
 
 TEST_F(SearchTurns, ABadQueryIsNamedBeforeTheFirstStep) {

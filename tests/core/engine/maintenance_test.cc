@@ -3,6 +3,8 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <sys/resource.h>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -122,6 +124,28 @@ TEST_F(MaintenanceTest, AManifestWriteThatFailedKeepsTheFilesUntilTheNextOpen) {
   EXPECT_EQ(collection_->Count(std::nullopt).value(), 100U);
   EXPECT_FALSE(collection_->Stats()->degraded);
   ExpectSound();
+}
+
+/// How many threads of this process have the nice value.
+int ThreadsOfNice(int nice) {
+  int found = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    const int id = std::stoi(task.path().filename().string());
+    found += ::getpriority(PRIO_PROCESS, static_cast<id_t>(id)) == nice ? 1 : 0;
+  }
+  return found;
+}
+
+TEST_F(MaintenanceTest, ThreadsThatBuildHaveThePriorityAskedFor) {
+  const int before = ThreadsOfNice(7);
+  options_.background_nice = 7;
+  options_.background_threads = 3;
+  Open();
+  // The sealer, the builder and those who compute for it; they say so themselves.
+  ASSERT_TRUE(Eventually([&] { return ThreadsOfNice(7) == before + 5; }));
+  options_.background_nice = 20;
+  EXPECT_THAT(Database::Open(path(), options_).status(),
+              StatusIs(StatusCode::kInvalidArgument, "background_nice"));
 }
 
 TEST_F(MaintenanceTest, FlatSegmentsAreSealedWithTheCodesAskedFor) {
