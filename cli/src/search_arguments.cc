@@ -12,7 +12,8 @@ void DeclareSearch(Arguments& arguments, SearchArguments* target) {
   arguments.Flag(&target->exact, "--exact", "compare with every matching record");
   arguments.Number(&target->ef_search, "--ef-search", "candidates of hnsw; 0 picks a default", 0,
                    kMaxEfSearch);
-  arguments.Number(&target->nprobe, "--nprobe", "lists of ivf; 0 picks a default", 0, kMaxNprobe);
+  arguments.Number(&target->nprobe, "--nprobe",
+                   "lists of ivf that queries visit, on average; 0 picks a default", 0, kMaxNprobe);
   arguments.Number(&target->rescore, "--rescore", kRescoreHelp, 0, kMaxEfSearch);
   arguments.Text(&target->target_recall, "--target-recall", "R", kTargetRecallHelp);
 }
