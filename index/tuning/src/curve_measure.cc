@@ -23,6 +23,9 @@ constexpr size_t kMostCandidates = 10'000;
 /// Factors from one point to the next: between points a search interpolates.
 constexpr double kEffortStep = 1.4142;
 constexpr double kCandidatesStep = 1.6;
+/// Four times the effort, and nothing more found: what is missing no effort finds, be it a row that
+/// no link leads to or one that codes rank too low to be compared again.
+constexpr size_t kIdleSteps = 4;
 /// What a promise need not exceed.
 constexpr double kEnough = 0.9992;
 /// By how much promises take misses to be more frequent than rows see them.
@@ -317,12 +320,14 @@ Result<SearchCurve> MeasureCurve(const SegmentIndex& index, CodeType codes, Matr
   }
   LEADLINE_ASSIGN_OR_RETURN(Trial now, trials.Try(first));
   curve.points.push_back(PointOf(now, {}));
+  size_t idle = 0;
   while (curve.points.size() < kMaxCurvePoints && now.recall < 1 && now.promised < kEnough &&
-         trials.affordable()) {
+         idle < kIdleSteps && trials.affordable()) {
     LEADLINE_ASSIGN_OR_RETURN(const std::optional<Trial> next, GoOn(&trials, now));
     if (!next.has_value()) {
       break;
     }
+    idle = next->recall > now.recall ? 0 : idle + 1;
     now = *next;
     const CurvePoint point = PointOf(now, curve.points.back());
     if (point.promised > curve.points.back().promised) {

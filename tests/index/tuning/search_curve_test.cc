@@ -229,6 +229,57 @@ TEST(SearchCurve, IsEmptyWithoutAnythingToMeasure) {
       Measured(rows.view(0, 2), Metric::kL2, IndexKind::kIvf, CodeType::kPq4).curve.points.empty());
 }
 
+/// A graph that finds all rows but one, whatever the effort, and notes the most it was asked for.
+class ForgetsARow final : public SegmentIndex {
+ public:
+  ForgetsARow(MatrixView vectors, uint32_t forgotten) : vectors_(vectors), forgotten_(forgotten) {}
+
+  [[nodiscard]] IndexKind kind() const override { return IndexKind::kHnsw; }
+
+  [[nodiscard]] size_t rows() const override { return vectors_.rows; }
+
+  [[nodiscard]] bool exact() const override { return false; }
+
+  [[nodiscard]] Status Search(MatrixView queries, const SearchParams& params,
+                              std::span<SearchOutcome> out) const override {
+    most_effort_ = std::max(most_effort_, params.ef_search);
+    for (size_t q = 0; q < queries.rows; ++q) {
+      auto found = testing::BruteForce(vectors_, queries.row(q).data(), Metric::kL2, params.k + 1);
+      std::erase_if(found, [this](const Neighbor& near) { return near.row == forgotten_; });
+      found.resize(params.k);
+      out[q].neighbors = std::move(found);
+      out[q].stats.distances = params.ef_search;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Status SearchExact(MatrixView /*queries*/, const SearchParams& /*params*/,
+                                   std::span<SearchOutcome> /*out*/) const override {
+    return UnimplementedError("not needed");
+  }
+
+  [[nodiscard]] size_t resident_bytes() const override { return 0; }
+
+  [[nodiscard]] size_t most_effort() const { return most_effort_; }
+
+ private:
+  const MatrixView vectors_;
+  const uint32_t forgotten_;
+  mutable size_t most_effort_ = 0;
+};
+
+TEST(SearchCurve, EndsWhereNoEffortFindsMore) {
+  const Matrix rows = testing::GaussianMatrix(3, 600, 8);
+  const auto held_out = DrawHeldOutRows(rows.view(), Metric::kL2, 1, nullptr, {});
+  ASSERT_OK(held_out);
+  const ForgetsARow index(rows.view(), held_out->nearest[0][0].row);
+  const auto curve = MeasureCurve(index, CodeType::kF32, rows.view(), *held_out, nullptr, {});
+  ASSERT_OK(curve);
+  ASSERT_EQ(curve->points.size(), 1U);
+  EXPECT_LT(curve->points[0].recall, 1);
+  EXPECT_LE(index.most_effort(), 50U) << "four times the first, and some for rounding";
+}
+
 TEST(SearchCurve, NeighboursOfHeldOutRowsAreThoseOfAScan) {
   const Matrix rows = testing::GaussianMatrix(4, 700, 12);
   const auto held_out = DrawHeldOutRows(rows.view(), Metric::kL2, 9, nullptr, {});
