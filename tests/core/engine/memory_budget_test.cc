@@ -130,6 +130,8 @@ TEST_F(MemoryBudgetTest, WhatTheSystemTakesBackComesAgainAndVectorsDoNot) {
   };
   ASSERT_TRUE(Eventually(warm));
   ExpectWithinBudget();
+  // Until then a thread reads them, once, to verify them.
+  ASSERT_TRUE(Eventually([&] { return Index().resident_vector_bytes == Index().vector_bytes; }));
   Evict();
   ASSERT_TRUE(Eventually(warm));
   EXPECT_EQ(Index().resident_vector_bytes, 0U);
