@@ -15,8 +15,8 @@ constexpr size_t kBlockBytes = 32768;
 constexpr size_t kHeaderBytes = 7;
 constexpr size_t kSectorBytes = 512;
 constexpr size_t kBatchHeaderBytes = 12;
-/// Fewer zeros than this at the end of a sector prove nothing.
-constexpr size_t kMinZeroRun = kHeaderBytes;
+/// Fewer zeros than this, where a sector begins or ends, prove nothing by themselves.
+constexpr size_t kMinZeroRun = 3;
 
 enum FragmentType : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
@@ -29,6 +29,19 @@ struct Fragment {
   size_t size = 0;  ///< bytes in the block, header included
 };
 
+size_t FragmentBytes(std::string_view header) {
+  return kHeaderBytes + (static_cast<unsigned char>(header[4]) |
+                         static_cast<size_t>(static_cast<unsigned char>(header[5])) << 8);
+}
+
+uint32_t ChecksumOf(std::string_view fragment) {
+  return MaskCrc32c(ExtendCrc32c(0, fragment.substr(kHeaderBytes - 1)));
+}
+
+bool IsZero(std::string_view bytes) {
+  return bytes.find_first_not_of('\0') == std::string_view::npos;
+}
+
 /// Reads the fragment at `at` of `block`. Only the last block of a file is short.
 Fragment ParseFragment(std::string_view block, size_t at) {
   Fragment fragment;
@@ -38,26 +51,53 @@ Fragment ParseFragment(std::string_view block, size_t at) {
     fragment.size = rest.size();
     return fragment;
   }
-  const size_t length = static_cast<unsigned char>(rest[4]) |
-                        static_cast<size_t>(static_cast<unsigned char>(rest[5])) << 8;
+  const size_t bytes = FragmentBytes(rest);
   fragment.type = static_cast<uint8_t>(rest[6]);
-  const uint32_t stored = DecodeFixed32(rest.data());
-  if (stored == 0 && length == 0 && fragment.type == 0) {
+  if (IsZero(rest.substr(0, kHeaderBytes))) {
     fragment.frame = Frame::kZero;
     return fragment;
   }
-  if (kHeaderBytes + length > rest.size()) {
+  if (bytes > rest.size()) {
     fragment.frame = block.size() == kBlockBytes ? Frame::kBad : Frame::kShort;
     return fragment;
   }
   if (fragment.type < kFull || fragment.type > kLast ||
-      MaskCrc32c(ExtendCrc32c(0, rest.substr(6, 1 + length))) != stored) {
+      ChecksumOf(rest.substr(0, bytes)) != DecodeFixed32(rest.data())) {
     return fragment;
   }
   fragment.frame = Frame::kSound;
-  fragment.payload = rest.substr(kHeaderBytes, length);
-  fragment.size = kHeaderBytes + length;
+  fragment.payload = rest.substr(kHeaderBytes, bytes - kHeaderBytes);
+  fragment.size = bytes;
   return fragment;
+}
+
+/// True where all of a fragment but the first `lost` bytes of its checksum is there.
+bool LacksStart(std::string_view rest, size_t lost) {
+  if (rest.size() < kHeaderBytes || FragmentBytes(rest) > rest.size() ||
+      !IsZero(rest.substr(0, lost))) {
+    return false;
+  }
+  const uint32_t differs =
+      ChecksumOf(rest.substr(0, FragmentBytes(rest))) ^ DecodeFixed32(rest.data());
+  return differs >> (8 * lost) == 0;
+}
+
+/// True where `rest` is a fragment but for its last `lost` bytes: some others make it whole.
+bool LacksEnd(std::string_view rest, size_t lost) {
+  if (rest.size() < kHeaderBytes + lost || FragmentBytes(rest) != rest.size() ||
+      !IsZero(rest.substr(rest.size() - lost))) {
+    return false;
+  }
+  const std::string_view kept = rest.substr(0, rest.size() - lost);
+  const uint32_t checksum = ExtendCrc32c(0, kept.substr(kHeaderBytes - 1));
+  for (uint32_t end = 0; end < uint32_t{1} << (8 * lost); ++end) {
+    const char bytes[] = {static_cast<char>(end), static_cast<char>(end >> 8)};
+    static_assert(sizeof(bytes) + 1 == kMinZeroRun);
+    if (MaskCrc32c(ExtendCrc32c(checksum, {bytes, lost})) == DecodeFixed32(rest.data())) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /// Puts fragments together. Keeps no payload, only the head that holds sequence and count.
@@ -173,6 +213,7 @@ class Scanner {
         return block.size();
       case Frame::kBad:
         Damage(here, "record checksum or header is wrong");
+        scan_.looks_torn = LacksFewBytes(block, at);
         return block.size();
       case Frame::kSound:
         break;
@@ -260,6 +301,15 @@ class Scanner {
                                            assembly_.sequence() >= scan_.next_sequence);
   }
 
+  /// Too few zeros end the first sector or begin the last one of the fragment at `at` to prove
+  /// anything, but its checksum tells that nothing else is wrong.
+  static bool LacksFewBytes(std::string_view block, size_t at) {
+    const size_t first = kSectorBytes - at % kSectorBytes;
+    const size_t last = block.size() % kSectorBytes;
+    return (first < kMinZeroRun && LacksStart(block.substr(at), first)) ||
+           (last > 0 && last < kMinZeroRun && LacksEnd(block.substr(at), last));
+  }
+
   /// A sector that was never written reads as zeros, from its start or from where older bytes end.
   void NoteZeroSectors(std::string_view block, size_t from) {
     // Blocks start on sector boundaries, so positions in the block tell sectors apart.
@@ -267,8 +317,7 @@ class Scanner {
     for (size_t at = from; at < block.size() && !scan_.looks_torn;) {
       const size_t end = std::min(block.size(), (at / kSectorBytes + 1) * kSectorBytes);
       const std::string_view piece = block.substr(at, end - at);
-      scan_.looks_torn =
-          piece.size() >= kMinZeroRun && piece.find_first_not_of('\0') == std::string_view::npos;
+      scan_.looks_torn = piece.size() >= kMinZeroRun && IsZero(piece);
       at = end;
     }
   }

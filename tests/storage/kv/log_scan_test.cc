@@ -117,6 +117,31 @@ TEST(LogScan, ZeroedSectorLooksTornButTheFollowerIsFound) {
   }
 }
 
+TEST(LogScan, ALostSectorLooksTornWhereFewBytesOfARecordAreInIt) {
+  // A record of 700 bytes starts or ends `bytes` bytes from the end of the first sector or from the
+  // start of the last one; that sector, or what was new in it, was never written.
+  for (size_t bytes = 1; bytes <= 8; ++bytes) {
+    for (const bool first : {true, false}) {
+      constexpr size_t kRecord = 700;
+      const size_t begin = first ? 512 - bytes : 1024 + bytes - kRecord;
+      std::string log;
+      AppendLogRecord(&log, BatchPayload(9, 1, std::string(begin - 19, 'a')));
+      ASSERT_EQ(log.size(), begin);
+      AppendLogRecord(&log, BatchPayload(10, 1, std::string(kRecord - 19, 'b')));
+      ASSERT_EQ(log.size(), begin + kRecord);
+      log.replace(first ? begin : 1024, bytes, bytes, '\0');
+      const LogScan scan = Scan(log);
+      EXPECT_EQ(scan.sound_bytes, begin);
+      EXPECT_TRUE(scan.damaged);
+      EXPECT_TRUE(scan.looks_torn) << bytes << (first ? " bytes first" : " bytes last");
+      if (bytes < 3) {
+        log[600] = static_cast<char>(log[600] ^ 1);
+        EXPECT_FALSE(Scan(log).looks_torn) << "more is wrong than " << bytes << " bytes";
+      }
+    }
+  }
+}
+
 TEST(LogScan, SequenceGapAndRepetitionAreDamage) {
   for (const uint64_t next : {uint64_t{9}, uint64_t{10}, uint64_t{12}}) {
     std::string bytes;
