@@ -73,6 +73,13 @@ TEST(ConnectionLedger, ACallThatIsCountedLateExplainsItsMessageStill) {
   EXPECT_TRUE(account.IsFlooding(22 * kMiB, 1'700 * kMs));
 }
 
+TEST(ConnectionLedger, WhatNoFirstWindowsHoldIsNotWaitedFor) {
+  constexpr uint64_t kMiB = 1 << 20;
+  ConnectionAccount account;
+  EXPECT_FALSE(account.IsFlooding(4 * kMiB, 1)) << "calls may explain it";
+  EXPECT_TRUE(account.IsFlooding(5 * kMiB, 2));
+}
+
 TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
   constexpr int64_t kSecond = 1'000'000'000;
   const auto calls = [](ConnectionAccount* account, int taken_back, int answered) {

@@ -320,7 +320,7 @@ TEST_F(GrpcHostile, HeadersWithoutAnEndAreCut) {
       "",
   };
   for (const std::string& start : starts) {
-    Attack(96, [&] {
+    Attack(128, [&] {
       Peer peer(port());
       peer.Begin();
       peer.Send(Frame(http2::kHeaders, 0, 1, CallFields(kInfo) + start));

@@ -14,8 +14,11 @@ constexpr uint64_t kUnexplainedBytes = 256 << 10;
 constexpr uint64_t kBytesPerCall = kMaxMessageBytes + (uint64_t{1} << 20);
 /// For so long what was under way may come when a call has ended, its message unread perhaps.
 constexpr int64_t kTrailNanos = 2'000'000'000;
-/// For so long a busy server may leave bytes unread, or the call that explains them uncounted.
+/// For so long a busy server may leave bytes unread, or the call that explains them uncounted: of
+/// each stream no more than its first window, 64 KiB, comes before its call is counted.
 constexpr int64_t kUnexplainedNanos = 300'000'000;
+/// So many are not waited for: gRPC keeps 15 times their memory where they are fields of a header.
+constexpr uint64_t kUnexplainedAtOnce = uint64_t{4} << 20;
 /// In a second; who takes back half of the calls or more may take back no more than these.
 constexpr uint64_t kMaxTakenBack = 250;
 constexpr int64_t kWindowNanos = 1'000'000'000;
@@ -72,7 +75,8 @@ bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {
   } else if (unexplained_nanos_ == 0) {
     unexplained_nanos_ = now_nanos;
   }
-  return unexplained_nanos_ != 0 && now_nanos - unexplained_nanos_ >= kUnexplainedNanos;
+  return received > explained + kUnexplainedAtOnce ||
+         (unexplained_nanos_ != 0 && now_nanos - unexplained_nanos_ >= kUnexplainedNanos);
 }
 
 std::shared_ptr<ConnectionAccount> ConnectionLedger::Open(const sockaddr_storage& peer) {
