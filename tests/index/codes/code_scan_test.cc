@@ -80,6 +80,16 @@ class Coded {
     }
   }
 
+  /// The same under a filter that every row passes. REQUIRES: sq8.
+  void ExpectExactOfAllMatches(MatrixView queries, SearchParams params) const {
+    const std::vector<uint64_t> words((base_.rows() + 63) / 64, ~uint64_t{0});
+    const RepeatedFilter filter{words.data(), base_.rows(), nullptr};
+    params.allowed = words.data();
+    params.allowed_count = base_.rows();
+    params.filter = &filter;
+    ExpectExactOfMatches(queries, params);
+  }
+
   /// The oracle: every allowed row in full precision.
   [[nodiscard]] std::vector<SearchOutcome> Scan(MatrixView queries,
                                                 const SearchParams& params) const {
@@ -312,6 +322,9 @@ TEST_P(CodeScan, CountsWhatTheCodeOfAQueryLoses) {
     for (size_t batch : {size_t{1}, size_t{50}}) {
       coded.ExpectExact(queries.view(0, batch), params);
     }
+    if (GetParam() == CodeType::kSq8) {
+      coded.ExpectExactOfAllMatches(queries.view(), params);
+    }
   }
 }
 
@@ -341,6 +354,9 @@ TEST_P(CodeScan, CountsWhatTheCodeOfARowLoses) {
     const Coded coded(base, metric, GetParam());
     for (size_t batch : {size_t{1}, size_t{50}}) {
       coded.ExpectExact(queries.view(0, batch), params);
+    }
+    if (GetParam() == CodeType::kSq8) {
+      coded.ExpectExactOfAllMatches(queries.view(), params);
     }
   }
 }
