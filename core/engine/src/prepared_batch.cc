@@ -153,20 +153,24 @@ Status ValidateVector(const VectorField& field, VectorView values) {
     return InvalidFieldError("vector has the wrong dimension", field.name,
                              std::to_string(values.size()), std::to_string(field.dim));
   }
+  // Written so that NaN fails too.
+  const auto bad = [&values](size_t i) {
+    return !(values[i] >= -kMaxComponent && values[i] <= kMaxComponent);
+  };
+  uint32_t any = 0;
   for (size_t i = 0; i < values.size(); ++i) {
-    // Written so that NaN fails too.
-    if (!(values[i] >= -kMaxComponent && values[i] <= kMaxComponent)) {
+    any |= bad(i) ? 1U : 0U;
+  }
+  for (size_t i = 0; any != 0 && i < values.size(); ++i) {
+    if (bad(i)) {
       return InvalidFieldError("vector value is not finite or too large",
                                field.name + "[" + std::to_string(i) + "]",
                                std::to_string(values[i]), ComponentRange());
     }
   }
-  if (field.metric == Metric::kCosine) {
-    std::vector<float> unit(values.size());
-    if (!simd::NormalizeToUnit(values.data(), unit.data(), values.size())) {
-      return InvalidFieldError("vector has no direction", field.name, "norm 0",
-                               "a non-zero norm for cosine");
-    }
+  if (field.metric == Metric::kCosine && !simd::HasDirection(values.data(), values.size())) {
+    return InvalidFieldError("vector has no direction", field.name, "norm 0",
+                             "a non-zero norm for cosine");
   }
   return {};
 }

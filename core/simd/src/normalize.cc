@@ -35,10 +35,22 @@ double SquaredNorm(const float* values, size_t n) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
+namespace {
+
+/// A non-finite element makes the sum infinite or NaN, and a comparison false.
+bool IsOfDirection(double squared_norm) {
+  return squared_norm > 0 && squared_norm <= kMaxSquaredNorm;
+}
+
+}  // namespace
+
+bool HasDirection(const float* values, size_t n) {
+  return IsOfDirection(SquaredNorm(values, n));
+}
+
 bool NormalizeToUnit(const float* values, float* out, size_t n) {
   const double squared = SquaredNorm(values, n);
-  // A non-finite element makes the sum infinite or NaN, and a comparison false.
-  if (!(squared > 0) || !(squared <= kMaxSquaredNorm)) {
+  if (!IsOfDirection(squared)) {
     return false;
   }
   const double norm = std::sqrt(squared);

@@ -40,6 +40,7 @@ TEST(NormalizeToUnit, GivesUnitNormForAnyScale) {
 TEST(NormalizeToUnit, TakesTheLargestVectors) {
   for (const size_t n : {size_t{1}, size_t{1000}, kMaxDim}) {
     std::vector<float> values(n, kMaxComponent);
+    EXPECT_TRUE(HasDirection(values.data(), n)) << n;
     EXPECT_TRUE(NormalizeToUnit(values.data(), values.data(), n)) << n;
   }
 }
@@ -55,6 +56,7 @@ TEST(NormalizeToUnit, RefusesVectorsWithoutADirectionAndLeavesTheOutputAlone) {
   for (const std::vector<float>& values : refused) {
     std::vector<float> out(values.size(), 42.0F);
     EXPECT_FALSE(NormalizeToUnit(values.data(), out.data(), values.size()));
+    EXPECT_FALSE(HasDirection(values.data(), values.size()));
     EXPECT_EQ(out, std::vector<float>(values.size(), 42.0F));
   }
 }

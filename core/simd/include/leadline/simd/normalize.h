@@ -17,6 +17,9 @@ inline constexpr double kMaxSquaredNorm = 8.5e37;
 /// or NaN only when an element is.
 [[nodiscard]] double SquaredNorm(const float* values, size_t n);
 
+/// True where NormalizeToUnit succeeds.
+[[nodiscard]] bool HasDirection(const float* values, size_t n);
+
 /// Writes values / |values| to `out` (which may be `values`). Accumulates in double in one fixed
 /// order: equal bits on every machine and at every SIMD level. The result's norm is 1 within 1e-6
 /// (n * 2^-24 at worst). Returns false, `out` untouched, for a vector that has no direction: zero
