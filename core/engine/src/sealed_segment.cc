@@ -9,6 +9,7 @@
 #include "leadline/core/clock.h"
 #include "leadline/core/mapped_pages.h"
 #include "leadline/core/no_throw.h"
+#include "leadline/index/principal_axes.h"
 
 namespace leadline::engine {
 namespace {
@@ -238,6 +239,18 @@ index::SearchCurve SealedSegment::ReadCurve() const {
   Result<index::SearchCurve> curve = index::DecodeCurve(file->section(index::kSearchCurveSection),
                                                         entry_.info.kind, entry_.info.codes);
   return curve.ok() ? *std::move(curve) : index::SearchCurve();
+}
+
+size_t SealedSegment::ReadAxes() const {
+  MutexLock lock(&file_holder_->mutex);
+  const segment::SegmentFile* const file = file_holder_->file.get();
+  if (file == nullptr || file->section(index::kPrincipalAxesSection).empty() ||
+      !file->VerifySections({index::kPrincipalAxesSection}).ok()) {
+    return 0;
+  }
+  const Result<index::PrincipalAxes> axes =
+      index::PrincipalAxes::Open(file->section(index::kPrincipalAxesSection), entry_.info.dim);
+  return axes.ok() ? axes->kept() : 0;
 }
 
 SectionBytes SealedSegment::section_bytes() const {

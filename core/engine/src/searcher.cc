@@ -57,6 +57,16 @@ std::optional<index::RepeatedFilter> RepeatedFilterOf(const VisibleRows& visible
   return index::RepeatedFilter{matching.words.data(), matching.count, &matching.prepared};
 }
 
+/// They lie apart from each other: asked for one after the other, each would be waited for.
+void PrefetchOrdinals(const SegmentContents& contents, size_t rows,
+                      std::span<const index::Neighbor> neighbors) {
+  for (const index::Neighbor& neighbor : neighbors) {
+    if (neighbor.row < rows) {
+      __builtin_prefetch(contents.ordinals + neighbor.row);
+    }
+  }
+}
+
 void KeepBest(size_t k, std::vector<Candidate>* found) {
   if (found->size() > k) {
     const auto middle = found->begin() + static_cast<std::ptrdiff_t>(k);
@@ -497,6 +507,9 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
     }
     for (size_t q = 0; q < queries.rows; ++q) {
       listed[q] = listed[q] || findings.outcomes[q].stats.beside;
+      if (source.contents != nullptr) {
+        PrefetchOrdinals(*source.contents, source.rows, findings.outcomes[q].neighbors);
+      }
       for (const index::Neighbor& neighbor : findings.outcomes[q].neighbors) {
         found[q].push_back(CandidateOf(s, neighbor));
       }

@@ -93,6 +93,7 @@ class ListSearch {
     std::vector<uint32_t> order;   ///< of the visits
     std::vector<uint32_t> beside;  ///< numbers of rows beside the index's own
     std::vector<Neighbor> nearest;
+    std::vector<Neighbor> others;    ///< lists that are not among the nearest
     std::vector<Neighbor> measured;  ///< lists
     MatchScores scores;
     std::vector<uint32_t> matching;  ///< indices of lists in a MatchTable
@@ -116,6 +117,7 @@ class ListSearch {
 
  private:
   void Prepare();
+  void PrepareTable();
   Status VisitLists(const ProbePlan& plan);
   Status VisitMatches(const MatchTable& table, const ProbePlan& plan);
   Status VisitFirst(const MatchTable& table, size_t nprobe);
@@ -129,8 +131,8 @@ class ListSearch {
   Status MeasureLists();
   Status GatherBases();
   void NearestFirst();
+  const uint8_t* AskFor(uint32_t list) const;
   Status VisitList(const Neighbor& list);
-  void SetBase(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
   void ScanCodes(size_t begin, size_t count);
   void CollectCodes(size_t begin, size_t count, const uint64_t* mask);
@@ -172,11 +174,12 @@ class ListSearch {
   const IvfListedRows* const beside_;
   TopK top_;
   SearchStats stats_;
+  const uint8_t* table_ = nullptr;  ///< of the query, for blocks
+  simd::SumToDistance map_;         ///< what sums of its entries mean for the rows of a list
   // Of the list whose blocks are being scanned.
   float list_base_ = 0;
-  const uint8_t* table_ = nullptr;  ///< of the query, for blocks
-  simd::SumToDistance map_;
-  bool compared_ = false;  ///< with all centres, in scratch_.chooser
+  const uint8_t* next_blocks_ = nullptr;  ///< of the list that comes after it; null if none does
+  bool compared_ = false;                 ///< with all centres, in scratch_.chooser
   bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;
