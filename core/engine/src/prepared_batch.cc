@@ -153,16 +153,9 @@ Status ValidateVector(const VectorField& field, VectorView values) {
     return InvalidFieldError("vector has the wrong dimension", field.name,
                              std::to_string(values.size()), std::to_string(field.dim));
   }
-  // Written so that NaN fails too.
-  const auto bad = [&values](size_t i) {
-    return !(values[i] >= -kMaxComponent && values[i] <= kMaxComponent);
-  };
-  uint32_t any = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    any |= bad(i) ? 1U : 0U;
-  }
-  for (size_t i = 0; any != 0 && i < values.size(); ++i) {
-    if (bad(i)) {
+  const bool sound = simd::AllWithin(values.data(), values.size(), kMaxComponent);
+  for (size_t i = 0; !sound && i < values.size(); ++i) {
+    if (!simd::AllWithin(&values[i], 1, kMaxComponent)) {
       return InvalidFieldError("vector value is not finite or too large",
                                field.name + "[" + std::to_string(i) + "]",
                                std::to_string(values[i]), ComponentRange());
@@ -176,13 +169,17 @@ Status ValidateVector(const VectorField& field, VectorView values) {
 }
 
 std::vector<float> SearchForm(const VectorField& field, VectorView values) {
-  std::vector<float> form(values.begin(), values.end());
-  // A vector without direction was refused on its way in; it would stay as it is.
-  if (field.metric == Metric::kCosine &&
-      !simd::NormalizeToUnit(values.data(), form.data(), values.size())) {
-    form.assign(values.begin(), values.end());
-  }
+  std::vector<float> form(values.size());
+  WriteSearchForm(field, values, form.data());
   return form;
+}
+
+void WriteSearchForm(const VectorField& field, VectorView values, float* form) {
+  // A vector without direction was refused on its way in; it would stay as it is.
+  if (field.metric != Metric::kCosine ||
+      !simd::NormalizeToUnit(values.data(), form, values.size())) {
+    std::copy(values.begin(), values.end(), form);
+  }
 }
 
 Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,

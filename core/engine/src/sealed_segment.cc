@@ -277,7 +277,9 @@ uint64_t SealedSegment::heap_bytes() const {
   MutexLock lock(&mask_mutex_);
   bytes += live_ == nullptr ? 0 : live_->words.capacity() * sizeof(uint64_t);
   for (const auto& [text, mask] : filters_) {
-    bytes += text.capacity() + mask->words.capacity() * sizeof(uint64_t);
+    const index::PreparedFilter* prepared = mask->prepared.get();
+    bytes += text.capacity() + mask->words.capacity() * sizeof(uint64_t) +
+             (prepared == nullptr ? 0 : prepared->resident_bytes());
   }
   return bytes;
 }

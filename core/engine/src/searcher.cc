@@ -58,6 +58,15 @@ void PrefetchOrdinals(const SegmentContents& contents, size_t rows,
   }
 }
 
+/// The filter of a segment's rows as the index keeps it; none without one.
+std::optional<index::RepeatedFilter> RepeatedFilterOf(const VisibleRows& visible) {
+  if (visible.matching == nullptr) {
+    return std::nullopt;
+  }
+  const RowMask& matching = *visible.matching;
+  return index::RepeatedFilter{matching.words.data(), matching.count, &matching.prepared};
+}
+
 void KeepBest(size_t k, std::vector<Candidate>* found) {
   if (found->size() > k) {
     const auto middle = found->begin() + static_cast<std::ptrdiff_t>(k);
@@ -249,6 +258,8 @@ Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
   params.allowed_count = source.visible.count;
   params.farthest = farthest;
   params.control = control_;
+  const std::optional<index::RepeatedFilter> filter = RepeatedFilterOf(source.visible);
+  params.filter = filter.has_value() ? &*filter : nullptr;
   if (source.segment != nullptr) {
     LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
                               source.segment->VerifiedContents(control_));
@@ -339,12 +350,8 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.allowed_count = source.visible.count;
   params.row_check = source.contents->unverified.get();
   params.control = control_;
-  index::RepeatedFilter filter;
-  if (source.visible.matching != nullptr) {
-    const RowMask& matching = *source.visible.matching;
-    filter = {matching.words.data(), matching.count, &matching.prepared};
-    params.filter = &filter;
-  }
+  const std::optional<index::RepeatedFilter> filter = RepeatedFilterOf(source.visible);
+  params.filter = filter.has_value() ? &*filter : nullptr;
   if (listed_.has_value() && &source == &sources_[listed_->segment]) {
     params.beside = listed_->rows.get();
     params.beside_count = listed_->range.count();

@@ -57,17 +57,25 @@ StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
 namespace {
 
 /// Matches that lie uneven are mostly far from the query, at much the same distance: as many again
-/// are compared in full precision.
+/// are compared in full precision, and some where few would be.
 StageSizes SizesUnder(const IvfParts& parts, const SearchParams& params, const ListFilter* filter) {
   StageSizes sizes = SizesFor(parts, params);
   if (filter != nullptr && filter->table() != nullptr) {
-    sizes.rescored *= 2;
+    sizes.rescored = std::max(2 * sizes.rescored, 4 * params.k + params.k / 2);
     sizes.scanned = std::max(sizes.scanned, sizes.rescored);
   }
   return sizes;
 }
 
 }  // namespace
+
+size_t ProbePlan::MatchingLists(size_t within, size_t lists) const {
+  /// So many times `nprobe` lists are as much as is usual; the rest is the query's own.
+  constexpr double kUsual = 2;
+  const double usual = kUsual * static_cast<double>(nprobe);
+  const auto wanted = static_cast<size_t>(std::sqrt(usual * static_cast<double>(within)));
+  return std::min(std::max(wanted, nprobe), lists);
+}
 
 ListSearch::Scratch& ListSearch::Scratch::OfThread() {
   static thread_local Scratch scratch;
@@ -132,10 +140,11 @@ Status ListSearch::VisitLists(const ProbePlan& plan) {
   return {};
 }
 
-/// Those whose matches are nearest, then those that may yet hold one of the nearest.
+/// Those whose matches are nearest, then more of them, by how many may yet hold one of the nearest.
 Status ListSearch::VisitMatches(const MatchTable& table, const ProbePlan& plan) {
   LEADLINE_RETURN_IF_ERROR(VisitFirst(table, plan.nprobe));
-  ListWithin(table, plan.reach, DistanceSoFar(kHeldOutNeighbors));
+  const size_t within = CountWithin(plan.reach, DistanceSoFar(kHeldOutNeighbors));
+  ListNearest(table, plan.MatchingLists(within, table.size()));
   gave_up_ = plan.may_give_up && CostOf(table, scratch_.matching) > plan.scan_nanos;
   return gave_up_ ? Status() : VisitTheseLists();
 }
@@ -143,27 +152,25 @@ Status ListSearch::VisitMatches(const MatchTable& table, const ProbePlan& plan) 
 Status ListSearch::VisitFirst(const MatchTable& table, size_t nprobe) {
   LEADLINE_RETURN_IF_ERROR(table.Score(query_, params_.control, &scratch_.scores));
   stats_.distances += table.size();
-  table.KeepNearest(std::min(nprobe, table.size()), &scratch_.scores, &scratch_.matching);
-  scratch_.lists.clear();
-  for (const uint32_t i : scratch_.matching) {
-    scratch_.lists.push_back(table.lists()[i]);
-  }
+  ListNearest(table, std::min(nprobe, table.size()));
   return VisitTheseLists();
 }
 
-/// Leaves in matching the lists that were not visited and in which a match `reach` spreads nearer
-/// than the middle is nearer than `distance`; in lists their numbers.
-void ListSearch::ListWithin(const MatchTable& table, float reach, float distance) {
+/// How many lists have a match within `distance`, if it is `reach` spreads nearer than the middle.
+size_t ListSearch::CountWithin(float reach, float distance) const {
   const MatchScores& scores = scratch_.scores;
-  std::vector<uint32_t>& matching = scratch_.matching;
-  matching.resize(table.size());
   size_t within = 0;
-  for (uint32_t i = 0; i < table.size(); ++i) {
-    const bool near = scores.middle[i] - reach * scores.spread[i] <= distance;
-    matching[within] = i;
-    within += near && !scratch_.visited[table.lists()[i]] ? 1U : 0U;
+  for (size_t i = 0; i < scores.middle.size(); ++i) {
+    within += scores.middle[i] - reach * scores.spread[i] <= distance ? 1U : 0U;
   }
-  matching.resize(within);
+  return within;
+}
+
+/// Leaves in matching those of the `count` nearest that were not visited, in lists their numbers.
+void ListSearch::ListNearest(const MatchTable& table, size_t count) {
+  std::vector<uint32_t>& matching = scratch_.matching;
+  table.KeepNearest(count, &scratch_.scores, &matching);
+  std::erase_if(matching, [&](uint32_t i) { return scratch_.visited[table.lists()[i]]; });
   scratch_.lists.clear();
   for (const uint32_t i : matching) {
     scratch_.lists.push_back(table.lists()[i]);

@@ -46,8 +46,8 @@ struct ProbePlan {
   bool may_give_up = false;
   uint64_t most_visited = std::numeric_limits<uint64_t>::max();
 
-  /// With a MatchTable: after `nprobe` of its lists those where a match this many spreads nearer
-  /// than the middle would be among the nearest.
+  /// With a MatchTable: after `nprobe` of its lists those are counted where a match this many
+  /// spreads nearer than the middle would be among the nearest.
   float reach = 0;
   double scan_nanos = 0;  ///< what comparing every allowed row costs
 
@@ -57,6 +57,10 @@ struct ProbePlan {
         1.0, static_cast<double>(lists) / static_cast<double>(std::max<size_t>(nprobe, 1)));
     return std::max(least, static_cast<uint64_t>(part * static_cast<double>(enough)));
   }
+
+  /// Lists of a MatchTable to visit in all where `within` of its `lists` are within reach. These
+  /// say how far this query's matches lie, but where there are many, most are in vain.
+  [[nodiscard]] size_t MatchingLists(size_t within, size_t lists) const;
 
   /// How many times fewer allowed rows were met than their share among those visited; at least 1.
   [[nodiscard]] double MissingAfter(uint64_t visited, uint64_t met) const {
@@ -118,7 +122,8 @@ class ListSearch {
   Status VisitMatches(const MatchTable& table, const ProbePlan& plan);
   Status VisitFirst(const MatchTable& table, size_t nprobe);
   Status VisitTheseLists();
-  void ListWithin(const MatchTable& table, float reach, float distance);
+  [[nodiscard]] size_t CountWithin(float reach, float distance) const;
+  void ListNearest(const MatchTable& table, size_t count);
   [[nodiscard]] double CostOf(const MatchTable& table, std::span<const uint32_t> matching) const;
   [[nodiscard]] float DistanceSoFar(size_t count);
   Status VisitNearest(size_t count, const ListGaps* gaps);
