@@ -48,15 +48,6 @@ Status FoundDamaged(const SealedSegment& segment) {
   return AbortedError("a segment turned out to be damaged: path=" + segment.path());
 }
 
-/// The filter of a segment's rows as the index keeps it; none without one.
-std::optional<index::RepeatedFilter> RepeatedFilterOf(const VisibleRows& visible) {
-  if (visible.matching == nullptr) {
-    return std::nullopt;
-  }
-  const RowMask& matching = *visible.matching;
-  return index::RepeatedFilter{matching.words.data(), matching.count, &matching.prepared};
-}
-
 /// They lie apart from each other: asked for one after the other, each would be waited for.
 void PrefetchOrdinals(const SegmentContents& contents, size_t rows,
                       std::span<const index::Neighbor> neighbors) {
@@ -65,6 +56,15 @@ void PrefetchOrdinals(const SegmentContents& contents, size_t rows,
       __builtin_prefetch(contents.ordinals + neighbor.row);
     }
   }
+}
+
+/// The filter of a segment's rows as the index keeps it; none without one.
+std::optional<index::RepeatedFilter> RepeatedFilterOf(const VisibleRows& visible) {
+  if (visible.matching == nullptr) {
+    return std::nullopt;
+  }
+  const RowMask& matching = *visible.matching;
+  return index::RepeatedFilter{matching.words.data(), matching.count, &matching.prepared};
 }
 
 void KeepBest(size_t k, std::vector<Candidate>* found) {

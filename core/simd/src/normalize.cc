@@ -5,6 +5,14 @@
 #include <cstdint>
 
 namespace leadline::simd {
+namespace {
+
+/// A non-finite element makes a sum of squares infinite or NaN, and a comparison false.
+bool IsScalable(double squared_norm) {
+  return squared_norm > 0 && squared_norm <= kMaxSquaredNorm;
+}
+
+}  // namespace
 
 bool AllFinite(const float* values, size_t n) {
   // An exponent of all ones means infinity or NaN. No early exit: the common answer is true, and
@@ -46,22 +54,13 @@ double SquaredNorm(const float* values, size_t n) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-namespace {
-
-/// A non-finite element makes the sum infinite or NaN, and a comparison false.
-bool IsOfDirection(double squared_norm) {
-  return squared_norm > 0 && squared_norm <= kMaxSquaredNorm;
-}
-
-}  // namespace
-
 bool HasDirection(const float* values, size_t n) {
-  return IsOfDirection(SquaredNorm(values, n));
+  return IsScalable(SquaredNorm(values, n));
 }
 
 bool NormalizeToUnit(const float* values, float* out, size_t n) {
   const double squared = SquaredNorm(values, n);
-  if (!IsOfDirection(squared)) {
+  if (!IsScalable(squared)) {
     return false;
   }
   const double norm = std::sqrt(squared);

@@ -104,5 +104,14 @@ TEST(AllWithin, SeesWhatIsBeyondAtEveryPosition) {
   }
 }
 
+TEST(HasDirection, SaysWhatNormalizeToUnitTakes) {
+  std::vector<float> unit(3);
+  for (const float value : {0.0F, 1e-45F, 1.0F, 1e18F, 1e19F, kInfinity, kNan}) {
+    const std::vector<float> values = {0.0F, value, 0.0F};
+    EXPECT_EQ(HasDirection(values.data(), 3), NormalizeToUnit(values.data(), unit.data(), 3))
+        << value;
+  }
+}
+
 }  // namespace
 }  // namespace leadline::simd

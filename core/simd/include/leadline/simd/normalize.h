@@ -21,7 +21,7 @@ inline constexpr double kMaxSquaredNorm = 8.5e37;
 /// or NaN only when an element is.
 [[nodiscard]] double SquaredNorm(const float* values, size_t n);
 
-/// True where NormalizeToUnit succeeds.
+/// True where NormalizeToUnit can scale the vector.
 [[nodiscard]] bool HasDirection(const float* values, size_t n);
 
 /// Writes values / |values| to `out` (which may be `values`). Accumulates in double in one fixed
