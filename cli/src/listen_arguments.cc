@@ -9,6 +9,7 @@ namespace leadline::cli {
 namespace {
 
 constexpr uint64_t kMaxConnections = 1'000'000;
+constexpr uint64_t kMaxCutPauseMs = 60'000;
 
 /// From a thread of a server.
 std::function<void(const Status&)> TellRefused(rpc::Logger* logger) {
@@ -44,6 +45,11 @@ void DeclareListening(Arguments& arguments, ListenArguments* listen) {
               "that is less",
               0, kMaxConnections)
       .Key("limits.connections");
+  arguments
+      .Number(&listen->cut_pause_ms, "--cut-pause-ms",
+              "most between new connections of a host that floods; 0 for none, behind a proxy", 0,
+              kMaxCutPauseMs)
+      .Key("limits.cut_pause_ms");
 }
 
 bool HasTls(const ListenArguments& listen) {
@@ -65,6 +71,7 @@ rpc::GrpcServerOptions GrpcOptions(const ListenArguments& listen, rpc::Logger* l
   rpc::GrpcServerOptions options;
   options.address = listen.grpc;
   options.max_connections = listen.connections;
+  options.cut_pause_ms = static_cast<int64_t>(listen.cut_pause_ms);
   options.connections_cut = [logger](size_t cut) {
     logger->Log(rpc::LogLevel::kWarning, "connections cut that send more than their calls explain",
                 {{"connections", static_cast<int64_t>(cut)}});

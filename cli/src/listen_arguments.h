@@ -19,6 +19,7 @@ struct ListenArguments {
   std::string http = "127.0.0.1:7700";  ///< empty switches it off
   rpc::TlsFiles tls;
   uint64_t connections = 0;
+  uint64_t cut_pause_ms = 1'000;
 };
 
 void DeclareListening(Arguments& arguments, ListenArguments* listen);

@@ -81,6 +81,7 @@ class ServeConfig : public ::testing::Test {
             {"tls.key", files("key")},
             {"tls.client_ca", files("ca")},
             {"limits.connections", {11, 12, 13}},
+            {"limits.cut_pause_ms", {0, 1, 60'000}},
             {"limits.searches", {1, 2, 3}},
             {"limits.gather_us", {50, 0, 10'000}},
             {"limits.rate", {100, 0, 1'000'000}},

@@ -1,6 +1,7 @@
 // So many connections at a time and no more; what is closed makes room; nothing that strangers open
 // keeps others from their calls.
 
+#include <chrono>
 #include <csignal>
 #include <optional>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 
 #include "../cli/program_runner.h"
 #include "raw_connection.h"
+#include "raw_http2.h"
 #include "served_database.h"
 
 namespace leadline::rpc {
@@ -94,6 +96,32 @@ TEST(ConnectionGate, ConnectionsThatSayNothingAreClosed) {
   const RawConnection silent(served.server()->port());
   EXPECT_TRUE(silent.Ends());
   EXPECT_OK(client->ListCollections());  // who finished the handshake stays
+}
+
+TEST(ConnectionGate, WhoIsCutForFloodingWaitsToComeAgain) {
+  GrpcServerOptions options;
+  options.cut_pause_ms = 400;
+  const ServedDatabase served({}, options);
+  const auto client = served.Connect();
+  // One header that is announced as 2 GiB.
+  const std::string head =
+      http2::Frame(http2::kHeaders, 0, 1,
+                   http2::CallFields("/x") + http2::Field("x", "").substr(0, 3) +
+                       http2::Integer(uint64_t{2} << 30, 7, 0));
+  const std::string more = http2::Frame(http2::kContinuation, 0, 1, std::string(16'000, 'v'));
+  int heard = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  while (std::chrono::steady_clock::now() < end) {
+    http2::Peer peer(served.server()->port());
+    peer.Begin();
+    heard += peer.WaitFor(std::string_view("\0\0\0\4\1", 5)) ? 1 : 0;  // acknowledged settings
+    peer.Send(head);
+    while (peer.Send(more)) {
+    }
+    EXPECT_OK(client->ListCollections()) << "what is open goes on";
+  }
+  EXPECT_GE(heard, 2);
+  EXPECT_LE(heard, 8) << "after 0, 100, 300, 700, 1,100, 1,500, 1,900 and 2,300 ms at the earliest";
 }
 
 TEST(ConnectionGate, MoreConnectionsThanDescriptorsAreRefused) {

@@ -100,6 +100,17 @@ TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
   EXPECT_TRUE(account.IsFlooding(6, 5 * kSecond + 1));
 }
 
+TEST(ConnectionLedger, WhoseHostWasCutMayTakeBackFewCalls) {
+  ConnectionAccount account;
+  account.Suspect();
+  for (int i = 1; i <= 17; ++i) {
+    EXPECT_FALSE(account.IsFlooding(1, 1'000'000'000)) << i;
+    EXPECT_TRUE(account.AddCall());
+    account.RemoveCall(false, true);
+  }
+  EXPECT_TRUE(account.IsFlooding(2, 1'000'000'001));
+}
+
 TEST(ConnectionLedger, FindsAConnectionByItsPeerUntilNobodyHasIt) {
   ConnectionLedger ledger;
   auto account = ledger.Open(LoopbackPeer(1));

@@ -50,7 +50,9 @@ std::string Open(uint32_t stream, const char* path, uint8_t flags = 0, std::stri
 class GrpcHostile : public ::testing::Test {
  protected:
   GrpcHostile()
-      : served_(std::make_unique<ServedProgram>(dir_.file("db"))), client_(served_->Connect()) {
+      : served_(std::make_unique<ServedProgram>(dir_.file("db"),
+                                                std::vector<std::string>{"--cut-pause-ms", "0"})),
+        client_(served_->Connect()) {
     EXPECT_OK(client_->ListCollections());
   }
 

@@ -26,6 +26,7 @@ constexpr int64_t kSweepMs = 50;
 /// Between two looks at what connections have received, at least, while any receives and while none
 /// does, and for each connection: looking takes half a microsecond.
 constexpr int64_t kJudgeMs = 10;
+constexpr int64_t kJudgeSuspectsMs = 1;
 constexpr int64_t kJudgeIdleMs = 50;
 constexpr int64_t kJudgeMicrosEach = 50;
 /// After a failure that has no cure but time.
@@ -72,11 +73,10 @@ bool IsSocket(int descriptor, ino_t inode) {
 }  // namespace
 
 Result<std::unique_ptr<ConnectionGate>> ConnectionGate::Listen(const Address& address,
-                                                               size_t max_connections,
+                                                               const Options& options,
                                                                ConnectionLedger* ledger) {
   LEADLINE_ASSIGN_OR_RETURN(ListeningSockets listening, ListeningSockets::Bind(address));
-  std::unique_ptr<ConnectionGate> gate(
-      new ConnectionGate(std::move(listening), max_connections, ledger));
+  std::unique_ptr<ConnectionGate> gate(new ConnectionGate(std::move(listening), options, ledger));
   gate->stop_.Reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   gate->spare_ = SpareOf(gate->stop_.get());
   return gate->stop_.ok() && gate->spare_.ok()
@@ -106,12 +106,15 @@ void ConnectionGate::Run() {
   }
   polled.push_back({stop_.get(), POLLIN, 0});
   while (true) {
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) {
+    const int64_t wait_ms = held_.WaitMs(Clock::System()->MonotonicNanos());
+    if (::poll(polled.data(), polled.size(), static_cast<int>(wait_ms)) < 0 && errno != EINTR) {
       Pause(kFailurePauseMs);  // no memory
     }
     if (polled.back().revents != 0) {
+      held_.Clear();
       return;
     }
+    TakeHeld();
     for (size_t i = 0; i + 1 < polled.size(); ++i) {
       if (polled[i].revents != 0) {
         AcceptBatch(polled[i].fd);
@@ -174,12 +177,27 @@ void ConnectionGate::Admit(int listener, int connection) {
     ::close(connection);
     return;
   }
+  const int64_t now = Clock::System()->MonotonicNanos();
+  const std::string host = HeldArrivals::HostOf(peer);
+  const std::shared_ptr<ConnectionAccount> account = ledger_->Open(peer);
+  if (account != nullptr && held_.WasCut(host, now)) {
+    account->Suspect();
+  }
   {
     MutexLock lock(&mutex_);
-    open_[connection] = {info.st_ino, ledger_->Open(peer)};
+    open_[connection] = {info.st_ino, account, host};
   }
   SetOptions(connection);
-  take_(listener, connection);
+  HeldArrivals::Arrival arrival = {listener, Descriptor(connection)};
+  if (!held_.Hold(host, &arrival, now)) {
+    take_(listener, arrival.connection.Release());
+  }
+}
+
+void ConnectionGate::TakeHeld() {
+  for (HeldArrivals::Arrival& arrival : held_.TakeDue(Clock::System()->MonotonicNanos())) {
+    take_(arrival.listener, arrival.connection.Release());
+  }
 }
 
 bool ConnectionGate::HasRoom(int connection) {
@@ -203,23 +221,27 @@ ConnectionGate::Judgement ConnectionGate::Judge() {
   Judgement judgement;
   const int64_t now = Clock::System()->MonotonicNanos();
   uint64_t all_received = 0;
+  bool suspects = false;
   MutexLock lock(&mutex_);
   for (auto entry = open_.begin(); entry != open_.end();) {
     const auto& [descriptor, connection] = *entry;
     const uint64_t received =
         connection.account != nullptr ? ReceivedBytes(descriptor) : uint64_t{0};
     all_received += received;
+    suspects = suspects || (received != 0 && connection.account->suspect());
     const bool flooding = received != 0 && connection.account->IsFlooding(received, now);
     // Whoever took the connection may have closed it, and the descriptor be another's by now.
     const bool gone = (flooding || received == 0) && !IsSocket(descriptor, connection.inode);
     if (flooding && !gone) {
+      held_.NoteCut(connection.host, now);  // first: the peer may be back at once
       Cut(descriptor);
       ++judgement.cut;
     }
     entry = gone ? open_.erase(entry) : std::next(entry);
   }
   ledger_->Sweep();
-  judgement.pause_ms = std::max(received_ != all_received ? kJudgeMs : kJudgeIdleMs,
+  const int64_t busy_ms = suspects ? kJudgeSuspectsMs : kJudgeMs;
+  judgement.pause_ms = std::max(received_ != all_received ? busy_ms : kJudgeIdleMs,
                                 static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
   received_ = all_received;
   return judgement;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "connection_ledger.h"
+#include "held_arrivals.h"
 #include "leadline/core/mutex.h"
 #include "leadline/core/status.h"
 #include "leadline/rpc/address.h"
@@ -16,17 +17,23 @@ namespace leadline::rpc {
 
 /// Accepts connections of one address and hands them on, so many at a time: gRPC 1.51 has no
 /// bound of its own, and would spend every descriptor of the process. Connections beyond the bound
-/// are closed at once, those that send more than their calls explain (ConnectionLedger) are cut.
-/// Open and Close are externally synchronised, Judge may be called beside them.
+/// are closed at once, those that send more than their calls explain (ConnectionLedger) are cut,
+/// and others of the same host wait then (HeldArrivals). Open and Close are externally
+/// synchronised, Judge may be called beside them.
 class ConnectionGate {
  public:
   /// Takes over a descriptor, which does not block; called from the gate's thread.
   using Take = std::function<void(int listener, int connection)>;
 
-  /// Binds, and lets connections wait until Open. `max_connections` is at least 1; `ledger`
-  /// outlives the gate. The errors of ListeningSockets::Bind; kUnavailable without descriptors.
+  struct Options {
+    size_t max_connections = 1;  ///< at least 1
+    int64_t cut_pause_ms = 0;    ///< the longest between two connections of a host that was cut
+  };
+
+  /// Binds, and lets connections wait until Open. `ledger` outlives the gate. The errors of
+  /// ListeningSockets::Bind; kUnavailable without descriptors.
   static Result<std::unique_ptr<ConnectionGate>> Listen(const Address& address,
-                                                        size_t max_connections,
+                                                        const Options& options,
                                                         ConnectionLedger* ledger);
 
   ConnectionGate(const ConnectionGate&) = delete;
@@ -55,10 +62,14 @@ class ConnectionGate {
   struct Connection {
     ino_t inode = 0;  // with the descriptor: the pair is there no more once the socket was closed
     std::shared_ptr<ConnectionAccount> account;  // null for paths
+    std::string host;                            // HeldArrivals::HostOf
   };
 
-  ConnectionGate(ListeningSockets listening, size_t max_connections, ConnectionLedger* ledger)
-      : listening_(std::move(listening)), max_connections_(max_connections), ledger_(ledger) {}
+  ConnectionGate(ListeningSockets listening, const Options& options, ConnectionLedger* ledger)
+      : listening_(std::move(listening)),
+        max_connections_(options.max_connections),
+        ledger_(ledger),
+        held_(options.cut_pause_ms) {}
 
   void Run();
   /// Accepts what waits at `listener`, some connections at a time.
@@ -66,6 +77,7 @@ class ConnectionGate {
   /// False where the batch ends with this failure of accept.
   bool Survive(int error, int listener);
   void Admit(int listener, int connection);
+  void TakeHeld();
   /// Whether there is room for one more connection, which has descriptor `connection`.
   bool HasRoom(int connection);
   /// Forgets connections that were closed by whoever took them. Not more often than every
@@ -78,6 +90,7 @@ class ConnectionGate {
   const size_t max_connections_;
   ConnectionLedger* const ledger_;
   Take take_;
+  HeldArrivals held_;
   Descriptor stop_;   // an eventfd: readable once Close was called
   Descriptor spare_;  // given up where no other descriptor is left, to refuse a connection with
   std::thread thread_;

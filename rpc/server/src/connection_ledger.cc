@@ -21,6 +21,7 @@ constexpr int64_t kUnexplainedNanos = 300'000'000;
 constexpr uint64_t kUnexplainedAtOnce = uint64_t{4} << 20;
 /// In a second; who takes back half of the calls or more may take back no more than these.
 constexpr uint64_t kMaxTakenBack = 250;
+constexpr uint64_t kMaxTakenBackOfSuspects = 16;
 constexpr int64_t kWindowNanos = 1'000'000'000;
 
 }  // namespace
@@ -49,7 +50,8 @@ bool ConnectionAccount::TakesBack(uint64_t ended, int64_t now_nanos) {
     window_taken_back_ = taken_back;
   }
   const uint64_t lately = taken_back - window_taken_back_;
-  return lately > kMaxTakenBack && 2 * lately >= ended - window_ended_;
+  return lately > (suspect_ ? kMaxTakenBackOfSuspects : kMaxTakenBack) &&
+         2 * lately >= ended - window_ended_;
 }
 
 bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {

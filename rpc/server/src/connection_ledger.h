@@ -15,6 +15,11 @@ namespace leadline::rpc {
 /// What the calls of one connection tell of it. Thread-safe.
 class ConnectionAccount {
  public:
+  /// Its host was cut lately: it may take back only a few calls. Before the first call.
+  void Suspect() { suspect_ = true; }
+
+  [[nodiscard]] bool suspect() const { return suspect_; }
+
   /// A call arrived. False where the connection has as many as it may have; it counts all the same.
   bool AddCall();
   /// It may go on: its message explains what comes.
@@ -41,6 +46,7 @@ class ConnectionAccount {
   std::atomic<uint64_t> ended_{0};
   std::atomic<uint64_t> taken_back_{0};
   // Of whoever asks IsFlooding.
+  bool suspect_ = false;
   uint64_t seen_steps_ = 0;
   uint64_t seen_ended_ = 0;
   uint64_t explained_bytes_ = 0;

@@ -32,6 +32,8 @@ constexpr size_t kMaxDefaultConnections = 10'000;
 /// Read from a connection at a time; by itself gRPC would take 4 MiB of one that sends much, and
 /// work on them before it turns to others.
 constexpr int kReadBytes = 16 << 10;
+/// Between two times to tell of connections that were cut.
+constexpr int64_t kTellNanos = 1'000'000'000;
 /// Calls that wait to be taken while others arrive.
 constexpr int kAwaitedCalls = 64;
 
@@ -95,7 +97,8 @@ class AsyncGrpcServer final : public GrpcServer {
           tls_, TlsReloader::Open(*options.tls, Clock::System(), options.tls_refused));
       credentials = NewTlsCredentials(tls_.get());
     }
-    LEADLINE_ASSIGN_OR_RETURN(gate_, ConnectionGate::Listen(address, connections, &ledger_));
+    LEADLINE_ASSIGN_OR_RETURN(
+        gate_, ConnectionGate::Listen(address, {connections, options.cut_pause_ms}, &ledger_));
     grpc::ServerBuilder builder;
     SetLimits(options, &builder);
     using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
@@ -176,11 +179,22 @@ class AsyncGrpcServer final : public GrpcServer {
     while (!stop_watching_) {
       calls_.EndStalled(Clock::System()->MonotonicNanos());
       const ConnectionGate::Judgement judgement = gate_->Judge();
-      if (judgement.cut != 0 && cut_) {
-        cut_(judgement.cut);
+      cut_connections_ += judgement.cut;
+      const int64_t now = Clock::System()->MonotonicNanos();
+      if (now - told_nanos_ >= kTellNanos) {
+        TellOfCuts();
+        told_nanos_ = now;
       }
       stop_.WaitFor(&mutex_, judgement.pause_ms);
     }
+    TellOfCuts();
+  }
+
+  void TellOfCuts() {
+    if (cut_connections_ != 0 && cut_) {
+      cut_(cut_connections_);
+    }
+    cut_connections_ = 0;
   }
 
   void StopWatching() {
@@ -198,6 +212,8 @@ class AsyncGrpcServer final : public GrpcServer {
   ConnectionLedger ledger_;
   grpc::AsyncGenericService generic_;
   std::unique_ptr<TlsReloader> tls_;  // outlives the server's credentials
+  size_t cut_connections_ = 0;        // of the watcher: since it told of them
+  int64_t told_nanos_ = 0;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;

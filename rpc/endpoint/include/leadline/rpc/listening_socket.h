@@ -28,6 +28,9 @@ class Descriptor {
 
   void Reset(int fd = -1);
 
+  /// Gives it up, open as it is.
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
+
   [[nodiscard]] int get() const { return fd_; }
 
   [[nodiscard]] bool ok() const { return fd_ >= 0; }

@@ -29,9 +29,13 @@ struct GrpcServerOptions {
   /// Open at a time; more are closed at once. 0 means 10,000, or half of the limit on open files
   /// where that is less; more than that half is refused.
   size_t max_connections = 0;
-  /// Told how many connections were cut at a time because they flood; from a thread of the server,
-  /// 20 times a second at most. Must not block.
+  /// Told how many connections were cut since the last time because they flood; from a thread of
+  /// the server, once a second at most and at its end. Must not block.
   std::function<void(size_t)> connections_cut;
+  /// The longest pause between two new connections of a host whose connections were cut within a
+  /// minute; it begins with 100 ms and doubles with each cut. 0 lets them come at once: behind a
+  /// proxy all callers are one host.
+  int64_t cut_pause_ms = 1'000;
   /// For TLS and the first frame of HTTP/2 together; a connection that takes longer is closed.
   int handshake_timeout_ms = 10'000;
   /// How long a caller may take to send a request or to take an answer beyond what
