@@ -54,10 +54,11 @@ Result<size_t> ConnectionsOf(size_t wanted) {
   return wanted != 0 ? wanted : std::min(kMaxDefaultConnections, half);
 }
 
+/// One reads while a search runs in each of the usual slots.
 size_t ThreadsOf(const GrpcServerOptions& options) {
   return options.polling_threads != 0
              ? options.polling_threads
-             : std::max<size_t>(1, std::thread::hardware_concurrency()) + 1;
+             : std::max<size_t>(1, std::thread::hardware_concurrency()) + 2;
 }
 
 void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
