@@ -35,8 +35,9 @@ constexpr size_t kMaxDefaultConnections = 10'000;
 constexpr int kReadBytes = 16 << 10;
 /// Between two times to tell of connections that were cut.
 constexpr int64_t kTellNanos = 1'000'000'000;
-/// On a processor, of threads that read calls: beside threads that have turns of the usual
-/// milliseconds, those of builds, writes and other programs, they begin as soon as a call comes.
+/// On a processor, of threads that read calls and watch connections: beside threads that have turns
+/// of the usual milliseconds, those of builds, writes and other programs, they begin as soon as
+/// they have work.
 constexpr int64_t kTurnNanos = 400'000;
 /// Calls that wait to be taken while others arrive.
 constexpr int kAwaitedCalls = 64;
@@ -116,7 +117,8 @@ class AsyncGrpcServer final : public GrpcServer {
       return UnavailableError("cannot serve: address=" + options.address);
     }
     for (int i = 0; i < kAwaitedCalls; ++i) {
-      GrpcCall::Await({service_, &generic_, queue_.get(), &calls_, &ledger_, transfer_ms_});
+      GrpcCall::Await(
+          {service_, &generic_, queue_.get(), &calls_, &ledger_, gate_.get(), transfer_ms_});
     }
     for (size_t i = 0; i < ThreadsOf(options); ++i) {
       threads_.emplace_back([this] {
@@ -124,7 +126,10 @@ class AsyncGrpcServer final : public GrpcServer {
         Poll();
       });
     }
-    watcher_ = std::thread([this] { Watch(); });
+    watcher_ = std::thread([this] {
+      ShortenTurns(kTurnNanos);  // those who flood keep the others busy
+      Watch();
+    });
     gate_->Open([this](int listener, int connection) { Take(listener, connection); });
     return {};
   }
