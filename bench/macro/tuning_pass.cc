@@ -11,6 +11,7 @@
 ///   rows EFFORT CANDIDATES RESCORE   1,000 rows that leave themselves out: {"recall": 0.96}
 ///   target RECALL                    all queries as the curve says, 0 for its default: {"effort",
 ///                                    "candidates", "promised"} and what pass prints
+///   batch RECALL                     the same with all queries in one call, their scans shared
 ///   k K                              neighbours from now on, at most those of the truth
 
 #include <algorithm>
@@ -150,7 +151,7 @@ class Bench {
                 static_cast<double>(hits) / static_cast<double>(kSample * k_));
   }
 
-  void Target(double recall) const {
+  void Target(double recall, bool together) const {
     leadline::index::SearchWish wish;
     wish.k = k_;
     if (recall > 0) {
@@ -160,7 +161,9 @@ class Bench {
     std::printf("{\"effort\": %zu, \"candidates\": %zu, \"promised\": %.4f, \"missed\": %d} ",
                 tuned.effort, tuned.candidates, tuned.promised.value_or(0),
                 tuned.target_missed ? 1 : 0);
-    Pass(Params(tuned.effort, tuned.candidates, tuned.rescore));
+    SearchParams params = Params(tuned.effort, tuned.candidates, tuned.rescore);
+    params.share_scan = together;
+    Pass(params);
   }
 
   void SetK(size_t k) {
@@ -247,9 +250,10 @@ class Bench {
 
   void Search(MatrixView queries, const SearchParams& params,
               std::vector<SearchOutcome>* out) const {
-    for (size_t q = 0; q < queries.rows; ++q) {
+    const size_t together = params.share_scan ? queries.rows : 1;
+    for (size_t q = 0; q < queries.rows; q += together) {
       const leadline::Status status =
-          index_->Search({queries.row(q).data(), 1, dim_}, params, {&(*out)[q], 1});
+          index_->Search({queries.row(q).data(), together, dim_}, params, {&(*out)[q], together});
       if (!status.ok()) {
         Die(status.ToString());
       }
@@ -310,9 +314,9 @@ int main(int argc, char** argv) {
     size_t candidates = 0;
     size_t rescore = 0;
     words >> command >> effort >> candidates >> rescore;
-    if (command == "target") {
+    if (command == "target" || command == "batch") {
       std::istringstream(line.substr(command.size())) >> target;
-      bench.Target(target);
+      bench.Target(target, command == "batch");
     } else if (command == "pass") {
       bench.Pass(bench.Params(effort, candidates, rescore));
     } else if (command == "rows") {

@@ -105,7 +105,7 @@ void BenchTableSums(benchmark::State& state, CodeKernels::TableSums sums) {
   const Bytes tables(lines * kPqPerLine * 16);
   std::vector<int32_t> out(blocks * kBlockRows);
   for (auto _ : state) {
-    sums(tables.data(), codes.data(), lines, blocks, out.data());
+    sums(tables.data(), codes.data(), lines, blocks, nullptr, out.data());
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();
   }

@@ -46,6 +46,9 @@ Json CollectionStatsJson(const Collection& collection, const CollectionStats& st
                                  {"resident_vector_bytes", index.resident_vector_bytes},
                                  {"resident_code_bytes", index.resident_code_bytes},
                                  {"resident_link_bytes", index.resident_link_bytes}});
+    if (index.codes == CodeType::kPca8) {
+      object["indexes"].back()["axes"] = index.axes;
+    }
     if (!index.curve.empty()) {
       object["indexes"].back()["lists"] = index.lists;
       object["indexes"].back()["curve"] = CurveJson(index);
@@ -124,8 +127,9 @@ Command StatsCommand() {
       "each vector, kind of index and codes that some segment has:\nsegments, rows, and bytes "
       "of vectors in full precision, of codes, and of links or lists, all in mapped\nfiles, and "
       "how "
-      "much of each is in memory now; of the largest such segment the number of lists, and\nthe "
-      "recall curve that --target-recall goes by.\n\nOf a database: heap_bytes and kept_bytes are "
+      "much of each is in memory now; of the largest such segment the number of lists, the\nrecall "
+      "curve that --target-recall goes by, and with pca8 the number of axes that rows lie along "
+      "(0:\nthey need all dimensions).\n\nOf a database: heap_bytes and kept_bytes are "
       "what it holds in memory by itself, within its budget;\nresident_index_bytes and "
       "resident_vector_bytes what the page cache holds of its files now, whoever\nread them. Of a "
       "directory, heap and budget are those of this program; with --remote, of the server.",

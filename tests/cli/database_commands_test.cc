@@ -1,9 +1,11 @@
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -131,7 +133,33 @@ TEST_F(DatabaseCommands, EachCodeIsChosenAndShown) {
     EXPECT_EQ(index["rows"], 100);
     EXPECT_EQ(index["vector_bytes"], 1600);
     EXPECT_EQ(index["code_bytes"] > 0, built != "f32");
+    EXPECT_EQ(index.contains("axes"), built == "pca8") << index;
+    EXPECT_EQ(index.value("axes", 0), 0) << "four dimensions are all needed";
   }
+}
+
+TEST_F(DatabaseCommands, AxesOfRowsAreShown) {
+  std::string lines;
+  for (int i = 0; i < 2200; ++i) {
+    std::vector<double> vector(40);
+    for (int direction = 1; direction < 6; ++direction) {
+      const double length = std::sin(0.7 * i * (i + direction));
+      for (int d = 0; d < 40; ++d) {
+        vector[d] += length * std::sin(direction * d);
+      }
+    }
+    lines += Json({{"id", "r" + std::to_string(i)}, {"vector", vector}}).dump() + "\n";
+  }
+  WriteFile(dir_.file("flat.jsonl"), lines);
+  ASSERT_EQ(Leadline({"create", db_, "p", "--dim", "40", "--metric", "l2", "--index", "ivf",
+                      "--codes", "pca8"})
+                .exit_code,
+            0);
+  ASSERT_EQ(Leadline({"ingest", db_, "p", dir_.file("flat.jsonl")}).exit_code, 0);
+  ASSERT_EQ(Leadline({"optimize", db_, "p"}).exit_code, 0);
+  const Json stats = Leadline({"stats", db_, "p", "--json"}).OneJson();
+  EXPECT_EQ(stats["indexes"][0]["axes"], 24) << stats;
+  EXPECT_THAT(Leadline({"stats", db_, "p"}).out, HasSubstr("\"axes\":24"));
 }
 
 TEST_F(DatabaseCommands, CodesAreAltered) {

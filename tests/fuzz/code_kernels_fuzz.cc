@@ -144,8 +144,9 @@ void CheckTableSums(Input* input) {
   Array<int32_t> got(block_count * kBlockRows, 0);
   Array<int32_t> wanted(block_count * kBlockRows, 0);
   ForLevels([&](const CodeKernels& level, const CodeKernels& scalar) {
-    level.table_sums(tables.data(), blocks.data(), lines, block_count, got.data());
-    scalar.table_sums(tables.data(), blocks.data(), lines, block_count, wanted.data());
+    level.table_sums(tables.data(), blocks.data(), lines, block_count, nullptr, got.data());
+    scalar.table_sums(tables.data(), blocks.data(), lines, block_count, blocks.data(),
+                      wanted.data());
     RequireEqual(&got, &wanted, got.size());
   });
 }

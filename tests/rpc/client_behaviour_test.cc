@@ -81,7 +81,7 @@ std::string Shown(const std::vector<IndexStats>& indexes) {
             std::string(CodeTypeName(index.codes)) + " " + std::to_string(index.segments) + " " +
             std::to_string(index.rows) + " " + std::to_string(index.vector_bytes) + " " +
             std::to_string(index.code_bytes) + " " + std::to_string(index.link_bytes) + " " +
-            std::to_string(index.lists);
+            std::to_string(index.lists) + " " + std::to_string(index.axes);
     for (const RecallPoint& point : index.curve) {
       text += "\n " + std::to_string(point.effort) + " " + std::to_string(point.candidates) + " " +
               std::to_string(point.rescore) + " " + std::to_string(point.recall) + " " +
@@ -410,6 +410,39 @@ TEST_P(ClientBehaviour, TargetRecallReachesTheIndex) {
   ExpectSameOf([](Collection& collection) -> Result<std::vector<IndexStats>> {
     LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection.Stats());
     EXPECT_FALSE(stats.indexes.at(0).curve.empty());
+    return stats.indexes;
+  });
+}
+
+TEST_P(ClientBehaviour, StatsSayHowManyAxesRowsLieAlong) {
+  constexpr size_t kWidth = 40;
+  CollectionOptions lists;
+  lists.vectors.resize(1);
+  lists.vectors[0].dim = kWidth;
+  lists.vectors[0].metric = Metric::kL2;
+  lists.vectors[0].index = IndexKind::kIvf;
+  lists.vectors[0].codes = CodeType::kPca8;
+  Rng rng(3);
+  std::vector<Record> records(2200);
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].id = "r" + std::to_string(i);
+    records[i].vector.resize(kWidth);
+    for (size_t direction = 1; direction < 6; ++direction) {
+      const double length = rng.Gaussian();
+      for (size_t d = 0; d < kWidth; ++d) {
+        records[i].vector[d] += static_cast<float>(length * std::sin(direction * d));
+      }
+    }
+  }
+  for (Database* database : {local_.get(), remote_.get()}) {
+    ASSERT_OK_AND_ASSIGN(const auto collection, database->CreateCollection("c", lists));
+    ASSERT_OK(collection->Upsert(records));
+    ASSERT_OK(collection->Optimize());
+    ASSERT_OK_AND_ASSIGN(const CollectionStats stats, collection->Stats());
+    EXPECT_EQ(stats.indexes.at(0).axes, 24U);
+  }
+  ExpectSameOf([](Collection& collection) -> Result<std::vector<IndexStats>> {
+    LEADLINE_ASSIGN_OR_RETURN(const CollectionStats stats, collection.Stats());
     return stats.indexes;
   });
 }

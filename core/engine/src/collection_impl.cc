@@ -412,6 +412,7 @@ Result<CollectionStats> CollectionImpl::Stats() {
   }
   for (auto& [key, alike] : indexes) {
     AddCurve(largest.at(key)->ReadCurve(), &alike);
+    alike.axes = largest.at(key)->ReadAxes();
     stats.indexes.push_back(std::move(alike));
   }
   stats.last_build_error = view.collection->backoff.LastError();

@@ -153,32 +153,33 @@ Status ValidateVector(const VectorField& field, VectorView values) {
     return InvalidFieldError("vector has the wrong dimension", field.name,
                              std::to_string(values.size()), std::to_string(field.dim));
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    // Written so that NaN fails too.
-    if (!(values[i] >= -kMaxComponent && values[i] <= kMaxComponent)) {
+  const bool sound = simd::AllWithin(values.data(), values.size(), kMaxComponent);
+  for (size_t i = 0; !sound && i < values.size(); ++i) {
+    if (!simd::AllWithin(&values[i], 1, kMaxComponent)) {
       return InvalidFieldError("vector value is not finite or too large",
                                field.name + "[" + std::to_string(i) + "]",
                                std::to_string(values[i]), ComponentRange());
     }
   }
-  if (field.metric == Metric::kCosine) {
-    std::vector<float> unit(values.size());
-    if (!simd::NormalizeToUnit(values.data(), unit.data(), values.size())) {
-      return InvalidFieldError("vector has no direction", field.name, "norm 0",
-                               "a non-zero norm for cosine");
-    }
+  if (field.metric == Metric::kCosine && !simd::HasDirection(values.data(), values.size())) {
+    return InvalidFieldError("vector has no direction", field.name, "norm 0",
+                             "a non-zero norm for cosine");
   }
   return {};
 }
 
 std::vector<float> SearchForm(const VectorField& field, VectorView values) {
-  std::vector<float> form(values.begin(), values.end());
-  // A vector without direction was refused on its way in; it would stay as it is.
-  if (field.metric == Metric::kCosine &&
-      !simd::NormalizeToUnit(values.data(), form.data(), values.size())) {
-    form.assign(values.begin(), values.end());
-  }
+  std::vector<float> form(values.size());
+  WriteSearchForm(field, values, form.data());
   return form;
+}
+
+void WriteSearchForm(const VectorField& field, VectorView values, float* form) {
+  // A vector without direction was refused on its way in; it would stay as it is.
+  if (field.metric != Metric::kCosine ||
+      !simd::NormalizeToUnit(values.data(), form, values.size())) {
+    std::copy(values.begin(), values.end(), form);
+  }
 }
 
 Result<std::vector<PreparedOp>> PrepareBatch(const CollectionOptions& options,

@@ -43,6 +43,8 @@ Status ValidateId(std::string_view id);
 Status ValidateVector(const VectorField& field, VectorView values);
 /// The vector as indexes compare it: unit length for cosine, else unchanged.
 std::vector<float> SearchForm(const VectorField& field, VectorView values);
+/// The same into `form` [values.size()].
+void WriteSearchForm(const VectorField& field, VectorView values, float* form);
 
 Status ValidateCollectionName(std::string_view name);
 Status ValidateCollectionOptions(const CollectionOptions& options);

@@ -56,10 +56,7 @@ Result<ReadView> MakeReadView(std::shared_ptr<DatabaseCore> core,
     view.visibility.sequence = view.state->sequence;
     view.visibility.now_ms = view.core->clock->UnixMillis();
   }
-  if (filter.has_value()) {
-    view.visibility.filter = filter;
-    view.visibility.compiled.emplace(*filter);
-  }
+  view.visibility.filter = filter;
   return view;
 }
 

@@ -44,6 +44,7 @@ Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
                           const CallControl& control, std::vector<uint64_t>* words) {
   std::vector<size_t> rows;
   std::vector<std::string> keys;
+  const CompiledFilter compiled(*visibility.filter);
   PacedControl pace(control);
   const auto flush = [&]() -> Status {
     LEADLINE_RETURN_IF_ERROR(control.Check());
@@ -57,7 +58,7 @@ Status RecheckSegmentRows(DatabaseCore* core, const CollectionState& collection,
       }
       LEADLINE_RETURN_IF_ERROR(pace.Before(1, records[i]->size()));
       LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(*records[i]));
-      if (!visibility.compiled->Matches(record.payload)) {
+      if (!compiled.Matches(record.payload)) {
         ClearBit(words, rows[i]);
       }
     }
@@ -80,8 +81,9 @@ Result<std::shared_ptr<const RowMask>> FilterMask(DatabaseCore* core,
                                                   const SealedSegment& segment, const RowMask* live,
                                                   const Visibility& visibility,
                                                   const CallControl& control) {
-  const std::string& text = visibility.filter->ToString();
-  const std::string key = DefectPlanted(Defect::kStaleFilter) ? std::string() : text;
+  static const std::string kAnyFilter;
+  const std::string& key =
+      DefectPlanted(Defect::kStaleFilter) ? kAnyFilter : visibility.filter->ToString();
   std::shared_ptr<const RowMask> cached = segment.CachedFilter(key);
   if (cached != nullptr && visibility.sequence >= cached->valid_from) {
     return cached;
@@ -168,7 +170,7 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
   const bool all_but_dead = !visibility.filter.has_value() && chunk.all_have_field(field) &&
                             chunk.min_expiry() > visibility.now_ms &&
                             visibility.excluded_ordinal == 0;
-  if (all_but_dead && chunk.dead().count() == 0) {
+  if (rows == 0 || (all_but_dead && chunk.dead().count() == 0)) {
     return VisibleRows{nullptr, rows, nullptr};
   }
   auto mask = std::make_shared<RowMask>();
@@ -192,6 +194,10 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
       decided = candidates.exact();
     }
   }
+  std::optional<CompiledFilter> compiled;
+  if (!decided) {
+    compiled.emplace(*visibility.filter);
+  }
   PacedControl pace(control);
   for (size_t row = 0; row < rows; ++row) {
     LEADLINE_RETURN_IF_ERROR(pace.Before(1, decided ? 0 : chunk.payload(row).size()));
@@ -202,7 +208,7 @@ Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field
                          chunk.dead().VisibleAt(row, visibility.sequence) &&
                          !visibility.Expired(chunk.expires_at_ms(row)) &&
                          chunk.ordinal(row) != visibility.excluded_ordinal &&
-                         (decided || visibility.compiled->Matches(chunk.payload(row)));
+                         (decided || compiled->Matches(chunk.payload(row)));
     if (!visible) {
       ClearBit(&mask->words, row);
     }
@@ -222,6 +228,10 @@ Status VisitStoreRecords(
     const std::function<Result<bool>(uint64_t ordinal, const StoredRecord& record)>& visit) {
   const auto it = core->store->NewIterator(kv::Table::kRecords, CollectionPrefix(collection.id()),
                                            visibility.snapshot);
+  std::optional<CompiledFilter> compiled;
+  if (visibility.filter.has_value()) {
+    compiled.emplace(*visibility.filter);
+  }
   PacedControl pace(control);
   for (it->Seek(OrdinalKey(collection.id(), first)); it->Valid(); it->Next()) {
     const uint64_t ordinal = OrdinalOfKey(it->key());
@@ -231,7 +241,7 @@ Status VisitStoreRecords(
     LEADLINE_RETURN_IF_ERROR(pace.Before(1, it->value().size()));
     LEADLINE_ASSIGN_OR_RETURN(const StoredRecord record, DecodeRecord(it->value()));
     if (visibility.Expired(record.expires_at_ms) || ordinal == visibility.excluded_ordinal ||
-        (visibility.compiled.has_value() && !visibility.compiled->Matches(record.payload))) {
+        (compiled.has_value() && !compiled->Matches(record.payload))) {
       continue;
     }
     LEADLINE_ASSIGN_OR_RETURN(const bool go_on, visit(ordinal, record));

@@ -20,7 +20,6 @@ struct Visibility {
   uint64_t sequence = 0;
   int64_t now_ms = 0;
   std::optional<Filter> filter;
-  std::optional<CompiledFilter> compiled;
   /// Store view of a pinned snapshot; null reads the newest state.
   const kv::StoreSnapshot* snapshot = nullptr;
   /// A row that is left out although all else admits it; 0 (no row has it) leaves out none.

@@ -9,6 +9,7 @@
 #include "leadline/core/clock.h"
 #include "leadline/core/mapped_pages.h"
 #include "leadline/core/no_throw.h"
+#include "leadline/index/principal_axes.h"
 
 namespace leadline::engine {
 namespace {
@@ -240,6 +241,18 @@ index::SearchCurve SealedSegment::ReadCurve() const {
   return curve.ok() ? *std::move(curve) : index::SearchCurve();
 }
 
+size_t SealedSegment::ReadAxes() const {
+  MutexLock lock(&file_holder_->mutex);
+  const segment::SegmentFile* const file = file_holder_->file.get();
+  if (file == nullptr || file->section(index::kPrincipalAxesSection).empty() ||
+      !file->VerifySections({index::kPrincipalAxesSection}).ok()) {
+    return 0;
+  }
+  const Result<index::PrincipalAxes> axes =
+      index::PrincipalAxes::Open(file->section(index::kPrincipalAxesSection), entry_.info.dim);
+  return axes.ok() ? axes->kept() : 0;
+}
+
 SectionBytes SealedSegment::section_bytes() const {
   return {file_holder_->vector_bytes.load(std::memory_order_relaxed),
           file_holder_->code_bytes.load(std::memory_order_relaxed),
@@ -264,7 +277,9 @@ uint64_t SealedSegment::heap_bytes() const {
   MutexLock lock(&mask_mutex_);
   bytes += live_ == nullptr ? 0 : live_->words.capacity() * sizeof(uint64_t);
   for (const auto& [text, mask] : filters_) {
-    bytes += text.capacity() + mask->words.capacity() * sizeof(uint64_t);
+    const index::PreparedFilter* prepared = mask->prepared.get();
+    bytes += text.capacity() + mask->words.capacity() * sizeof(uint64_t) +
+             (prepared == nullptr ? 0 : prepared->resident_bytes());
   }
   return bytes;
 }

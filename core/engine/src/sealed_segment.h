@@ -87,6 +87,8 @@ class SealedSegment {
   /// What the index measured of itself, without loading it; no points where it did not, or cannot
   /// be read.
   [[nodiscard]] index::SearchCurve ReadCurve() const;
+  /// How many axes its codes lie along, in the same way; 0 where they lie along none.
+  [[nodiscard]] size_t ReadAxes() const;
   /// Bytes of the file by what they are for; all 0 while it could not be opened.
   [[nodiscard]] SectionBytes section_bytes() const;
   /// How much of them is in memory now, read or mapped by whomever. Cost: ResidentBytes of all.

@@ -93,11 +93,9 @@ Status SearchCall::Validate(const CollectionOptions& collection, const SearchOpt
 Result<std::vector<float>> SearchCall::PrepareQueries(const VectorField& field,
                                                       MatrixView queries) {
   LEADLINE_RETURN_IF_ERROR(CheckQueries(field, queries));
-  std::vector<float> forms;
-  forms.reserve(queries.rows * queries.dim);
+  std::vector<float> forms(queries.rows * queries.dim);
   for (size_t q = 0; q < queries.rows; ++q) {
-    const std::vector<float> form = SearchForm(field, queries.row(q));
-    forms.insert(forms.end(), form.begin(), form.end());
+    WriteSearchForm(field, queries.row(q), forms.data() + q * queries.dim);
   }
   return forms;
 }

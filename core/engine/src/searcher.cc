@@ -48,6 +48,25 @@ Status FoundDamaged(const SealedSegment& segment) {
   return AbortedError("a segment turned out to be damaged: path=" + segment.path());
 }
 
+/// They lie apart from each other: asked for one after the other, each would be waited for.
+void PrefetchOrdinals(const SegmentContents& contents, size_t rows,
+                      std::span<const index::Neighbor> neighbors) {
+  for (const index::Neighbor& neighbor : neighbors) {
+    if (neighbor.row < rows) {
+      __builtin_prefetch(contents.ordinals + neighbor.row);
+    }
+  }
+}
+
+/// The filter of a segment's rows as the index keeps it; none without one.
+std::optional<index::RepeatedFilter> RepeatedFilterOf(const VisibleRows& visible) {
+  if (visible.matching == nullptr) {
+    return std::nullopt;
+  }
+  const RowMask& matching = *visible.matching;
+  return index::RepeatedFilter{matching.words.data(), matching.count, &matching.prepared};
+}
+
 void KeepBest(size_t k, std::vector<Candidate>* found) {
   if (found->size() > k) {
     const auto middle = found->begin() + static_cast<std::ptrdiff_t>(k);
@@ -239,6 +258,8 @@ Status Searcher::ScanSource(const Source& source, MatrixView queries, size_t k,
   params.allowed_count = source.visible.count;
   params.farthest = farthest;
   params.control = control_;
+  const std::optional<index::RepeatedFilter> filter = RepeatedFilterOf(source.visible);
+  params.filter = filter.has_value() ? &*filter : nullptr;
   if (source.segment != nullptr) {
     LEADLINE_ASSIGN_OR_RETURN(const SegmentContents* contents,
                               source.segment->VerifiedContents(control_));
@@ -329,12 +350,8 @@ Status Searcher::RunIndex(const Source& source, MatrixView queries, const Search
   params.allowed_count = source.visible.count;
   params.row_check = source.contents->unverified.get();
   params.control = control_;
-  index::RepeatedFilter filter;
-  if (source.visible.matching != nullptr) {
-    const RowMask& matching = *source.visible.matching;
-    filter = {matching.words.data(), matching.count, &matching.prepared};
-    params.filter = &filter;
-  }
+  const std::optional<index::RepeatedFilter> filter = RepeatedFilterOf(source.visible);
+  params.filter = filter.has_value() ? &*filter : nullptr;
   if (listed_.has_value() && &source == &sources_[listed_->segment]) {
     params.beside = listed_->rows.get();
     params.beside_count = listed_->range.count();
@@ -490,6 +507,9 @@ Status Searcher::RunBlock(MatrixView queries, const SearchSettings& settings,
     }
     for (size_t q = 0; q < queries.rows; ++q) {
       listed[q] = listed[q] || findings.outcomes[q].stats.beside;
+      if (source.contents != nullptr) {
+        PrefetchOrdinals(*source.contents, source.rows, findings.outcomes[q].neighbors);
+      }
       for (const index::Neighbor& neighbor : findings.outcomes[q].neighbors) {
         found[q].push_back(CandidateOf(s, neighbor));
       }

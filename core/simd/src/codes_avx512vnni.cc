@@ -84,8 +84,11 @@ struct Sq4 {
 /// Four consecutive numbers of a query in each lane.
 /// vpermb looks up four sub-quantisers of sixteen rows in one register of tables: the number of the
 /// table goes into bits 4 and 5 of each index. vpdpbusd with ones adds the four entries of a row.
+/// For each line that is summed one is asked for from `next` on: the hardware does not follow from
+/// one list to another nor beyond a page, and many requests at once would keep others waiting.
 template <size_t kBlocks>
-void SumTables(const uint8_t* tables, const uint8_t* blocks, size_t lines, int32_t* out) {
+void SumTables(const uint8_t* tables, const uint8_t* blocks, size_t lines, const uint8_t* next,
+               int32_t* out) {
   const __m512i ones = _mm512_set1_epi8(1);
   const __m512i nibble = _mm512_set1_epi8(15);
   const __m512i table_of_byte = _mm512_set1_epi32(0x30201000);
@@ -99,6 +102,9 @@ void SumTables(const uint8_t* tables, const uint8_t* blocks, size_t lines, int32
   });
   const size_t block_bytes = lines * kCodeBytes;
   for (size_t l = 0; l < lines; ++l, blocks += kCodeBytes, tables += 2 * kCodeBytes) {
+    Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
+      __builtin_prefetch(next + (l * kBlocks + b.kValue) * kCodeBytes);
+    });
     const __m512i low_tables = _mm512_loadu_si512(tables);
     const __m512i high_tables = _mm512_loadu_si512(tables + kCodeBytes);
     Unrolled<kBlocks>([&](auto b) __attribute__((always_inline)) {
@@ -117,9 +123,13 @@ void SumTables(const uint8_t* tables, const uint8_t* blocks, size_t lines, int32
 }
 
 void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_t block_count,
-               int32_t* out) {
+               const uint8_t* next, int32_t* out) {
   ForGroups<4>(block_count, [&](auto tile, size_t b) {
-    SumTables<tile.kValue>(tables, blocks + b * lines * kCodeBytes, lines, out + b * kBlockRows);
+    const uint8_t* const here = blocks + b * lines * kCodeBytes;
+    const bool last = b + tile.kValue == block_count;
+    const uint8_t* const then = last ? next : here + tile.kValue * lines * kCodeBytes;
+    SumTables<tile.kValue>(tables, here, lines, then == nullptr ? here : then,
+                           out + b * kBlockRows);
   });
 }
 

@@ -155,7 +155,7 @@ struct TableTotals {
 };
 
 void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_t block_count,
-               int32_t* out) {
+               const uint8_t* /*next*/, int32_t* out) {
   for (size_t b = 0; b < block_count; ++b, out += kBlockRows) {
     uint32x4_t sums[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
     for (size_t first = 0; first < lines; first += TableTotals::kLines) {

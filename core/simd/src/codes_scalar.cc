@@ -39,7 +39,7 @@ void Sq4Gather(const int8_t* query, const uint8_t* codes, size_t stride, const u
 }
 
 void TableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_t block_count,
-               int32_t* out) {
+               const uint8_t* /*next*/, int32_t* out) {
   for (size_t b = 0; b < block_count; ++b) {
     const uint8_t* block = blocks + b * lines * kCodeBytes;
     for (size_t r = 0; r < kBlockRows; ++r) {

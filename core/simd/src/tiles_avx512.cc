@@ -9,6 +9,10 @@ namespace {
 
 using leadline::simd::kLineValues;
 using leadline::simd::kPackedStep;
+using leadline::simd::kPackLanes;
+using leadline::simd::SumTile;
+using leadline::simd::TileHit;
+using leadline::simd::TileLanes;
 
 struct Avx512 {
   static constexpr size_t kWidth = 16;
@@ -128,6 +132,51 @@ struct Widened {
   });
 }
 
+/// HitsOfTile of so many packs: all that belongs to lanes stays in registers while rows pass, and
+/// hits, which are few, are written one by one.
+template <size_t kPacks>
+size_t HitsOfPacks(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
+                   TileHit* hits) {
+  __m512 multiplier[kPacks];
+  __m512 add[kPacks];
+  __m512 threshold[kPacks];
+  __m512i offset[kPacks];
+  Unrolled<kPacks>([&](auto p) __attribute__((always_inline)) {
+    constexpr size_t kLane = p.kValue * kPackLanes;
+    multiplier[p.kValue] = _mm512_loadu_ps(lanes.multiplier + kLane);
+    add[p.kValue] = _mm512_loadu_ps(lanes.add + kLane);
+    threshold[p.kValue] = _mm512_loadu_ps(thresholds + kLane);
+    offset[p.kValue] = _mm512_loadu_si512(lanes.offset + kLane);
+  });
+  size_t count = 0;
+  for (size_t r = 0; r < tile.rows; ++r) {
+    const TileRow<Avx512> row(tile, r);
+    __m512 distances[kPacks];
+    uint64_t near = 0;
+    Unrolled<kPacks>([&](auto p) __attribute__((always_inline)) {
+      constexpr size_t kLane = p.kValue * kPackLanes;
+      const __m512 centred =
+          Avx512::Centre(Avx512::LoadIntegers(row.sums + kLane), offset[p.kValue]);
+      const __m512 factor = _mm512_mul_ps(row.scale, multiplier[p.kValue]);
+      distances[p.kValue] =
+          _mm512_sub_ps(_mm512_add_ps(row.add, add[p.kValue]), _mm512_mul_ps(factor, centred));
+      near |= uint64_t{Avx512::LessEqual(distances[p.kValue], threshold[p.kValue])} << kLane;
+    });
+    if (near == 0) {
+      continue;
+    }
+    float values[kPacks * kPackLanes];
+    Unrolled<kPacks>([&](auto p) __attribute__((always_inline)) {
+      _mm512_storeu_ps(values + p.kValue * kPackLanes, distances[p.kValue]);
+    });
+    for (; near != 0; near &= near - 1) {
+      const auto lane = static_cast<uint16_t>(__builtin_ctzll(near));
+      hits[count++] = {values[lane], static_cast<uint16_t>(r), lane};
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 namespace leadline::simd::avx512 {
@@ -162,7 +211,18 @@ void PackQueries(const int8_t* queries, size_t stride, const uint32_t* ids, size
 
 size_t TileHits(const SumTile& tile, const TileLanes& lanes, const float* thresholds,
                 TileHit* hits) {
-  return HitsOfTile<Avx512>(tile, lanes, thresholds, hits);
+  switch (tile.packs) {
+    case 1:
+      return HitsOfPacks<1>(tile, lanes, thresholds, hits);
+    case 2:
+      return HitsOfPacks<2>(tile, lanes, thresholds, hits);
+    case 3:
+      return HitsOfPacks<3>(tile, lanes, thresholds, hits);
+    case 4:
+      return HitsOfPacks<4>(tile, lanes, thresholds, hits);
+    default:
+      return HitsOfTile<Avx512>(tile, lanes, thresholds, hits);
+  }
 }
 
 void TileNearest(const SumTile& tile, const TileLanes& lanes, uint32_t first_lane, float* best,

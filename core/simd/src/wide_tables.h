@@ -80,7 +80,7 @@ template <class W>
 
 template <class W>
 void WideTableSums(const uint8_t* tables, const uint8_t* blocks, size_t lines, size_t block_count,
-                   int32_t* out) {
+                   const uint8_t* /*next*/, int32_t* out) {
   using leadline::simd::kBlockRows;
   using leadline::simd::kCodeBytes;
   constexpr size_t kStripsOfBlock = kCodeBytes / W::kBytes;

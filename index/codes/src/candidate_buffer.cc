@@ -23,6 +23,11 @@ float BoundOfSmallest(const simd::SelectionKernels& kernels, const float* values
   float least = 0;
   float most = 0;
   kernels.min_max(values, n, &least, &most);
+  return BoundOfSmallestBetween(kernels, values, n, wanted, at_most, least, most);
+}
+
+float BoundOfSmallestBetween(const simd::SelectionKernels& kernels, const float* values, size_t n,
+                             size_t wanted, size_t at_most, float least, float most) {
   // First by value, which halves the elements; then by bits, which ends for sure.
   for (int round = 0; round < 12; ++round) {
     const float middle = least + (most - least) / 2;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
+
+#include "leadline/simd/normalize.h"
 
 namespace leadline::index {
 namespace {
@@ -23,6 +26,36 @@ double Square(double value) {
   return value * value;
 }
 
+/// Calls part(first, count, values) for the dimensions in parts of at most 64, and returns the sum
+/// of squares of all `values` that it leaves. In plain loops, which become vectors.
+template <class Part>
+double SumOfSquares(size_t dim, const Part& part) {
+  constexpr size_t kPart = 64;
+  constexpr size_t kLanes = 8;
+  double sums[kLanes] = {};
+  for (size_t first = 0; first < dim; first += kPart) {
+    double values[kPart];
+    const size_t count = std::min(kPart, dim - first);
+    part(first, count, values);
+    std::fill(values + count, values + kPart, 0.0);
+    for (size_t i = 0; i < kPart; i += kLanes) {
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        sums[lane] += values[i + lane] * values[i + lane];
+      }
+    }
+  }
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+/// Squared length of the integers of a query.
+double SquaredNormOf(std::span<const int8_t> values) {
+  int32_t sum = 0;  // at most kMaxDim times 2^14
+  for (const int8_t value : values) {
+    sum += int32_t{value} * value;
+  }
+  return sum;
+}
+
 }  // namespace
 
 DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, VectorView query)
@@ -35,26 +68,32 @@ DistanceBounds::DistanceBounds(const RowCodes& codes, const RowQuery& prepared, 
   const bool dot = metric_ == Metric::kInnerProduct;
   const bool halves = codes.type() == CodeType::kBf16;
   const double step = dot ? 2.0 * prepared.map().multiplier : prepared.map().multiplier;
-  double norm = 0;
-  double coded = 0;
-  double error = 0;
-  double mean_norm = 0;
-  for (size_t i = 0; i < query.size(); ++i) {
-    const double value = query[i];
-    const double mean = codes.mean()[i];
-    const double decoded = halves ? prepared.centred()[i] : step * prepared.values()[i];
-    norm += value * value;
-    coded += decoded * decoded;
-    error += Square((dot ? value : value - mean) - decoded);
-    mean_norm += mean * mean;
-    offset_ += value * mean;
-  }
+  const float* mean = codes.mean();
+  const float* centred = prepared.centred().data();
+  const int8_t* values = prepared.values().data();
+  const double moved = dot ? 0 : 1;  // queries of the dot product stay where they are
+  const double error = SumOfSquares(query.size(), [&](size_t first, size_t count, double* lost) {
+    for (size_t i = 0; i < count; ++i) {
+      lost[i] = double{query[first + i]} - moved * double{mean[first + i]};
+    }
+    for (size_t i = 0; !halves && i < count; ++i) {
+      lost[i] -= step * static_cast<double>(values[first + i]);
+    }
+    for (size_t i = 0; halves && i < count; ++i) {
+      lost[i] -= double{centred[first + i]};
+    }
+  });
+  const double mean_norm = codes.squared_mean();
+  query_norm_ = std::sqrt(simd::SquaredNorm(query.data(), query.size()));
+  coded_norm_ = halves ? std::sqrt(simd::SquaredNorm(centred, query.size()))
+                       : step * std::sqrt(SquaredNormOf(prepared.values()));
   // Far more than double arithmetic may have lost.
   constexpr double kSlack = 1 + 1e-9;
-  query_norm_ = std::sqrt(norm);
-  coded_norm_ = std::sqrt(coded);
   query_error_ = std::sqrt(error) * kSlack + 1e-12 * (query_norm_ + std::sqrt(mean_norm));
   if (dot) {
+    for (size_t i = 0; i < query.size(); ++i) {
+      offset_ += double{query[i]} * double{mean[i]};
+    }
     margin_steps_ = query_norm_ * error_steps_ + query_error_ * norm_steps_ +
                     rounding_ * query_norm_ * (norm_steps_ + error_steps_) +
                     of_estimate_ * norm_steps_ * coded_norm_;

@@ -20,7 +20,10 @@ constexpr size_t kMostTogether = 32;
 }  // namespace
 
 PendingRows::PendingRows(size_t k, float farthest)
-    : k_(k), full_(2 * k + kSlack), bound_(farthest), top_(k) {}
+    : k_(k), full_(2 * k + kSlack), bound_(farthest), top_(k) {
+  uppers_.reserve(std::min(k_, kMostPending));
+  pending_.reserve(std::min(full_, kMostPending));
+}
 
 void PendingRows::Shrink(const Source& source) {
   DropBeyondBound();
@@ -64,6 +67,7 @@ void PendingRows::Rescore(const Source& source) {
     return a.lower != b.lower ? a.lower < b.lower : a.row < b.row;
   });
   std::vector<uint32_t> rows;
+  rows.reserve(std::min(pending_.size(), std::max(k_, kMostTogether)));
   const size_t first = std::max(k_, kRowsTogether);
   size_t together = first;
   for (size_t i = 0; i < pending_.size() && pending_[i].lower <= top_.threshold();) {

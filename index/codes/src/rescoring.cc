@@ -14,14 +14,18 @@ constexpr size_t kLineFloats = 16;
 
 }  // namespace
 
-void RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
-                 std::span<const uint32_t> rows, TopK* top, SearchStats* stats) {
+void PrefetchRows(MatrixView vectors, std::span<const uint32_t> rows) {
   for (const uint32_t row : rows) {
     const float* values = vectors.data + size_t{row} * vectors.dim;
     for (size_t i = 0; i < std::min(vectors.dim, kLinesAhead * kLineFloats); i += kLineFloats) {
       __builtin_prefetch(values + i);
     }
   }
+}
+
+void RescoreRows(const simd::MetricDistance& distance, MatrixView vectors, const float* query,
+                 std::span<const uint32_t> rows, TopK* top, SearchStats* stats) {
+  PrefetchRows(vectors, rows);
   std::array<float, kBlockRows> distances{};
   for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
     const size_t count = std::min(kBlockRows, rows.size() - begin);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "leadline/core/round_up.h"
+#include "leadline/simd/normalize.h"
 
 namespace leadline::index {
 namespace {
@@ -124,6 +125,7 @@ Result<RowCodes> RowCodes::Open(std::string_view bytes, size_t rows, size_t dim,
   codes.promises_ = header.version > 2 || codes.type_ == CodeType::kSq8;
   codes.stride_ = shape.stride;
   codes.mean_ = reinterpret_cast<const float*>(start + shape.mean);
+  codes.squared_mean_ = simd::SquaredNorm(codes.mean_, dim);
   codes.codes_ = start + shape.codes;
   codes.terms_ =
       shape.terms_in_row ? codes.codes_ + shape.stride - sizeof(RowTerms) : start + shape.terms;

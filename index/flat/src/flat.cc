@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "leadline/index/call_checks.h"
-#include "leadline/index/code_scan.h"
+#include "leadline/index/coded_matches.h"
 #include "leadline/index/row_codes.h"
 #include "leadline/index/scan.h"
 
@@ -33,7 +33,7 @@ class FlatIndex final : public SegmentIndex {
   [[nodiscard]] Status SearchExact(MatrixView queries, const SearchParams& params,
                                    std::span<SearchOutcome> out) const override {
     LEADLINE_RETURN_IF_ERROR(CheckExactSearch(queries, params, out, vectors_.dim));
-    return codes_.has_value() ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
+    return codes_.has_value() ? ScanUnderFilter({*codes_, vectors_}, queries, params, out)
                               : ScanSegment(vectors_, queries, metric_, params, out);
   }
 

@@ -11,7 +11,7 @@
 #include "graph_search.h"
 #include "leadline/core/range_check.h"
 #include "leadline/index/call_checks.h"
-#include "leadline/index/code_scan.h"
+#include "leadline/index/coded_matches.h"
 #include "leadline/index/owned_codes.h"
 #include "leadline/index/principal_axes.h"
 #include "leadline/index/rescoring.h"
@@ -95,7 +95,7 @@ class HnswIndex final : public SegmentIndex {
     const uint64_t allowed = params.allowed_count.value_or(rows());
     const bool checked = params.row_check != nullptr;
     return (checked ? scan_codes() : ScanCodesFor(allowed)) != CodeType::kF32
-               ? ScanCodedRows({*codes_, vectors_}, queries, params, out)
+               ? ScanUnderFilter({*codes_, vectors_}, queries, params, out)
                : ScanSegment(vectors_, queries, metric_, params, out);
   }
 

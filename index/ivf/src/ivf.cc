@@ -76,8 +76,11 @@ class IvfIndex final : public SegmentIndex {
     if ((checked ? scan_codes() : ScanCodesFor(allowed)) == CodeType::kF32) {
       return ScanSegment(parts_.vectors, queries, parts_.metric, params, out);
     }
-    return ScanCodedRows({*parts_.codes, parts_.vectors, parts_.lists.row_ids, position_of_},
-                         queries, params, out);
+    const CodedRows coded{*parts_.codes, parts_.vectors, parts_.lists.row_ids, position_of_};
+    LEADLINE_ASSIGN_OR_RETURN(const IvfFilter* kept, KeptFor(params));
+    const CodedMatches* matches = kept == nullptr ? nullptr : kept->matches().For(coded, params);
+    return matches == nullptr ? ScanCodedRows(coded, queries, params, out)
+                              : ScanCodedMatches(coded, *matches, queries, params, out);
   }
 
   [[nodiscard]] CodeType scan_codes() const override {
@@ -122,19 +125,28 @@ class IvfIndex final : public SegmentIndex {
                     params.nprobe == 0 ? parts_.lists.default_nprobe : params.nprobe);
   }
 
-  /// What was made of the call's filter, now or before; null where it is searched without.
-  Result<const ListFilter*> FilterFor(const SearchParams& params) const {
-    if (params.filter == nullptr || params.allowed == nullptr || params.beside != nullptr ||
-        !parts_.has_bounds()) {
-      return static_cast<const ListFilter*>(nullptr);
+  /// What is kept for the call's filter; null where it is searched without.
+  Result<const IvfFilter*> KeptFor(const SearchParams& params) const {
+    if (params.filter == nullptr || params.allowed == nullptr || !parts_.has_bounds()) {
+      return static_cast<const IvfFilter*>(nullptr);
     }
     LEADLINE_ASSIGN_OR_RETURN(
         const PreparedFilter* prepared,
-        params.filter->slot->Get([&]() -> Result<std::unique_ptr<const PreparedFilter>> {
-          return std::unique_ptr<const PreparedFilter>(
-              std::make_unique<ListFilter>(parts_, params.filter->rows, params.filter->count));
+        params.filter->slot->Get([]() -> Result<std::unique_ptr<const PreparedFilter>> {
+          return std::unique_ptr<const PreparedFilter>(std::make_unique<IvfFilter>());
         }));
-    return static_cast<const ListFilter*>(prepared);
+    return static_cast<const IvfFilter*>(prepared);
+  }
+
+  /// What lists made of it, now or before; null where they are searched without.
+  Result<const ListFilter*> FilterFor(const SearchParams& params) const {
+    LEADLINE_ASSIGN_OR_RETURN(const IvfFilter* kept, KeptFor(params));
+    if (kept == nullptr || params.beside != nullptr) {
+      return static_cast<const ListFilter*>(nullptr);
+    }
+    return kept->lists().Get([&]() -> Result<std::unique_ptr<const ListFilter>> {
+      return std::make_unique<const ListFilter>(parts_, params.filter->rows, params.filter->count);
+    });
   }
 
   /// What to visit, and when to give up, under the call's filter.

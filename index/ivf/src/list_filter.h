@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "ivf_parts.h"
+#include "leadline/index/coded_matches.h"
 #include "leadline/index/filter_slot.h"
 #include "list_masks.h"
 #include "match_blocks.h"
@@ -19,7 +20,7 @@ namespace leadline::index {
 /// lists are kept, and these not before some searches have asked, for they change no answer. Where
 /// matches are many in some lists and few in others, a table says where in each list they lie: who
 /// searches by the middles of whole lists looks at the wrong ones then.
-class ListFilter final : public PreparedFilter {
+class ListFilter {
  public:
   /// `rows` [one bit a row] must outlive the object. REQUIRES: sq8 codes of rows.
   /// Cost: 16 bits a list; where matches are uneven, a look at every bit, the codes of 16 rows of a
@@ -37,7 +38,7 @@ class ListFilter final : public PreparedFilter {
   /// Null until enough searches have asked.
   [[nodiscard]] const ListMasks* masks() const;
 
-  [[nodiscard]] size_t resident_bytes() const override;
+  [[nodiscard]] size_t resident_bytes() const;
 
  private:
   const IvfView lists_;
@@ -47,6 +48,25 @@ class ListFilter final : public PreparedFilter {
   mutable std::unique_ptr<const ListMasks> kept_;  ///< set by one search, once
   std::optional<MatchTable> table_;
   std::optional<MatchBlocks> blocks_;
+};
+
+/// What an index of lists makes of a filter, each part when a search first needs it. Thread-safe.
+class IvfFilter final : public PreparedFilter {
+ public:
+  /// For searches of the lists.
+  [[nodiscard]] MadeOnce<ListFilter>& lists() const { return lists_; }
+
+  /// For those that compare every match.
+  [[nodiscard]] RepeatedMatches& matches() const { return matches_; }
+
+  [[nodiscard]] size_t resident_bytes() const override {
+    return sizeof(*this) + (lists_.get() == nullptr ? 0 : lists_.get()->resident_bytes()) +
+           matches_.resident_bytes();
+  }
+
+ private:
+  mutable MadeOnce<ListFilter> lists_;
+  mutable RepeatedMatches matches_;
 };
 
 /// How many times farther the numbers of matches in the lists are apart than by chance: the mean

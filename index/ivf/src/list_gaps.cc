@@ -34,7 +34,8 @@ float ListGaps::NearBy(const float* compared, size_t nlist, float norm) {
   float nearest = 0;
   float farthest = 0;
   selection.min_max(compared, nlist, &nearest, &farthest);
-  const float near = BoundOfSmallest(selection, compared, nlist, kNearLists, kAboutNearLists);
+  const float near = BoundOfSmallestBetween(selection, compared, nlist, kNearLists, kAboutNearLists,
+                                            nearest, farthest);
   return (Root(nearest + norm) + Root(near + norm)) / 2;
 }
 

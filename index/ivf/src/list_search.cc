@@ -14,6 +14,8 @@ namespace {
 /// Where a filter's matches are uneven, so many candidates are kept beyond the usual ones if these
 /// are few; otherwise as many again.
 constexpr size_t kSpareCandidates = 320;
+/// Rows of a list whose numbers beside the codes are asked for while the list before is scanned.
+constexpr size_t kRowsAskedFor = 64;
 /// Lists that bring most of what the others have to be nearer than.
 constexpr size_t kNearestFirst = 16;
 /// Rows looked at together: what one append to a CandidateBuffer may add.
@@ -55,17 +57,25 @@ StageSizes SizesFor(const IvfParts& parts, const SearchParams& params) {
 namespace {
 
 /// Matches that lie uneven are mostly far from the query, at much the same distance: as many again
-/// are compared in full precision.
+/// are compared in full precision, and some where few would be.
 StageSizes SizesUnder(const IvfParts& parts, const SearchParams& params, const ListFilter* filter) {
   StageSizes sizes = SizesFor(parts, params);
   if (filter != nullptr && filter->table() != nullptr) {
-    sizes.rescored *= 2;
+    sizes.rescored = std::max(2 * sizes.rescored, 4 * params.k + params.k / 2);
     sizes.scanned = std::max(sizes.scanned, sizes.rescored);
   }
   return sizes;
 }
 
 }  // namespace
+
+size_t ProbePlan::MatchingLists(size_t within, size_t lists) const {
+  /// So many times `nprobe` lists are as much as is usual; the rest is the query's own.
+  constexpr double kUsual = 2;
+  const double usual = kUsual * static_cast<double>(nprobe);
+  const auto wanted = static_cast<size_t>(std::sqrt(usual * static_cast<double>(within)));
+  return std::min(std::max(wanted, nprobe), lists);
+}
 
 ListSearch::Scratch& ListSearch::Scratch::OfThread() {
   static thread_local Scratch scratch;
@@ -130,10 +140,11 @@ Status ListSearch::VisitLists(const ProbePlan& plan) {
   return {};
 }
 
-/// Those whose matches are nearest, then those that may yet hold one of the nearest.
+/// Those whose matches are nearest, then more of them, by how many may yet hold one of the nearest.
 Status ListSearch::VisitMatches(const MatchTable& table, const ProbePlan& plan) {
   LEADLINE_RETURN_IF_ERROR(VisitFirst(table, plan.nprobe));
-  ListWithin(table, plan.reach, DistanceSoFar(kHeldOutNeighbors));
+  const size_t within = CountWithin(plan.reach, DistanceSoFar(kHeldOutNeighbors));
+  ListNearest(table, plan.MatchingLists(within, table.size()));
   gave_up_ = plan.may_give_up && CostOf(table, scratch_.matching) > plan.scan_nanos;
   return gave_up_ ? Status() : VisitTheseLists();
 }
@@ -141,27 +152,25 @@ Status ListSearch::VisitMatches(const MatchTable& table, const ProbePlan& plan) 
 Status ListSearch::VisitFirst(const MatchTable& table, size_t nprobe) {
   LEADLINE_RETURN_IF_ERROR(table.Score(query_, params_.control, &scratch_.scores));
   stats_.distances += table.size();
-  table.KeepNearest(std::min(nprobe, table.size()), &scratch_.scores, &scratch_.matching);
-  scratch_.lists.clear();
-  for (const uint32_t i : scratch_.matching) {
-    scratch_.lists.push_back(table.lists()[i]);
-  }
+  ListNearest(table, std::min(nprobe, table.size()));
   return VisitTheseLists();
 }
 
-/// Leaves in matching the lists that were not visited and in which a match `reach` spreads nearer
-/// than the middle is nearer than `distance`; in lists their numbers.
-void ListSearch::ListWithin(const MatchTable& table, float reach, float distance) {
+/// How many lists have a match within `distance`, if it is `reach` spreads nearer than the middle.
+size_t ListSearch::CountWithin(float reach, float distance) const {
   const MatchScores& scores = scratch_.scores;
-  std::vector<uint32_t>& matching = scratch_.matching;
-  matching.resize(table.size());
   size_t within = 0;
-  for (uint32_t i = 0; i < table.size(); ++i) {
-    const bool near = scores.middle[i] - reach * scores.spread[i] <= distance;
-    matching[within] = i;
-    within += near && !scratch_.visited[table.lists()[i]] ? 1U : 0U;
+  for (size_t i = 0; i < scores.middle.size(); ++i) {
+    within += scores.middle[i] - reach * scores.spread[i] <= distance ? 1U : 0U;
   }
-  matching.resize(within);
+  return within;
+}
+
+/// Leaves in matching those of the `count` nearest that were not visited, in lists their numbers.
+void ListSearch::ListNearest(const MatchTable& table, size_t count) {
+  std::vector<uint32_t>& matching = scratch_.matching;
+  table.KeepNearest(count, &scratch_.scores, &matching);
+  std::erase_if(matching, [&](uint32_t i) { return scratch_.visited[table.lists()[i]]; });
   scratch_.lists.clear();
   for (const uint32_t i : matching) {
     scratch_.lists.push_back(table.lists()[i]);
@@ -202,12 +211,21 @@ void ListSearch::Prepare() {
     scratch_.found.Reset(blocks_ != nullptr ? sizes_.scanned + more : sizes_.rescored);
     scratch_.narrowed.Reset(sizes_.rescored);
   }
+  PrepareTable();
+}
+
+void ListSearch::PrepareTable() {
   if (parts_.products.has_value()) {
     const ProductLists& products = *parts_.products;
     scratch_.table.Prepare(products.shape, products.codewords, query_,
                            parts_.metric == Metric::kL2 ? -2.0F : -1.0F);
+    table_ = scratch_.table.bytes();
+    // Twice the sum times minus half a step, taken away, adds the sum's steps.
+    map_ = {-scratch_.table.step() / 2, 0};
   } else if (parts_.bits.has_value()) {
     scratch_.bit_table.Prepare(parts_.bits->rotation, query_);
+    table_ = scratch_.bit_table.bytes();
+    map_ = scratch_.bit_table.map();
   }
 }
 
@@ -229,10 +247,13 @@ Status ListSearch::VisitNearest(size_t count, const ListGaps* gaps) {
 Status ListSearch::VisitTheseLists() {
   LEADLINE_RETURN_IF_ERROR(MeasureLists());
   NearestFirst();
-  for (const Neighbor& list : scratch_.nearest) {
-    scratch_.visited[list.row] = true;
-    scratch_.order.push_back(list.row);
-    LEADLINE_RETURN_IF_ERROR(VisitList(list));
+  const std::vector<Neighbor>& nearest = scratch_.nearest;
+  for (size_t i = 0; i < nearest.size(); ++i) {
+    const uint32_t list = nearest[i].row;
+    next_blocks_ = i + 1 < nearest.size() ? AskFor(nearest[i + 1].row) : nullptr;
+    scratch_.visited[list] = true;
+    scratch_.order.push_back(list);
+    LEADLINE_RETURN_IF_ERROR(VisitList(nearest[i]));
   }
   CompareCollected();
   return {};
@@ -298,24 +319,51 @@ void ListSearch::NearestFirst() {
     bound = BoundOfSmallest(simd::CurrentLevel().selection, distances.data(), measured.size(),
                             kNearestFirst, 2 * kNearestFirst);
   }
-  nearest.clear();
-  for (const Neighbor& list : measured) {
-    if (list.distance <= bound) {
-      nearest.push_back(list);
+  // Which lists are near nobody can foresee, so nothing branches on it.
+  nearest.resize(measured.size());
+  std::vector<Neighbor>& others = scratch_.others;
+  others.resize(measured.size());
+  size_t near = 0;
+  for (size_t i = 0; i < measured.size(); ++i) {
+    nearest[near] = measured[i];
+    others[i - near] = measured[i];
+    near += measured[i].distance <= bound ? 1U : 0U;
+  }
+  const auto end = nearest.begin() + static_cast<std::ptrdiff_t>(near);
+  std::sort(nearest.begin(), end);
+  std::copy_n(others.begin(), measured.size() - near, end);
+}
+
+/// Has what stands beside the first codes of `list` brought to the cache. Returns where the codes
+/// are, for a kernel to ask for on its way; null where they are not what is scanned.
+const uint8_t* ListSearch::AskFor(uint32_t list) const {
+  if (blocks_ == nullptr) {
+    return nullptr;
+  }
+  const size_t first = blocks_->first_block[list] * simd::kBlockRows;
+  MatchBlocks::List asked;
+  if (match_blocks_ != nullptr) {
+    asked = match_blocks_->of(list);
+  }
+  if (asked.rows == 0) {
+    asked.rows = parts_.lists.offsets[list + 1] - parts_.lists.offsets[list];
+    asked.codes = blocks_->codes + blocks_->first_block[list] * blocks_->block_bytes();
+    asked.adds = blocks_->adds == nullptr ? nullptr : blocks_->adds + first;
+    asked.scales = blocks_->scales == nullptr ? nullptr : blocks_->scales + first;
+  }
+  for (const float* values : {asked.adds, asked.scales}) {
+    const size_t rows = values == nullptr ? 0 : std::min(asked.rows, kRowsAskedFor);
+    for (size_t r = 0; r < rows; r += simd::kBlockRows) {
+      __builtin_prefetch(values + r);
     }
   }
-  std::sort(nearest.begin(), nearest.end());
-  for (const Neighbor& list : measured) {
-    if (list.distance > bound) {
-      nearest.push_back(list);
-    }
-  }
+  return asked.codes;
 }
 
 Status ListSearch::VisitList(const Neighbor& list) {
   const size_t begin = parts_.lists.offsets[list.row];
   const size_t end = parts_.lists.offsets[list.row + 1];
-  SetBase(list);
+  list_base_ = list.distance + (parts_.products.has_value() ? scratch_.table.base() : 0.0F);
   if (match_blocks_ != nullptr && match_blocks_->of(list.row).rows > 0) {
     LEADLINE_RETURN_IF_ERROR(params_.control.Check());
     ScanMatches(match_blocks_->of(list.row));
@@ -461,27 +509,16 @@ void ListSearch::CompareCodes(std::span<const uint32_t> positions) {
   stats_.distances += positions.size();
 }
 
-/// What sums of table entries mean for the rows of a list.
-void ListSearch::SetBase(const Neighbor& list) {
-  if (parts_.products.has_value()) {
-    list_base_ = list.distance + scratch_.table.base();
-    // Twice the sum times minus half a step, taken away, adds the sum's steps.
-    table_ = scratch_.table.bytes();
-    map_ = {-scratch_.table.step() / 2, 0};
-  } else if (parts_.bits.has_value()) {
-    list_base_ = list.distance;
-    table_ = scratch_.bit_table.bytes();
-    map_ = scratch_.bit_table.map();
-  }
-}
-
 void ListSearch::ScanBlocks(uint32_t list, size_t begin, size_t count, const uint64_t* mask) {
   const size_t in_list = begin - parts_.lists.offsets[list];
   const size_t first_block = blocks_->first_block[list] + in_list / simd::kBlockRows;
   const size_t blocks = (count + simd::kBlockRows - 1) / simd::kBlockRows;
   const size_t at = first_block * simd::kBlockRows;
-  kernels_.table_sums(table_, blocks_->codes + first_block * blocks_->block_bytes(), blocks_->lines,
-                      blocks, scratch_.sums.data());
+  const uint8_t* const codes = blocks_->codes + first_block * blocks_->block_bytes();
+  const bool last = begin + count == parts_.lists.offsets[list + 1];
+  kernels_.table_sums(table_, codes, blocks_->lines, blocks,
+                      last ? next_blocks_ : codes + blocks * blocks_->block_bytes(),
+                      scratch_.sums.data());
   const float* adds = blocks_->adds == nullptr ? Fixed().zeros.data() : blocks_->adds + at;
   const float* scales = blocks_->scales == nullptr ? Fixed().ones.data() : blocks_->scales + at;
   float* distances = scratch_.found.distances_end();
@@ -506,7 +543,7 @@ void ListSearch::ScanMatches(const MatchBlocks::List& matches) {
     const size_t count = std::min(kChunkRows, matches.rows - at);
     const size_t blocks = (count + simd::kBlockRows - 1) / simd::kBlockRows;
     kernels_.table_sums(table_, matches.codes + at / simd::kBlockRows * blocks_->block_bytes(),
-                        blocks_->lines, blocks, scratch_.sums.data());
+                        blocks_->lines, blocks, next_blocks_, scratch_.sums.data());
     const float* adds = matches.adds == nullptr ? Fixed().zeros.data() : matches.adds + at;
     const float* scales = matches.scales == nullptr ? Fixed().ones.data() : matches.scales + at;
     float* distances = scratch_.found.distances_end();
@@ -537,7 +574,7 @@ void ListSearch::ScanBlocksBeside(uint32_t number) {
     const size_t first_block = at / simd::kBlockRows;
     const size_t blocks = (some.size() + simd::kBlockRows - 1) / simd::kBlockRows;
     kernels_.table_sums(table_, list->blocks() + first_block * blocks_->block_bytes(),
-                        blocks_->lines, blocks, scratch_.sums.data());
+                        blocks_->lines, blocks, nullptr, scratch_.sums.data());
     const float* adds = list->adds.empty() ? Fixed().zeros.data() : list->adds.data() + at;
     const float* scales = list->scales.empty() ? Fixed().ones.data() : list->scales.data() + at;
     float* distances = scratch_.found.distances_end();

@@ -46,8 +46,8 @@ struct ProbePlan {
   bool may_give_up = false;
   uint64_t most_visited = std::numeric_limits<uint64_t>::max();
 
-  /// With a MatchTable: after `nprobe` of its lists those where a match this many spreads nearer
-  /// than the middle would be among the nearest.
+  /// With a MatchTable: after `nprobe` of its lists those are counted where a match this many
+  /// spreads nearer than the middle would be among the nearest.
   float reach = 0;
   double scan_nanos = 0;  ///< what comparing every allowed row costs
 
@@ -57,6 +57,10 @@ struct ProbePlan {
         1.0, static_cast<double>(lists) / static_cast<double>(std::max<size_t>(nprobe, 1)));
     return std::max(least, static_cast<uint64_t>(part * static_cast<double>(enough)));
   }
+
+  /// Lists of a MatchTable to visit in all where `within` of its `lists` are within reach. These
+  /// say how far this query's matches lie, but where there are many, most are in vain.
+  [[nodiscard]] size_t MatchingLists(size_t within, size_t lists) const;
 
   /// How many times fewer allowed rows were met than their share among those visited; at least 1.
   [[nodiscard]] double MissingAfter(uint64_t visited, uint64_t met) const {
@@ -89,6 +93,7 @@ class ListSearch {
     std::vector<uint32_t> order;   ///< of the visits
     std::vector<uint32_t> beside;  ///< numbers of rows beside the index's own
     std::vector<Neighbor> nearest;
+    std::vector<Neighbor> others;    ///< lists that are not among the nearest
     std::vector<Neighbor> measured;  ///< lists
     MatchScores scores;
     std::vector<uint32_t> matching;  ///< indices of lists in a MatchTable
@@ -112,11 +117,13 @@ class ListSearch {
 
  private:
   void Prepare();
+  void PrepareTable();
   Status VisitLists(const ProbePlan& plan);
   Status VisitMatches(const MatchTable& table, const ProbePlan& plan);
   Status VisitFirst(const MatchTable& table, size_t nprobe);
   Status VisitTheseLists();
-  void ListWithin(const MatchTable& table, float reach, float distance);
+  [[nodiscard]] size_t CountWithin(float reach, float distance) const;
+  void ListNearest(const MatchTable& table, size_t count);
   [[nodiscard]] double CostOf(const MatchTable& table, std::span<const uint32_t> matching) const;
   [[nodiscard]] float DistanceSoFar(size_t count);
   Status VisitNearest(size_t count, const ListGaps* gaps);
@@ -124,8 +131,8 @@ class ListSearch {
   Status MeasureLists();
   Status GatherBases();
   void NearestFirst();
+  const uint8_t* AskFor(uint32_t list) const;
   Status VisitList(const Neighbor& list);
-  void SetBase(const Neighbor& list);
   void ScanRows(size_t begin, size_t count, const uint64_t* mask);
   void ScanCodes(size_t begin, size_t count);
   void CollectCodes(size_t begin, size_t count, const uint64_t* mask);
@@ -167,11 +174,12 @@ class ListSearch {
   const IvfListedRows* const beside_;
   TopK top_;
   SearchStats stats_;
+  const uint8_t* table_ = nullptr;  ///< of the query, for blocks
+  simd::SumToDistance map_;         ///< what sums of its entries mean for the rows of a list
   // Of the list whose blocks are being scanned.
   float list_base_ = 0;
-  const uint8_t* table_ = nullptr;  ///< of the query, for blocks
-  simd::SumToDistance map_;
-  bool compared_ = false;  ///< with all centres, in scratch_.chooser
+  const uint8_t* next_blocks_ = nullptr;  ///< of the list that comes after it; null if none does
+  bool compared_ = false;                 ///< with all centres, in scratch_.chooser
   bool gave_up_ = false;
   uint64_t met_ = 0;
   uint64_t visited_ = 0;

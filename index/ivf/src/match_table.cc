@@ -12,7 +12,7 @@ namespace leadline::index {
 namespace {
 
 /// Matches of a list that stand for all of them.
-constexpr size_t kSampledMatches = 16;
+constexpr size_t kSampledMatches = 32;
 /// Of a list whose matches are many and far apart the nearest is nearer than its mean says: so many
 /// spreads for each root of a logarithm of their number. Chosen on word vectors.
 constexpr float kNearerThanMean = 0.05F;

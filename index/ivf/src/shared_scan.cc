@@ -221,12 +221,13 @@ void SharedScan::ScanTile(size_t first, size_t count, size_t lanes, const uint32
 Status SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
   const simd::MetricDistance distance(parts_.metric, queries.dim);
   std::vector<uint32_t> rows;
+  std::vector<uint32_t> next_rows;
+  ListFound(0, &next_rows);
   for (size_t q = 0; q < queries.rows; ++q) {
-    CandidateBuffer& found = found_[q];
-    found.Finish();
-    rows.clear();
-    for (size_t i = 0; i < found.size(); ++i) {
-      rows.push_back(parts_.lists.row_ids[found.positions()[i]]);
+    rows.swap(next_rows);
+    if (q + 1 < queries.rows) {
+      ListFound(q + 1, &next_rows);
+      PrefetchRows(parts_.vectors, next_rows);
     }
     TopK top(params_.k);
     SearchStats stats;
@@ -237,6 +238,16 @@ Status SharedScan::Rescore(MatrixView queries, std::span<SearchOutcome> out) {
     out[q] = {top.Take(), stats};
   }
   return {};
+}
+
+/// The rows that were found for query `q`.
+void SharedScan::ListFound(size_t q, std::vector<uint32_t>* rows) {
+  CandidateBuffer& found = found_[q];
+  found.Finish();
+  rows->clear();
+  for (size_t i = 0; i < found.size(); ++i) {
+    rows->push_back(parts_.lists.row_ids[found.positions()[i]]);
+  }
 }
 
 }  // namespace leadline::index

@@ -50,6 +50,7 @@ class SharedScan {
   void SetLanes(std::span<const uint32_t> queries);
   void ScanTile(size_t first, size_t count, size_t lanes, const uint32_t* positions);
   Status Rescore(MatrixView queries, std::span<SearchOutcome> out);
+  void ListFound(size_t q, std::vector<uint32_t>* rows);
 
   const IvfParts& parts_;
   const SearchParams& params_;

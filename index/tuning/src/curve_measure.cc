@@ -41,6 +41,10 @@ constexpr double kBytesPerRow = 16;
 constexpr double kBytesPerJump = 400;
 /// Read for each held-out row of however small a segment.
 constexpr double kFreeBytes = 8 << 20;
+/// What candidates cost at least, as a part of the scan that finds them. Rows say too little about
+/// how many it takes: codes tell the neighbours of a row better from others than those of queries
+/// that are spread differently, and more candidates are soon paid for by fewer lists.
+constexpr double kLeastShare = 0.3;
 
 struct Setting {
   size_t effort = 1;
@@ -105,6 +109,12 @@ class Trials {
 
   [[nodiscard]] size_t most_candidates() const {
     return std::min<size_t>(vectors_.rows, kMostCandidates);
+  }
+
+  /// Candidates that cost their least part of what the scan of `trial` costs.
+  [[nodiscard]] size_t LeastCandidates(const Trial& trial) const {
+    const double least = kLeastShare * trial.distances * ScanBytes() / CandidateBytes();
+    return staged() ? std::min(most_candidates(), static_cast<size_t>(least)) : 0;
   }
 
   /// True while less was read for each held-out row than one and a half times all rows in full
@@ -198,16 +208,25 @@ class Trials {
     return {};
   }
 
+  /// What a row costs that is compared by what is looked at first.
+  [[nodiscard]] double ScanBytes() const {
+    return static_cast<double>(shape_.scan_bytes) + (lists() ? kBytesPerRow : kBytesPerJump / 4);
+  }
+
+  /// What it costs that rows of blocks are compared by their own codes, each.
+  [[nodiscard]] double CandidateBytes() const {
+    return 2 * static_cast<double>(vectors_.dim) + kBytesPerJump;
+  }
+
   [[nodiscard]] double CostOf(const Setting& setting, const SearchStats& stats) const {
     const auto dim = static_cast<double>(vectors_.dim);
-    const auto scan_bytes = static_cast<double>(shape_.scan_bytes);
     const auto compared = static_cast<double>(stats.distances);
     if (!staged()) {
-      return compared * (scan_bytes + (lists() ? kBytesPerRow : kBytesPerJump / 4));
+      return compared * ScanBytes();
     }
     const auto again = std::min(static_cast<double>(setting.candidates), compared);
-    return static_cast<double>(shape_.lists) * dim + compared * (scan_bytes + kBytesPerRow) +
-           again * (2 * dim + kBytesPerJump) +
+    return static_cast<double>(shape_.lists) * dim + compared * ScanBytes() +
+           again * CandidateBytes() +
            static_cast<double>(stats.rescored) * (4 * dim + kBytesPerJump);
   }
 
@@ -255,6 +274,7 @@ double RecallOf(const Trial& trial, size_t rows) {
 Result<std::optional<Trial>> GoOn(Trials* trials, const Trial& now) {
   Setting wider = now.setting;
   wider.effort = Step(wider.effort, kEffortStep, trials->most_effort());
+  wider.candidates = std::max(wider.candidates, trials->LeastCandidates(now));
   Setting deeper = now.setting;
   if (trials->staged()) {
     deeper.candidates = Step(deeper.candidates, kCandidatesStep, trials->most_candidates());
@@ -277,7 +297,7 @@ Result<std::optional<Trial>> GoOn(Trials* trials, const Trial& now) {
     }
   }
   if (can_widen && can_deepen && best_gain <= 0) {
-    wider.candidates = deeper.candidates;
+    wider.candidates = std::max(wider.candidates, deeper.candidates);
     LEADLINE_ASSIGN_OR_RETURN(best, trials->Begin(wider));
   }
   if (best.has_value()) {

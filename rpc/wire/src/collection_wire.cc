@@ -241,6 +241,7 @@ void WriteStats(const CollectionStats& stats, v1::CollectionStatsResponse* out) 
     written->set_resident_code_bytes(index.resident_code_bytes);
     written->set_resident_link_bytes(index.resident_link_bytes);
     written->set_lists(index.lists);
+    written->set_axes(index.axes);
     for (const RecallPoint& point : index.curve) {
       WritePoint(point, written->add_curve());
     }
@@ -273,6 +274,7 @@ CollectionStats ReadStats(const v1::CollectionStatsResponse& in) {
                              .resident_code_bytes = index.resident_code_bytes(),
                              .resident_link_bytes = index.resident_link_bytes(),
                              .lists = index.lists(),
+                             .axes = index.axes(),
                              .curve = ReadCurve(index)});
   }
   return stats;

@@ -25,7 +25,7 @@ class RepeatedFilterTest : public testing::QuietEngineTest,
                            public ::testing::WithParamInterface<CodeType> {
  protected:
   void SetUp() override {
-    VectorField field = Field("vector", kDim, Metric::kL2, IndexKind::kIvf);
+    VectorField field = Field("vector", kDim, Metric::kL2, kind());
     field.codes = GetParam();
     CollectionOptions options;
     options.vectors.push_back(field);
@@ -44,6 +44,8 @@ class RepeatedFilterTest : public testing::QuietEngineTest,
       queries_.insert(queries_.end(), query.begin(), query.end());
     }
   }
+
+  [[nodiscard]] virtual IndexKind kind() const { return IndexKind::kIvf; }
 
   /// Around a random one of a few centres.
   std::vector<float> NewVector() {
@@ -92,12 +94,12 @@ class RepeatedFilterTest : public testing::QuietEngineTest,
     return ids;
   }
 
-  /// What the model says, nearest first.
-  [[nodiscard]] Ids Nearest(size_t q) const {
+  /// What the model says of the rows whose x passes, nearest first.
+  template <class Passes>
+  [[nodiscard]] Ids Nearest(size_t q, const Passes& passes) const {
     std::vector<std::pair<double, std::string>> all;
     for (const auto& [id, vector] : model_) {
-      const int x = static_cast<int>(1000 * vector[0]);
-      if ((Query(q)[0] < 0) != (x >= 0)) {
+      if (!passes(static_cast<int>(1000 * vector[0]))) {
         continue;
       }
       double distance = 0;
@@ -106,12 +108,19 @@ class RepeatedFilterTest : public testing::QuietEngineTest,
       }
       all.emplace_back(distance, id);
     }
+    EXPECT_GT(all.size(), 60U);
     std::sort(all.begin(), all.end());
     Ids ids;
-    for (size_t i = 0; i < 10; ++i) {
+    for (size_t i = 0; i < 10 && i < all.size(); ++i) {
       ids.push_back(all[i].second);
     }
     return ids;
+  }
+
+  /// The same of the rows of FilterOf.
+  [[nodiscard]] Ids Nearest(size_t q) const {
+    const bool upper = Query(q)[0] < 0;
+    return Nearest(q, [upper](int x) { return (x >= 0) == upper; });
   }
 
   /// Searches every query twice: ten hits that live and match, the same ones, nearly all of the
@@ -145,6 +154,36 @@ class RepeatedFilterTest : public testing::QuietEngineTest,
       model_.erase(id);
     }
     ASSERT_OK(collection_->Delete(Ids(gone.begin(), gone.end())));
+  }
+
+  /// Under a filter of which the index compares every match, before and after changes.
+  void ExpectFewFoundExactly() {
+    constexpr int kBound = 1400;
+    const auto nearest = [&](size_t q) { return Nearest(q, [](int x) { return x >= kBound; }); };
+    SearchOptions options = Options(0);
+    options.filter = Filter::Parse("x >= " + std::to_string(kBound)).value();
+    const auto expect_exact = [&](const std::string& when) {
+      for (size_t q = 0; q < kQueries; ++q) {
+        ASSERT_EQ(Search(q, options), nearest(q)) << when << ", query " << q;
+      }
+    };
+    expect_exact("at first");
+    for (int round = 0; round < 3; ++round) {
+      const Ids gone = nearest(static_cast<size_t>(round));
+      for (const std::string& id : gone) {
+        model_.erase(id);
+      }
+      ASSERT_OK(collection_->Delete(gone));
+      expect_exact("after deletes");
+    }
+    std::vector<Record> moved;
+    for (size_t i = 0; i < 600; ++i) {
+      moved.push_back(NewRecord(i * 15));
+    }
+    ASSERT_OK(collection_->Upsert(std::move(moved)));
+    expect_exact("after some moved");
+    ASSERT_OK(collection_->Optimize());
+    expect_exact("after a merge");
   }
 
   static constexpr size_t kClusters = 40;
@@ -221,6 +260,10 @@ TEST_P(RepeatedFilterTest, BatchesAndThreadsAnswerAsSingleSearchesDo) {
   }
 }
 
+TEST_P(RepeatedFilterTest, FewMatchesAreFoundExactlyWhateverChanges) {
+  ExpectFewFoundExactly();
+}
+
 TEST_P(RepeatedFilterTest, AThresholdOfZeroKeepsToTheLists) {
   for (size_t q = 0; q < kQueries; ++q) {
     SearchOptions options = Options(q);
@@ -233,6 +276,34 @@ TEST_P(RepeatedFilterTest, AThresholdOfZeroKeepsToTheLists) {
     EXPECT_FALSE(found.plan->steps[0].fallback);
   }
 }
+
+class RepeatedFilterOfGraphTest : public RepeatedFilterTest {
+ protected:
+  [[nodiscard]] IndexKind kind() const override { return IndexKind::kHnsw; }
+};
+
+TEST_P(RepeatedFilterOfGraphTest, FewMatchesAreFoundExactlyWhateverChanges) {
+  ExpectFewFoundExactly();
+}
+
+class RepeatedFilterOfScanTest : public RepeatedFilterTest {
+ protected:
+  [[nodiscard]] IndexKind kind() const override { return IndexKind::kFlat; }
+};
+
+TEST_P(RepeatedFilterOfScanTest, FewMatchesAreFoundExactlyWhateverChanges) {
+  ExpectFewFoundExactly();
+}
+
+INSTANTIATE_TEST_SUITE_P(Codes, RepeatedFilterOfGraphTest, ::testing::Values(CodeType::kSq8),
+                         [](const auto& tested) {
+                           return std::string(CodeTypeName(tested.param));
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Codes, RepeatedFilterOfScanTest, ::testing::Values(CodeType::kSq8),
+                         [](const auto& tested) {
+                           return std::string(CodeTypeName(tested.param));
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Codes, RepeatedFilterTest,
                          ::testing::Values(CodeType::kPq4, CodeType::kRabitq, CodeType::kSq8),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
@@ -14,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "index_registry.h"
+#include "index_test_data.h"
 #include "leadline/core/rng.h"
 #include "leadline/index/top_k.h"
 #include "leadline/simd/distance.h"
@@ -55,6 +57,8 @@ std::vector<KindAndCodes> Combinations() {
   }
   return known;
 }
+
+using AxesOfRowsTest = testing::QuietEngineTest;
 
 class SearchCodesTest : public testing::QuietEngineTest,
                         public ::testing::WithParamInterface<KindAndCodes> {
@@ -248,6 +252,7 @@ TEST_P(SearchCodesTest, ExplainAndStatsNameTheCodes) {
   EXPECT_EQ(index.vector_bytes, kRows * kDim * sizeof(float));
   EXPECT_EQ(index.code_bytes > 0, coded);
   EXPECT_EQ(index.link_bytes > 0, kind() != IndexKind::kFlat);
+  EXPECT_EQ(index.axes, 0U) << "rows of 16 dimensions need them all";
   EXPECT_LT(index.vector_bytes + index.code_bytes + index.link_bytes, stats.segment_bytes);
 }
 
@@ -606,6 +611,39 @@ TEST(CodesOfKinds, AutomaticKindsBecomeOnesThatHaveTheCodes) {
     for (const CodeType codes : {CodeType::kBf16, CodeType::kSq4, CodeType::kPca8}) {
       EXPECT_EQ(engine::ChooseIndex(FieldWith(IndexKind::kAuto, codes), rows).kind,
                 IndexKind::kHnsw);
+    }
+  }
+}
+
+// Rows along 12 or all of 64 directions; 24 axes are the fewest that hold 12.
+TEST_F(AxesOfRowsTest, StatsSayHowMany) {
+  const auto low = index::testing::LowRankMatrix(5, 2600, 64, 12);
+  const auto full = index::testing::GaussianMatrix(6, 2600, 64);
+  for (const IndexKind kind : {IndexKind::kHnsw, IndexKind::kIvf}) {
+    for (const auto& [rows, axes] : {std::pair(&low, 24U), std::pair(&full, 0U)}) {
+      CollectionOptions options;
+      options.vectors.push_back(FieldWith(kind, CodeType::kPca8, 64));
+      Create(options);
+      Fill(0, rows->rows(), [rows = rows](size_t i) {
+        Record record;
+        record.id = "r" + std::to_string(i);
+        record.vector.assign(rows->row(i), rows->row(i) + 64);
+        return record;
+      });
+      EXPECT_TRUE(collection_->Stats()->indexes.empty()) << "fresh rows have no axes";
+      ASSERT_OK(collection_->Optimize());
+      const IndexStats index = collection_->Stats()->indexes.at(0);
+      EXPECT_EQ(index.axes, axes);
+      // A row has a byte for each axis and two numbers of four.
+      const uint64_t row = axes == 0 ? 64 : axes + 8;
+      EXPECT_GE(index.code_bytes, row * rows->rows());
+      EXPECT_LE(index.code_bytes, (row + 8) * rows->rows() + 4096);
+      Reopen();
+      EXPECT_EQ(collection_->Stats()->indexes.at(0).axes, axes) << "before anybody searched";
+      DamageSegmentsAndReopen();
+      EXPECT_EQ(collection_->Stats()->indexes.at(0).axes, 0U);
+      Close();
+      std::filesystem::remove_all(path());
     }
   }
 }

@@ -40,6 +40,7 @@ TEST(NormalizeToUnit, GivesUnitNormForAnyScale) {
 TEST(NormalizeToUnit, TakesTheLargestVectors) {
   for (const size_t n : {size_t{1}, size_t{1000}, kMaxDim}) {
     std::vector<float> values(n, kMaxComponent);
+    EXPECT_TRUE(HasDirection(values.data(), n)) << n;
     EXPECT_TRUE(NormalizeToUnit(values.data(), values.data(), n)) << n;
   }
 }
@@ -55,6 +56,7 @@ TEST(NormalizeToUnit, RefusesVectorsWithoutADirectionAndLeavesTheOutputAlone) {
   for (const std::vector<float>& values : refused) {
     std::vector<float> out(values.size(), 42.0F);
     EXPECT_FALSE(NormalizeToUnit(values.data(), out.data(), values.size()));
+    EXPECT_FALSE(HasDirection(values.data(), values.size()));
     EXPECT_EQ(out, std::vector<float>(values.size(), 42.0F));
   }
 }
@@ -82,6 +84,32 @@ TEST(AllFinite, SeesInfinityAndNanAtEveryPosition) {
       }
       values[i] = std::numeric_limits<float>::denorm_min();
     }
+  }
+}
+
+TEST(AllWithin, SeesWhatIsBeyondAtEveryPosition) {
+  constexpr float kLimit = 1e15F;
+  const float above = std::nextafter(kLimit, kInfinity);
+  for (size_t n = 0; n < 40; ++n) {
+    std::vector<float> values(n, -kLimit);
+    EXPECT_TRUE(AllWithin(values.data(), n, kLimit));
+    for (size_t i = 0; i < n; ++i) {
+      for (const float bad : {above, -above, kInfinity, -kInfinity, kNan, -kNan}) {
+        values[i] = bad;
+        EXPECT_FALSE(AllWithin(values.data(), n, kLimit));
+      }
+      values[i] = i % 2 == 0 ? kLimit : -0.0F;
+    }
+    EXPECT_TRUE(AllWithin(values.data(), n, kLimit));
+  }
+}
+
+TEST(HasDirection, SaysWhatNormalizeToUnitTakes) {
+  std::vector<float> unit(3);
+  for (const float value : {0.0F, 1e-45F, 1.0F, 1e18F, 1e19F, kInfinity, kNan}) {
+    const std::vector<float> values = {0.0F, value, 0.0F};
+    EXPECT_EQ(HasDirection(values.data(), 3), NormalizeToUnit(values.data(), unit.data(), 3))
+        << value;
   }
 }
 

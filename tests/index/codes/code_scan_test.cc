@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "leadline/index/coded_matches.h"
 #include "leadline/index/scan.h"
 #include "real_vectors.h"
 #include "status_matchers.h"
@@ -56,6 +57,37 @@ class Coded {
   [[nodiscard]] Status Try(MatrixView queries, const SearchParams& params) const {
     std::vector<SearchOutcome> out(queries.rows);
     return ScanCodedRows({codes_, base_.view(), order_, position_of_}, queries, params, out);
+  }
+
+  [[nodiscard]] CodedRows rows() const { return {codes_, base_.view(), order_, position_of_}; }
+
+  [[nodiscard]] Status TryMatches(const CodedMatches& matches, MatrixView queries,
+                                  const SearchParams& params,
+                                  std::vector<SearchOutcome>* out) const {
+    out->assign(queries.rows, {});
+    return ScanCodedMatches(rows(), matches, queries, params, *out);
+  }
+
+  /// By the codes of the rows of params.filter.
+  void ExpectExactOfMatches(MatrixView queries, const SearchParams& params) const {
+    const CodedMatches matches(rows(), params.filter->rows);
+    std::vector<SearchOutcome> found;
+    ASSERT_OK(TryMatches(matches, queries, params, &found));
+    const std::vector<SearchOutcome> truth = Scan(queries, params);
+    for (size_t q = 0; q < queries.rows; ++q) {
+      ASSERT_EQ(found[q].neighbors, truth[q].neighbors) << "query " << q << " k=" << params.k;
+      ASSERT_TRUE(found[q].stats.scanned);
+    }
+  }
+
+  /// The same under a filter that every row passes. REQUIRES: sq8.
+  void ExpectExactOfAllMatches(MatrixView queries, SearchParams params) const {
+    const std::vector<uint64_t> words((base_.rows() + 63) / 64, ~uint64_t{0});
+    const RepeatedFilter filter{words.data(), base_.rows(), nullptr};
+    params.allowed = words.data();
+    params.allowed_count = base_.rows();
+    params.filter = &filter;
+    ExpectExactOfMatches(queries, params);
   }
 
   /// The oracle: every allowed row in full precision.
@@ -290,6 +322,9 @@ TEST_P(CodeScan, CountsWhatTheCodeOfAQueryLoses) {
     for (size_t batch : {size_t{1}, size_t{50}}) {
       coded.ExpectExact(queries.view(0, batch), params);
     }
+    if (GetParam() == CodeType::kSq8) {
+      coded.ExpectExactOfAllMatches(queries.view(), params);
+    }
   }
 }
 
@@ -319,6 +354,9 @@ TEST_P(CodeScan, CountsWhatTheCodeOfARowLoses) {
     const Coded coded(base, metric, GetParam());
     for (size_t batch : {size_t{1}, size_t{50}}) {
       coded.ExpectExact(queries.view(0, batch), params);
+    }
+    if (GetParam() == CodeType::kSq8) {
+      coded.ExpectExactOfAllMatches(queries.view(), params);
     }
   }
 }
@@ -447,6 +485,149 @@ TEST_P(CodeScan, StopsWhenCancelled) {
     std::vector<SearchOutcome> out(batch);
     EXPECT_THAT(ScanCodedRows({codes, base.view()}, base.view(0, batch), params, out),
                 StatusIs(StatusCode::kCancelled));
+  }
+}
+
+// ---- Codes of a filter's rows, apart from the others ----
+
+/// A filter and those of its rows that may be returned.
+struct PassedRows {
+  std::vector<uint64_t> words;
+  std::vector<uint64_t> allowed;
+  RepeatedFilter filter;
+
+  PassedRows(std::vector<uint64_t> passed, size_t rows)
+      : words(std::move(passed)), filter{words.data(), CountBits(words, rows), nullptr} {}
+
+  /// Only `share` of the rows may be returned from now on.
+  void Bar(uint64_t seed, size_t rows, double share) {
+    allowed = RandomBitmap(seed, rows, share);
+    for (size_t w = 0; w < words.size(); ++w) {
+      allowed[w] &= words[w];
+    }
+  }
+
+  void PutInto(size_t rows, SearchParams* params) const {
+    const std::vector<uint64_t>& bits = allowed.empty() ? words : allowed;
+    params->allowed = bits.data();
+    params->allowed_count = CountBits(bits, rows);
+    params->filter = &filter;
+  }
+};
+
+TEST(CodedMatches, EqualAScanOfTheVectorsBitForBit) {
+  constexpr size_t kDims[] = {1, 3, 24, 63, 64, 65, 100, 384, 777};
+  constexpr size_t kBatches[] = {1, 2, 13, 30};
+  for (uint64_t round = 0; round < 220; ++round) {
+    const uint64_t seed = kSeed + round;
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Rng rng(seed);
+    const Shaper shape = kShapers[round % std::size(kShapers)];
+    const Metric metric = kMetrics[rng.Uniform(std::size(kMetrics))];
+    const size_t dim = kDims[rng.Uniform(std::size(kDims))];
+    const size_t rows = 1 + rng.Uniform(dim > 300 ? 400 : 2500);
+    Matrix base = GaussianMatrix(seed, rows, dim);
+    shape(&base, &rng);
+    Matrix queries = QueriesFor(base, kBatches[rng.Uniform(std::size(kBatches))], shape, &rng);
+    if (metric == Metric::kCosine) {
+      NormalizeRows(&base);
+      NormalizeRows(&queries);
+    }
+    const Coded coded(base, metric, CodeType::kSq8,
+                      rng.Uniform(2) == 0 ? std::vector<uint32_t>() : RandomOrder(rows, &rng));
+    PassedRows passed(RandomBitmap(seed, rows, rng.UniformDouble()), rows);
+    if (passed.filter.count == 0) {
+      continue;
+    }
+    SearchParams params;
+    params.k = rng.Uniform(5) == 0 ? rows + 3 : 1 + rng.Uniform(30);
+    passed.PutInto(rows, &params);
+    coded.ExpectExactOfMatches(queries.view(), params);
+    passed.Bar(seed + 1, rows, 0.7);
+    passed.PutInto(rows, &params);
+    coded.ExpectExactOfMatches(queries.view(), params);
+    if (::testing::Test::HasFatalFailure()) {
+      return;
+    }
+  }
+}
+
+TEST(CodedMatches, AnswerAloneAsInABatchAndLeaveOutWhatIsFarther) {
+  const Matrix base = testing::ClusteredMatrix(kSeed, 9000, 40, 20);
+  const Matrix queries = testing::ClusteredMatrix(kSeed + 1, 60, 40, 20);
+  const Coded coded(base, Metric::kL2, CodeType::kSq8);
+  const PassedRows passed(RandomBitmap(kSeed, base.rows(), 0.7), base.rows());
+  const CodedMatches matches(coded.rows(), passed.words.data());
+  SearchParams params;
+  passed.PutInto(base.rows(), &params);
+  std::vector<SearchOutcome> whole;
+  ASSERT_OK(coded.TryMatches(matches, queries.view(), params, &whole));
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    std::vector<SearchOutcome> alone;
+    ASSERT_OK(coded.TryMatches(matches, queries.view(q, q + 1), params, &alone));
+    EXPECT_EQ(alone[0].neighbors, whole[q].neighbors);
+    EXPECT_EQ(alone[0].stats.rescored, whole[q].stats.rescored);
+    EXPECT_LT(alone[0].stats.rescored, 60U);
+    SearchParams limited = params;
+    const float fifth = whole[q].neighbors[4].distance;
+    limited.farthest = &fifth;
+    ASSERT_OK(coded.TryMatches(matches, queries.view(q, q + 1), limited, &alone));
+    ASSERT_GE(alone[0].neighbors.size(), 5U);
+    EXPECT_TRUE(std::equal(whole[q].neighbors.begin(), whole[q].neighbors.begin() + 5,
+                           alone[0].neighbors.begin()));
+  }
+}
+
+TEST(CodedMatches, AskBeforeTheyReadARowAndStopWhenCancelled) {
+  const Matrix base = GaussianMatrix(kSeed, 2000, 24);
+  const Coded coded(base, Metric::kL2, CodeType::kSq8);
+  const PassedRows passed(RandomBitmap(kSeed, base.rows(), 0.5), base.rows());
+  const CodedMatches matches(coded.rows(), passed.words.data());
+  SearchParams params;
+  passed.PutInto(base.rows(), &params);
+  const RefusingCheck none(std::numeric_limits<uint32_t>::max());
+  params.row_check = &none;
+  std::vector<SearchOutcome> found;
+  ASSERT_OK(coded.TryMatches(matches, base.view(0, 1), params, &found));
+  EXPECT_EQ(none.asked().size(), found[0].stats.rescored);
+  const RefusingCheck nearest(found[0].neighbors[0].row);
+  params.row_check = &nearest;
+  EXPECT_THAT(coded.TryMatches(matches, base.view(0, 1), params, &found),
+              StatusIs(StatusCode::kDataLoss, "refused row"));
+  CancelToken token;
+  token.Cancel();
+  params.control.cancel = &token;
+  EXPECT_THAT(coded.TryMatches(matches, base.view(0, 1), params, &found),
+              StatusIs(StatusCode::kCancelled));
+}
+
+TEST(CodedMatches, AreKeptForFiltersThatComeBackAndFit) {
+  const Matrix base = GaussianMatrix(kSeed, 10'000, 100);
+  const Coded coded(base, Metric::kL2, CodeType::kSq8);
+  PassedRows few(RandomBitmap(kSeed, base.rows(), 0.03), base.rows());
+  SearchParams params;
+  few.PutInto(base.rows(), &params);
+  RepeatedMatches repeated;
+  for (int search = 0; search < 7; ++search) {
+    EXPECT_EQ(repeated.For(coded.rows(), params), nullptr);
+    EXPECT_EQ(repeated.resident_bytes(), 0U);
+  }
+  const CodedMatches* kept = repeated.For(coded.rows(), params);
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(repeated.For(coded.rows(), params), kept);
+  EXPECT_EQ(kept->rows().size(), few.filter.count);
+  EXPECT_GT(repeated.resident_bytes(), 100 * few.filter.count);
+  EXPECT_LE(repeated.resident_bytes(), CodedMatches::kBytesPerRow * base.rows() + 1024);
+  few.Bar(kSeed + 1, base.rows(), 0.3);
+  few.PutInto(base.rows(), &params);
+  EXPECT_EQ(repeated.For(coded.rows(), params), nullptr) << "most of them are gone";
+  params.filter = nullptr;
+  EXPECT_EQ(repeated.For(coded.rows(), params), nullptr);
+  const PassedRows many(RandomBitmap(kSeed, base.rows(), 0.1), base.rows());
+  many.PutInto(base.rows(), &params);
+  RepeatedMatches none;
+  for (int search = 0; search < 20; ++search) {
+    EXPECT_EQ(none.For(coded.rows(), params), nullptr);
   }
 }
 

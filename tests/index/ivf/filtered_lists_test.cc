@@ -345,6 +345,59 @@ TEST_P(FilteredListsTest, ThreadsShareAFilterThatNobodySearchedBefore) {
   }
 }
 
+TEST_P(FilteredListsTest, ExactSearchesAnswerAlikeHoweverOftenAFilterCame) {
+  for (const double share : {0.002, 0.02, 0.06, 0.4}) {
+    SCOPED_TRACE(share);
+    const std::vector<uint64_t> rows = testing::RandomBitmap(kSeed + 5, kRows, share);
+    const Repeated filter(rows, kRows);
+    std::vector<uint64_t> left = testing::RandomBitmap(kSeed + 6, kRows, 0.8);
+    for (size_t w = 0; w < left.size(); ++w) {
+      left[w] &= rows[w];
+    }
+    SearchParams params;
+    filter.PutInto(&params);
+    std::vector<SearchOutcome> found(queries_.rows());
+    for (int round = 0; round < 12; ++round) {
+      if (round == 10) {  // rows are deleted
+        params.allowed = left.data();
+        params.allowed_count = testing::CountBits(left, kRows);
+      }
+      ASSERT_OK(built_->index().SearchExact(queries_.view(), params, found));
+      for (size_t q = 0; q < found.size(); ++q) {
+        ASSERT_EQ(RowsOf(found[q]), Exact(q, params.allowed)) << "round " << round;
+      }
+    }
+    // Codes of the matches are the largest part.
+    const PreparedFilter* kept = filter.slot.get();
+    EXPECT_LE(kept == nullptr ? 0 : kept->resident_bytes(), 8 * kRows + 2048);
+  }
+}
+
+TEST_P(FilteredListsTest, ExactSearchesOfThreadsShareAFilter) {
+  const Repeated filter(testing::RandomBitmap(kSeed + 5, kRows, 0.03), kRows);
+  SearchParams params;
+  filter.PutInto(&params);
+  std::array<std::vector<SearchOutcome>, 3> found;
+  std::vector<std::thread> threads;
+  threads.reserve(found.size());
+  for (auto& own : found) {
+    own.resize(queries_.rows());
+    threads.emplace_back([&] {
+      for (size_t q = 0; q < own.size(); ++q) {
+        EXPECT_OK(built_->index().SearchExact(queries_.view(q, q + 1), params, {&own[q], 1}));
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  for (size_t q = 0; q < queries_.rows(); ++q) {
+    for (const auto& own : found) {
+      EXPECT_EQ(RowsOf(own[q]), Exact(q, filter.filter.rows));
+    }
+  }
+}
+
 TEST_P(FilteredListsTest, KeepsLittleOfAFilter) {
   if (GetParam().codes == CodeType::kF32) {
     return;  // nothing is kept

@@ -218,6 +218,28 @@ TEST(SearchCurve, RowsAsNearAsTheTenthAreFound) {
   EXPECT_LE(tested.curve.points.back().effort, 40U) << "of 150 rows as near any ten will do";
 }
 
+TEST(SearchCurve, CandidatesKeepTheirShareOfTheScan) {
+  for (const auto& [codes, dim] :
+       {std::pair(CodeType::kPq4, size_t{32}), std::pair(CodeType::kRabitq, size_t{128})}) {
+    // Neighbours that codes tell well from others, so that rows ask for no more candidates.
+    const Matrix rows = testing::ClusteredMatrix(7, 20'000, dim, 2000);
+    const Measured tested(rows.view(), Metric::kL2, IndexKind::kIvf, codes);
+    const auto scan_bytes = static_cast<double>(tested.index->shape().scan_bytes) + 16;
+    const std::vector<CurvePoint>& points = tested.curve.points;
+    ASSERT_GT(points.size(), 4U);
+    size_t wider = 0;
+    for (size_t i = 1; i < points.size(); ++i) {
+      if (points[i].effort > points[i - 1].effort) {
+        const double scanned = static_cast<double>(points[i - 1].distances) * scan_bytes;
+        const double least = 0.3 * scanned / (2.0 * static_cast<double>(dim) + 400);
+        EXPECT_GE(points[i].candidates + 1, std::min(least, 10'000.0)) << i;
+        ++wider;
+      }
+    }
+    EXPECT_GT(wider, 2U);
+  }
+}
+
 TEST(SearchCurve, IsEmptyWithoutAnythingToMeasure) {
   const Matrix rows = testing::GaussianMatrix(3, 100, 8);
   EXPECT_TRUE(

@@ -71,6 +71,9 @@ struct IndexStats {
   uint64_t resident_code_bytes = 0;
   uint64_t resident_link_bytes = 0;
   uint64_t lists = 0;  ///< ivf: of the largest of these segments
+  /// pca8: how many axes the rows of the largest of them are coded along; 0 where that takes no
+  /// fewer than their dimensions, and they are coded as sq8.
+  uint64_t axes = 0;
   /// What the largest of them measured of itself: what target_recall goes by. Empty for flat, and
   /// where no segment measured itself.
   std::vector<RecallPoint> curve;

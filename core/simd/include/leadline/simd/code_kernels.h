@@ -64,9 +64,11 @@ struct CodeKernels {
   ///   out[kBlockRows * b + r] = sum over s < 8 * lines of tables[16 * s + code(b, r, s)]
   /// A block is `lines` lines of 64 bytes: byte 4r + t (t < 4) of line l holds for row r the code
   /// of sub-quantiser 8l + t in its low nibble and that of 8l + 4 + t in its high one.
+  /// `next`, which may be null, are the blocks that the caller comes to after these: a level may
+  /// have their first ones brought to the cache meanwhile. They are not read.
   /// Shapes: tables [8 * lines x 16] on a 64-byte boundary, zeros where a sub-quantiser is padding.
   using TableSums = void (*)(const uint8_t* tables, const uint8_t* blocks, size_t lines,
-                             size_t block_count, int32_t* out);
+                             size_t block_count, const uint8_t* next, int32_t* out);
 
   /// Keeps the rows nearer than a threshold: for each i < count (a multiple of kBlockRows) with
   /// distance(i) <= threshold, bit i of `allowed` set (null: all are), appends distance(i) to

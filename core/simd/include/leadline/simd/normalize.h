@@ -13,9 +13,16 @@ inline constexpr double kMaxSquaredNorm = 8.5e37;
 /// True when no element is infinite or NaN; true for n == 0.
 [[nodiscard]] bool AllFinite(const float* values, size_t n);
 
+/// True when the magnitude of each element is at most `limit`, which NaN's is not. REQUIRES: limit
+/// is finite and not negative.
+[[nodiscard]] bool AllWithin(const float* values, size_t n, float limit);
+
 /// Sum of squares in double, in one fixed order on every machine and at every SIMD level; infinite
 /// or NaN only when an element is.
 [[nodiscard]] double SquaredNorm(const float* values, size_t n);
+
+/// True where NormalizeToUnit can scale the vector.
+[[nodiscard]] bool HasDirection(const float* values, size_t n);
 
 /// Writes values / |values| to `out` (which may be `values`). Accumulates in double in one fixed
 /// order: equal bits on every machine and at every SIMD level. The result's norm is 1 within 1e-6

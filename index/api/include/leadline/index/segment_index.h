@@ -103,9 +103,9 @@ struct SearchParams {
   const uint64_t* allowed = nullptr;
   /// Number of rows below the segment's that `allowed` admits, where the caller knows it.
   std::optional<uint64_t> allowed_count;
-  /// ivf: a filter that `allowed` is all or a part of. What the index makes of it at the first
-  /// search that needs it, a pass over its rows, is kept there; answers do not depend on whether it
-  /// was there already. Null: the matches are found anew.
+  /// A filter that `allowed` is all or a part of. What the index makes of it at the first search
+  /// that needs it, a pass over its rows, is kept there; answers do not depend on whether it was
+  /// there already. Null: the matches are found anew.
   const RepeatedFilter* filter = nullptr;
   /// SearchExact: rows farther from query q than farthest[q] need not be returned, since that many
   /// nearer ones are known elsewhere. Null: all may matter.
@@ -170,8 +170,8 @@ class SegmentIndex {
                                       std::span<SearchOutcome> out) const = 0;
   /// The exact params.k >= 1 nearest allowed rows of each query, whatever the kind: rows, distances
   /// and ties are those of comparing every allowed row in full precision. Of `params` counts k
-  /// (beyond kMaxTopK too), allowed, allowed_count, farthest and control, and row_check where
-  /// scan_codes() is not kF32; otherwise all vectors must be readable. stats.scanned is set.
+  /// (beyond kMaxTopK too), allowed, allowed_count, filter, farthest and control, and row_check
+  /// where scan_codes() is not kF32; otherwise all vectors must be readable. stats.scanned is set.
   /// Cost: every allowed row is compared, by its code where ScanCodesFor names one.
   /// Errors: kInvalidArgument (shape), kCancelled, kDeadlineExceeded; those of params.row_check.
   [[nodiscard]] virtual Status SearchExact(MatrixView queries, const SearchParams& params,

@@ -68,4 +68,8 @@ class CandidateBuffer {
 float BoundOfSmallest(const simd::SelectionKernels& kernels, const float* values, size_t n,
                       size_t wanted, size_t at_most);
 
+/// The same where the smallest and the largest of `values` are known.
+float BoundOfSmallestBetween(const simd::SelectionKernels& kernels, const float* values, size_t n,
+                             size_t wanted, size_t at_most, float least, float most);
+
 }  // namespace leadline::index

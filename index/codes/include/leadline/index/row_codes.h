@@ -85,6 +85,9 @@ class RowCodes {
   /// The mean of all rows [dim].
   [[nodiscard]] const float* mean() const { return mean_; }
 
+  /// Its squared length.
+  [[nodiscard]] double squared_mean() const { return squared_mean_; }
+
   /// False for sq4 and bf16 of a section from before they had the bounds that follow: exact search
   /// must not go by them.
   [[nodiscard]] bool promises() const { return promises_; }
@@ -145,6 +148,7 @@ class RowCodes {
   bool promises_ = false;
   size_t stride_ = 0;
   const float* mean_ = nullptr;
+  double squared_mean_ = 0;
   const uint8_t* codes_ = nullptr;
   const uint8_t* terms_ = nullptr;  ///< RowTerms of row r at r * terms_stride_
   size_t terms_stride_ = 0;
