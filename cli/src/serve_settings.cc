@@ -13,8 +13,8 @@ constexpr uint64_t kMaxSealIdleMs = 3'600'000;
 
 void DeclareLimits(Arguments& arguments, ServeSettings* target) {
   arguments
-      .Number(&target->searches, "--searches", "searches at a time; 0 means one for each processor",
-              0, kMaxSearches)
+      .Number(&target->searches, "--searches",
+              "searches at a time; 0 means one more than there are processors", 0, kMaxSearches)
       .Key("limits.searches");
   arguments
       .Number(&target->gather_us, "--gather-us",

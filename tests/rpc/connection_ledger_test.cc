@@ -111,6 +111,29 @@ TEST(ConnectionLedger, WhoseHostWasCutMayTakeBackFewCalls) {
   EXPECT_TRUE(account.IsFlooding(2, 1'000'000'001));
 }
 
+TEST(ConnectionLedger, TheCallThatIsTakenBackTooOftenTells) {
+  const auto first_too_many = [](ConnectionAccount* account) {
+    for (int taken_back = 1; taken_back <= 1'000; ++taken_back) {
+      account->AddCall();
+      if (account->RemoveCall(false, true)) {
+        return taken_back;
+      }
+    }
+    return 0;
+  };
+  ConnectionAccount account;
+  EXPECT_EQ(first_too_many(&account), 251);
+  ConnectionAccount suspect;
+  suspect.Suspect();
+  EXPECT_EQ(first_too_many(&suspect), 17);
+  ConnectionAccount answered;
+  for (int i = 0; i < 2'000; ++i) {
+    answered.AddCall();
+    EXPECT_FALSE(answered.RemoveCall(false, false));
+  }
+  EXPECT_EQ(first_too_many(&answered), 0) << "fewer than half of the calls";
+}
+
 TEST(ConnectionLedger, FindsAConnectionByItsPeerUntilNobodyHasIt) {
   ConnectionLedger ledger;
   auto account = ledger.Open(LoopbackPeer(1));

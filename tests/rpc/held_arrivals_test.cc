@@ -2,6 +2,8 @@
 
 #include "held_arrivals.h"
 
+#include <array>
+#include <future>
 #include <memory>
 #include <string>
 #include <sys/socket.h>
@@ -11,6 +13,11 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+
+#include "connection_gate.h"
+#include "leadline/core/clock.h"
+#include "leadline/rpc/address.h"
+#include "raw_connection.h"
 
 namespace leadline::rpc {
 namespace {
@@ -126,6 +133,34 @@ TEST_F(HeldArrivalsTest, NobodyWaitsWithoutAPauseOrOnAPath) {
   path.ss_family = AF_UNIX;
   held_.NoteCut(HeldArrivals::HostOf(path), kSecond);
   EXPECT_TRUE(Comes(HeldArrivals::HostOf(path), kSecond));
+}
+
+TEST(ConnectionGate, CutsOffOnceAndHoldsTheNextOfTheHost) {
+  constexpr int64_t kFirstPause = 100 * kMs;
+  ConnectionLedger ledger;
+  auto gate = *ConnectionGate::Listen({.path = "", .host = "127.0.0.1", .port = 0},
+                                      {.max_connections = 8, .cut_pause_ms = 1'000}, &ledger);
+  std::array<std::promise<Descriptor>, 2> taken;
+  size_t count = 0;
+  gate->Open([&](int, int connection) { taken.at(count++).set_value(Descriptor(connection)); });
+  const RawConnection first(gate->port());
+  const Descriptor handed_on = taken[0].get_future().get();
+  sockaddr_storage own = {};
+  socklen_t size = sizeof own;
+  ASSERT_EQ(::getsockname(first.fd(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+  const std::shared_ptr<ConnectionAccount> account = ledger.Find(PeerName(own));
+  ASSERT_NE(account, nullptr);
+
+  const int64_t before = Clock::System()->MonotonicNanos();
+  gate->CutOff(account);
+  gate->CutOff(account);  // several calls may find that it is time
+  EXPECT_TRUE(first.Ends());
+  EXPECT_EQ(gate->Judge().cut, 1U);
+  EXPECT_EQ(gate->Judge().cut, 0U);
+  const RawConnection second(gate->port());
+  const Descriptor handed_on_late = taken[1].get_future().get();
+  EXPECT_GE(Clock::System()->MonotonicNanos() - before, kFirstPause);
+  gate->Close();
 }
 
 TEST_F(HeldArrivalsTest, AHostIsAnAddressOrANetworkOfIPv6) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -75,6 +76,26 @@ class DeadRows {
         }
       }
     }
+  }
+
+  /// Of the first `rows` rows a bit each, set where the row is visible at `sequence`.
+  [[nodiscard]] std::vector<uint64_t> Living(uint64_t sequence, size_t rows) const {
+    std::vector<uint64_t> words((rows + 63) / 64);
+    if (count() == rows_ && last_kill() <= sequence) {
+      return words;  // no row's own sequence is read
+    }
+    for (size_t first = 0; first < rows; first += 64) {
+      const Chunk* const chunk = chunks_[first / kChunkRows].load(std::memory_order_acquire);
+      const size_t some = std::min<size_t>(64, rows - first);
+      uint64_t living = ~uint64_t{0} >> (64 - some);
+      for (size_t i = 0; chunk != nullptr && i < some; ++i) {
+        const uint64_t killed_at =
+            chunk->killed_at[first % kChunkRows + i].load(std::memory_order_acquire);
+        living &= ~(uint64_t{killed_at <= sequence ? 1U : 0U} << i);
+      }
+      words[first / 64] = living;
+    }
+    return words;
   }
 
   [[nodiscard]] size_t rows() const { return rows_; }

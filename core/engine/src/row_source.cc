@@ -167,14 +167,19 @@ Result<VisibleRows> SegmentRows(DatabaseCore* core, const CollectionState& colle
 
 Result<VisibleRows> TailRows(const TailChunk& chunk, size_t rows, uint32_t field,
                              const Visibility& visibility, const CallControl& control) {
-  const bool all_visible =
-      rows == 0 ||
-      (!visibility.filter.has_value() && chunk.all_have_field(field) && chunk.dead().count() == 0 &&
-       chunk.min_expiry() > visibility.now_ms && visibility.excluded_ordinal == 0);
-  if (all_visible) {
+  const bool all_but_dead = !visibility.filter.has_value() && chunk.all_have_field(field) &&
+                            chunk.min_expiry() > visibility.now_ms &&
+                            visibility.excluded_ordinal == 0;
+  if (rows == 0 || (all_but_dead && chunk.dead().count() == 0)) {
     return VisibleRows{nullptr, rows, nullptr};
   }
   auto mask = std::make_shared<RowMask>();
+  if (all_but_dead) {
+    mask->words = chunk.dead().Living(visibility.sequence, rows);
+    mask->count = CountBits(mask->words);
+    return mask->count == rows ? VisibleRows{nullptr, rows, nullptr}
+                               : VisibleRows{mask, mask->count, nullptr};
+  }
   mask->words = AllRows(rows);
   bool decided = !visibility.filter.has_value();
   if (!decided) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <google/protobuf/arena.h>
+
 #include "leadline/rpc/collection_wire.h"
 #include "leadline/rpc/record_wire.h"
 #include "leadline/rpc/search_wire.h"
@@ -19,6 +21,14 @@ constexpr size_t kBatchRows = 4096;
 
 std::string BytesOf(const float* values, size_t count) {
   return {reinterpret_cast<const char*>(values), count * sizeof(float)};
+}
+
+/// Memory of an answer with many small parts, let go of at once.
+google::protobuf::ArenaOptions AnswerBlocks() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = 4 << 10;
+  options.max_block_size = 64 << 10;
+  return options;
 }
 
 template <typename Options>
@@ -160,10 +170,11 @@ Result<SearchResponse> RemoteCollection::SearchFor(v1::SearchRequest* request,
   WriteSearchOptions(options, request->mutable_options());
   LEADLINE_ASSIGN_OR_RETURN(*request->mutable_options()->mutable_snapshot(),
                             NameOf(options.snapshot));
-  v1::SearchResponse response;
+  google::protobuf::Arena arena(AnswerBlocks());
+  auto* const response = google::protobuf::Arena::CreateMessage<v1::SearchResponse>(&arena);
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Search/Search", request, &response, LimitsOf(options), Repeat::kRead));
-  return ReadSearchResponse(response);
+      Call("/leadline.v1.Search/Search", request, response, LimitsOf(options), Repeat::kRead));
+  return ReadSearchResponse(*response);
 }
 
 Result<SearchResponse> RemoteCollection::Search(VectorView query, const SearchOptions& options) {
@@ -193,10 +204,11 @@ Status RemoteCollection::SearchRows(MatrixView queries, size_t begin, size_t end
   *request.mutable_options() = options;
   request.set_matrix_dim(static_cast<uint32_t>(std::min<size_t>(queries.dim, UINT32_MAX)));
   request.set_matrix_f32(BytesOf(queries.data + begin * queries.dim, (end - begin) * queries.dim));
-  v1::SearchBatchResponse response;
+  google::protobuf::Arena arena(AnswerBlocks());
+  auto* const response = google::protobuf::Arena::CreateMessage<v1::SearchBatchResponse>(&arena);
   LEADLINE_RETURN_IF_ERROR(
-      Call("/leadline.v1.Search/SearchBatch", &request, &response, limits, Repeat::kRead));
-  for (const v1::SearchResponse& one : response.responses()) {
+      Call("/leadline.v1.Search/SearchBatch", &request, response, limits, Repeat::kRead));
+  for (const v1::SearchResponse& one : response->responses()) {
     LEADLINE_ASSIGN_OR_RETURN(SearchResponse read, ReadSearchResponse(one));
     out->push_back(std::move(read));
   }

@@ -233,18 +233,36 @@ ConnectionGate::Judgement ConnectionGate::Judge() {
     // Whoever took the connection may have closed it, and the descriptor be another's by now.
     const bool gone = (flooding || received == 0) && !IsSocket(descriptor, connection.inode);
     if (flooding && !gone) {
-      held_.NoteCut(connection.host, now);  // first: the peer may be back at once
-      Cut(descriptor);
-      ++judgement.cut;
+      CutOnce(descriptor, connection, now);
     }
     entry = gone ? open_.erase(entry) : std::next(entry);
   }
   ledger_->Sweep();
+  judgement.cut = std::exchange(cut_, 0);
   const int64_t busy_ms = suspects ? kJudgeSuspectsMs : kJudgeMs;
   judgement.pause_ms = std::max(received_ != all_received ? busy_ms : kJudgeIdleMs,
                                 static_cast<int64_t>(open_.size()) * kJudgeMicrosEach / 1000);
   received_ = all_received;
   return judgement;
+}
+
+void ConnectionGate::CutOff(const std::shared_ptr<ConnectionAccount>& account) {
+  MutexLock lock(&mutex_);
+  for (const auto& [descriptor, connection] : open_) {
+    if (connection.account == account && IsSocket(descriptor, connection.inode)) {
+      CutOnce(descriptor, connection, Clock::System()->MonotonicNanos());
+      return;
+    }
+  }
+}
+
+void ConnectionGate::CutOnce(int descriptor, const Connection& connection, int64_t now_nanos) {
+  if (connection.account->MayCut()) {
+    // First: the peer may be back at once.
+    held_.NoteCut(connection.host, now_nanos);
+    Cut(descriptor);
+    ++cut_;
+  }
 }
 
 void ConnectionGate::Pause(int64_t ms) {

@@ -19,7 +19,7 @@ namespace leadline::rpc {
 /// bound of its own, and would spend every descriptor of the process. Connections beyond the bound
 /// are closed at once, those that send more than their calls explain (ConnectionLedger) are cut,
 /// and others of the same host wait then (HeldArrivals). Open and Close are externally
-/// synchronised, Judge may be called beside them.
+/// synchronised, Judge and CutOff may be called beside them.
 class ConnectionGate {
  public:
   /// Takes over a descriptor, which does not block; called from the gate's thread.
@@ -47,13 +47,16 @@ class ConnectionGate {
   void Close();
 
   struct Judgement {
-    size_t cut = 0;        // connections
+    size_t cut = 0;        // connections, since the last time
     int64_t pause_ms = 0;  // to wait before the next time
   };
 
   /// Cuts the connections that flood: not on the gate's thread, because gRPC may read the first
   /// bytes of a connection, and be kept busy by them, on the thread that hands it over.
   Judgement Judge();
+
+  /// Cuts the connection of `account` at once.
+  void CutOff(const std::shared_ptr<ConnectionAccount>& account);
 
   /// 0 for a path.
   [[nodiscard]] uint16_t port() const { return listening_.port(); }
@@ -78,6 +81,9 @@ class ConnectionGate {
   bool Survive(int error, int listener);
   void Admit(int listener, int connection);
   void TakeHeld();
+  /// Cuts `connection`, which has `descriptor`, unless that was done.
+  void CutOnce(int descriptor, const Connection& connection, int64_t now_nanos)
+      LEADLINE_REQUIRES(mutex_);
   /// Whether there is room for one more connection, which has descriptor `connection`.
   bool HasRoom(int connection);
   /// Forgets connections that were closed by whoever took them. Not more often than every
@@ -98,6 +104,7 @@ class ConnectionGate {
   uint64_t received_ = 0;    // of whoever judges: bytes of all connections, the last time
   Mutex mutex_;
   std::unordered_map<int, Connection> open_ LEADLINE_GUARDED_BY(mutex_);  // by descriptor
+  size_t cut_ LEADLINE_GUARDED_BY(mutex_) = 0;  // connections that Judge has not told of
 };
 
 }  // namespace leadline::rpc

@@ -20,8 +20,8 @@ constexpr int64_t kUnexplainedNanos = 300'000'000;
 /// So many are not waited for: gRPC keeps 15 times their memory where they are fields of a header.
 constexpr uint64_t kUnexplainedAtOnce = uint64_t{4} << 20;
 /// In a second; who takes back half of the calls or more may take back no more than these.
-constexpr uint64_t kMaxTakenBack = 250;
-constexpr uint64_t kMaxTakenBackOfSuspects = 16;
+constexpr int64_t kMaxTakenBack = 250;
+constexpr int64_t kMaxTakenBackOfSuspects = 16;
 constexpr int64_t kWindowNanos = 1'000'000'000;
 
 }  // namespace
@@ -35,29 +35,32 @@ void ConnectionAccount::CallAdmitted() {
   admitted_.fetch_add(1);
 }
 
-void ConnectionAccount::RemoveCall(bool admitted, bool taken_back) {
-  taken_back_.fetch_add(taken_back ? 1 : 0);
-  ended_.fetch_add(1);
+bool ConnectionAccount::RemoveCall(bool admitted, bool taken_back) {
+  const uint64_t all_taken_back = taken_back_.fetch_add(taken_back ? 1 : 0) + (taken_back ? 1 : 0);
+  const uint64_t ended = ended_.fetch_add(1) + 1;
   admitted_.fetch_sub(admitted ? 1 : 0);
   calls_.fetch_sub(1);
+  return taken_back && TakesBack(ended, all_taken_back);
 }
 
-bool ConnectionAccount::TakesBack(uint64_t ended, int64_t now_nanos) {
-  const uint64_t taken_back = taken_back_.load();
-  if (now_nanos - window_nanos_ >= kWindowNanos) {
-    window_nanos_ = now_nanos;
-    window_ended_ = ended;
-    window_taken_back_ = taken_back;
-  }
-  const uint64_t lately = taken_back - window_taken_back_;
+bool ConnectionAccount::TakesBack(uint64_t ended, uint64_t taken_back) const {
+  // Signed: a window may begin meanwhile, with more than was counted here.
+  const auto lately = static_cast<int64_t>(taken_back - window_taken_back_.load());
+  const auto ended_lately = static_cast<int64_t>(ended - window_ended_.load());
   return lately > (suspect_ ? kMaxTakenBackOfSuspects : kMaxTakenBack) &&
-         2 * lately >= ended - window_ended_;
+         2 * lately >= ended_lately;
 }
 
 bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {
   // Before the number of calls: one that ends now counts as both.
   const uint64_t ended = ended_.load();
+  const uint64_t taken_back = taken_back_.load();
   const uint64_t steps = steps_.load();
+  if (now_nanos - window_nanos_ >= kWindowNanos) {
+    window_nanos_ = now_nanos;
+    window_ended_ = ended;
+    window_taken_back_ = taken_back;
+  }
   if (ended != seen_ended_) {
     seen_ended_ = ended;
     ended_nanos_ = now_nanos;
@@ -66,7 +69,7 @@ bool ConnectionAccount::IsFlooding(uint64_t received, int64_t now_nanos) {
     seen_steps_ = steps;
     explained_bytes_ = received;
   }
-  if (TakesBack(ended, now_nanos) || calls_.load() > 2 * kMaxStreamsPerConnection) {
+  if (TakesBack(ended, taken_back) || calls_.load() > 2 * kMaxStreamsPerConnection) {
     return true;
   }
   const bool trails = ended_nanos_ != 0 && now_nanos - ended_nanos_ < kTrailNanos;

@@ -28,8 +28,12 @@ class ConnectionAccount {
   /// A message was read or taken.
   void Progress() { steps_.fetch_add(1); }
 
-  /// `taken_back`: its caller cancelled it before a message of it was read.
-  void RemoveCall(bool admitted, bool taken_back);
+  /// `taken_back`: its caller cancelled it before a message of it was read. True where that is one
+  /// too many for a connection, as IsFlooding would say.
+  bool RemoveCall(bool admitted, bool taken_back);
+
+  /// True for the first who asks: to cut the connection is for one alone.
+  bool MayCut() { return !cut_.exchange(true); }
 
   /// True where of the `received` bytes so far more came, since a call or a message came of them,
   /// than sound traffic can need, and nothing comes of them for a while; where half of the calls or
@@ -38,23 +42,25 @@ class ConnectionAccount {
   bool IsFlooding(uint64_t received, int64_t now_nanos);
 
  private:
-  bool TakesBack(uint64_t ended, int64_t now_nanos);
+  [[nodiscard]] bool TakesBack(uint64_t ended, uint64_t taken_back) const;
 
   std::atomic<uint32_t> calls_{0};
   std::atomic<uint32_t> admitted_{0};
   std::atomic<uint64_t> steps_{0};
   std::atomic<uint64_t> ended_{0};
   std::atomic<uint64_t> taken_back_{0};
-  // Of whoever asks IsFlooding.
+  std::atomic<bool> cut_{false};
   bool suspect_ = false;
+  // When the window began, which whoever asks IsFlooding begins.
+  std::atomic<uint64_t> window_ended_{0};
+  std::atomic<uint64_t> window_taken_back_{0};
+  // Of whoever asks IsFlooding.
   uint64_t seen_steps_ = 0;
   uint64_t seen_ended_ = 0;
   uint64_t explained_bytes_ = 0;
   int64_t unexplained_nanos_ = 0;  // since when there are too many; 0: there are not
   int64_t ended_nanos_ = 0;
   int64_t window_nanos_ = 0;  // since when calls that end are counted
-  uint64_t window_ended_ = 0;
-  uint64_t window_taken_back_ = 0;
 };
 
 /// The connections of a server by the names of their peers (PeerName), so that its calls find their

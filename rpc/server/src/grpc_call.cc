@@ -72,8 +72,9 @@ void GrpcCall::LetGo() {
   if (held_.fetch_sub(1) == 1) {
     CallTable* const calls = source_.calls;
     calls->Forget(place_);
-    if (account_ != nullptr) {
-      account_->RemoveCall(admitted_, cancel_.cancelled() && record_.submitted_nanos == 0);
+    const bool taken_back = cancel_.cancelled() && record_.submitted_nanos == 0;
+    if (account_ != nullptr && account_->RemoveCall(admitted_, taken_back)) {
+      source_.gate->CutOff(account_);
     }
     delete this;
     calls->Freed();

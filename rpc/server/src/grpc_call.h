@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "call_table.h"
+#include "connection_gate.h"
 #include "connection_ledger.h"
 #include "handoff.h"
 #include "leadline/core/mutex.h"
@@ -58,6 +59,7 @@ struct CallSource {
   grpc::ServerCompletionQueue* queue = nullptr;
   CallTable* calls = nullptr;
   ConnectionLedger* ledger = nullptr;
+  ConnectionGate* gate = nullptr;
   /// How long a caller may take to send a request or take an answer beyond what its size needs.
   int64_t transfer_ms = 0;
 };

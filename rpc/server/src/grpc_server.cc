@@ -16,6 +16,7 @@
 #include "grpc_call.h"
 #include "leadline/core/clock.h"
 #include "leadline/core/mutex.h"
+#include "leadline/core/thread_priority.h"
 #include "leadline/rpc/address.h"
 #include "leadline/rpc/limits.h"
 #include "tls_credentials.h"
@@ -34,6 +35,10 @@ constexpr size_t kMaxDefaultConnections = 10'000;
 constexpr int kReadBytes = 16 << 10;
 /// Between two times to tell of connections that were cut.
 constexpr int64_t kTellNanos = 1'000'000'000;
+/// On a processor, of threads that read calls and watch connections: beside threads that have turns
+/// of the usual milliseconds, those of builds, writes and other programs, they begin as soon as
+/// they have work.
+constexpr int64_t kTurnNanos = 400'000;
 /// Calls that wait to be taken while others arrive.
 constexpr int kAwaitedCalls = 64;
 
@@ -50,10 +55,11 @@ Result<size_t> ConnectionsOf(size_t wanted) {
   return wanted != 0 ? wanted : std::min(kMaxDefaultConnections, half);
 }
 
+/// One reads while a search runs in each of the usual slots.
 size_t ThreadsOf(const GrpcServerOptions& options) {
   return options.polling_threads != 0
              ? options.polling_threads
-             : std::max<size_t>(1, std::thread::hardware_concurrency()) + 1;
+             : std::max<size_t>(1, std::thread::hardware_concurrency()) + 2;
 }
 
 void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
@@ -111,12 +117,19 @@ class AsyncGrpcServer final : public GrpcServer {
       return UnavailableError("cannot serve: address=" + options.address);
     }
     for (int i = 0; i < kAwaitedCalls; ++i) {
-      GrpcCall::Await({service_, &generic_, queue_.get(), &calls_, &ledger_, transfer_ms_});
+      GrpcCall::Await(
+          {service_, &generic_, queue_.get(), &calls_, &ledger_, gate_.get(), transfer_ms_});
     }
     for (size_t i = 0; i < ThreadsOf(options); ++i) {
-      threads_.emplace_back([this] { Poll(); });
+      threads_.emplace_back([this] {
+        ShortenTurns(kTurnNanos);
+        Poll();
+      });
     }
-    watcher_ = std::thread([this] { Watch(); });
+    watcher_ = std::thread([this] {
+      ShortenTurns(kTurnNanos);  // those who flood keep the others busy
+      Watch();
+    });
     gate_->Open([this](int listener, int connection) { Take(listener, connection); });
     return {};
   }

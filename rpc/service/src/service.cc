@@ -34,9 +34,10 @@ constexpr int64_t kNanosPerMicro = 1000;
 /// Advice to whoever met a limit of which nobody knows when it lets go.
 constexpr int64_t kRetryAfterMs = 100;
 
+/// One more than processors: while one search ends and its answer is sent, another one goes on.
 size_t SlotsOf(const ServiceOptions& options) {
   const size_t processors = std::thread::hardware_concurrency();
-  return options.search_slots != 0 ? options.search_slots : std::max<size_t>(1, processors);
+  return options.search_slots != 0 ? options.search_slots : std::max<size_t>(1, processors) + 1;
 }
 
 /// Notes why a call is turned away.

@@ -31,7 +31,7 @@ namespace leadline::rpc {
 class AnswerSteps;
 
 struct ServiceOptions {
-  size_t search_slots = 0;    ///< searches at a time; 0 means one for each processor
+  size_t search_slots = 0;    ///< searches at a time; 0 means one more than there are processors
   size_t search_queue = 256;  ///< that wait; more are refused with kResourceExhausted
   /// Callers who took much more of the processors than the others lately get what those leave.
   bool ahead_yields = true;
