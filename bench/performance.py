@@ -217,7 +217,7 @@ time, median of 9 repetitions; load average {text['load']:.1f} when it started.
 
 - The graph above is one of full-precision vectors, built by searching and compared at equal parameters with
   hnswlib. What `auto` chooses, and Leadline's codes beside the best peers, stand in [peers.md](peers.md), with
-  the promises that were missed there.
+  the promises that were kept and missed there.
 - The first search after opening pays for verifying the segment. Later ones do not.
 - Importing in `os` mode is slower than LanceDB: every record goes through the log and the memory table
   of the store with its id, payload and sequence, where LanceDB appends columns to a file.
