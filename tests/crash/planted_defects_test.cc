@@ -28,7 +28,9 @@ class PlantedDefects : public ::testing::TestWithParam<Case> {
  protected:
   static int StatusOf(const Case& c, const std::string& defect, std::string* output) {
     const TempDir scratch;  // the child keeps what failed in it; nobody needs that
-    ChildProcess child({std::string(LEADLINE_TEST_BINARIES) + "/" + c.binary,
+    // A verdict may be what a child of the test says on its standard error before it ends.
+    ChildProcess child({"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1",
+                        std::string(LEADLINE_TEST_BINARIES) + "/" + c.binary,
                         std::string("--gtest_filter=") + c.filter},
                        {{"LEADLINE_PLANT_DEFECT", defect},
                         {"TMPDIR", scratch.path()},
