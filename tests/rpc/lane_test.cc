@@ -93,6 +93,37 @@ TEST(Lane, ACallerLaneRunsOnTheThreadThatSubmits) {
   EXPECT_EQ(ran, std::this_thread::get_id());
 }
 
+TEST(Lane, AThreadLooksForWorkBetweenTwoOfItsOwn) {
+  const auto lane = NewCallerLane(1, 8, nullptr);
+  std::string order;
+  int looks = 0;
+  const BetweenWorks between([&] {
+    if (++looks <= 3) {
+      order += '?';
+      EXPECT_TRUE(lane->Submit(Somebody, [&order] { order += 'b'; }));
+      order += '.';  // what it found waits
+    }
+  });
+  EXPECT_TRUE(lane->Submit(Somebody, [&order] { order += 'a'; }));
+  EXPECT_EQ(order, "a?.b?.b?.b");
+  EXPECT_EQ(looks, 4);
+}
+
+TEST(Lane, NobodyLooksForWorkWhereAPlaceIsFree) {
+  const auto lane = NewCallerLane(2, 8, nullptr);
+  int looks = 0;
+  {
+    const BetweenWorks between([&looks] { ++looks; });
+    EXPECT_TRUE(lane->Submit(Somebody, [] {}));
+    EXPECT_EQ(looks, 0) << "others have time for it";
+    EXPECT_TRUE(lane->Submit(Somebody, [&lane] { EXPECT_TRUE(lane->Submit(Somebody, [] {})); }));
+    EXPECT_EQ(looks, 1) << "while both places were taken";
+  }
+  const auto narrow = NewCallerLane(1, 8, nullptr);
+  EXPECT_TRUE(narrow->Submit(Somebody, [] {}));
+  EXPECT_EQ(looks, 1) << "it ended";
+}
+
 /// The order in which `lane`, with one place, runs what callers submit while that is taken: 60
 /// calls of one, then one each of two others.
 std::string OrderOf(std::unique_ptr<Lane> lane) {

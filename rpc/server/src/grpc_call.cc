@@ -9,10 +9,10 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
-#include "handoff.h"
 #include "leadline/core/clock.h"
 #include "leadline/rpc/address.h"
 #include "leadline/rpc/error_wire.h"
+#include "leadline/rpc/handoff.h"
 #include "leadline/rpc/limits.h"
 
 namespace leadline::rpc {

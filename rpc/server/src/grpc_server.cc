@@ -1,6 +1,7 @@
 #include "leadline/rpc/grpc_server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <sys/resource.h>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "leadline/core/mutex.h"
 #include "leadline/core/thread_priority.h"
 #include "leadline/rpc/address.h"
+#include "leadline/rpc/lane.h"
 #include "leadline/rpc/limits.h"
 #include "tls_credentials.h"
 
@@ -39,6 +41,12 @@ constexpr int64_t kTellNanos = 1'000'000'000;
 /// of the usual milliseconds, those of builds, writes and other programs, they begin as soon as
 /// they have work.
 constexpr int64_t kTurnNanos = 400'000;
+/// How long nobody may read before one stands in: at first, for looking costs little then, and once
+/// it happened.
+constexpr int64_t kLongUnreadMs = 16;
+constexpr int64_t kUnreadMs = 1;
+/// Events that a thread handles between two searches at most, or one more.
+constexpr int kEventsAtOnce = 64;
 /// Calls that wait to be taken while others arrive.
 constexpr int kAwaitedCalls = 64;
 
@@ -55,11 +63,13 @@ Result<size_t> ConnectionsOf(size_t wanted) {
   return wanted != 0 ? wanted : std::min(kMaxDefaultConnections, half);
 }
 
-/// One reads while a search runs in each of the usual slots.
+/// As many as the usual slots for searches: a thread that waits for calls while others search would
+/// be woken by the end of each. Those who search look for calls in between, and where all of them
+/// take long one stands in.
 size_t ThreadsOf(const GrpcServerOptions& options) {
   return options.polling_threads != 0
              ? options.polling_threads
-             : std::max<size_t>(1, std::thread::hardware_concurrency()) + 2;
+             : std::max<size_t>(1, std::thread::hardware_concurrency()) + 1;
 }
 
 void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
@@ -123,9 +133,14 @@ class AsyncGrpcServer final : public GrpcServer {
     for (size_t i = 0; i < ThreadsOf(options); ++i) {
       threads_.emplace_back([this] {
         ShortenTurns(kTurnNanos);
+        const BetweenWorks between([this] { HandleWhatIsThere(); });
         Poll();
       });
     }
+    stand_in_ = std::thread([this] {
+      ShortenTurns(kTurnNanos);
+      StandIn();
+    });
     watcher_ = std::thread([this] {
       ShortenTurns(kTurnNanos);  // those who flood keep the others busy
       Watch();
@@ -146,7 +161,7 @@ class AsyncGrpcServer final : public GrpcServer {
                                    gpr_time_from_millis(patience_ms, GPR_TIMESPAN)));
     // Work that still runs starts steps on the queue, which must not be closed by then.
     calls_.WaitForNone();
-    StopWatching();
+    StopHelpers();
     queue_->Shutdown();
     for (std::thread& thread : threads_) {
       thread.join();
@@ -163,33 +178,82 @@ class AsyncGrpcServer final : public GrpcServer {
   }
 
   void Poll() {
+    while (HandleEvents(gpr_inf_future(GPR_CLOCK_REALTIME))) {
+    }
+  }
+
+  /// Of a thread that has a search to do.
+  void HandleWhatIsThere() { HandleEvents(gpr_inf_past(GPR_CLOCK_REALTIME)); }
+
+  /// Handles what comes until `deadline`, kEventsAtOnce or one more. False after the last event.
+  bool HandleEvents(gpr_timespec deadline) {
     void* tag = nullptr;
     bool ok = false;
-    bool got = queue_->Next(&tag, &ok);
-    while (got) {
+    grpc::CompletionQueue::NextStatus next = Next(&tag, &ok, deadline);
+    for (int i = 0; next == grpc::CompletionQueue::GOT_EVENT; ++i) {
       const auto& event = *static_cast<const GrpcCall::Tag*>(tag);
       if (event.event == GrpcCall::Event::kArrived) {
-        got = ThenNext(event, &tag, &ok);
+        next = ThenNext(event, &tag, &ok, deadline);
       } else {
         GrpcCall::OnEvent(event, ok);
-        got = queue_->Next(&tag, &ok);
+        if (i >= kEventsAtOnce) {
+          return true;
+        }
+        next = Next(&tag, &ok, deadline);
       }
     }
+    return next == grpc::CompletionQueue::TIMEOUT;
+  }
+
+  grpc::CompletionQueue::NextStatus Next(void** tag, bool* ok, gpr_timespec deadline) {
+    readers_.fetch_add(1);
+    const auto next = queue_->AsyncNext(tag, ok, deadline);
+    reads_.fetch_add(1);
+    readers_.fetch_sub(1);
+    return next;
   }
 
   /// Handles `event`, and keeps for this thread what that completes: the request that mostly is
   /// there by then, so that no other thread is woken for it. Only for what takes no time, because
-  /// until then the thread keeps it from all others, whoever's it is. False after the last event.
-  bool ThenNext(const GrpcCall::Tag& event, void** tag, bool* ok) {
-    return queue_->DoThenAsyncNext([&event, ok] { GrpcCall::OnEvent(event, *ok); }, tag, ok,
-                                   gpr_inf_future(GPR_CLOCK_REALTIME)) ==
-           grpc::CompletionQueue::GOT_EVENT;
+  /// until then the thread keeps it from all others, whoever's it is.
+  grpc::CompletionQueue::NextStatus ThenNext(const GrpcCall::Tag& event, void** tag, bool* ok,
+                                             gpr_timespec deadline) {
+    readers_.fetch_add(1);
+    const auto next =
+        queue_->DoThenAsyncNext([&event, ok] { GrpcCall::OnEvent(event, *ok); }, tag, ok, deadline);
+    reads_.fetch_add(1);
+    readers_.fetch_sub(1);
+    return next;
+  }
+
+  /// Reads calls while all other threads are busy, and have been for a while.
+  void StandIn() {
+    int64_t pause_ms = kLongUnreadMs;
+    uint64_t reads = 0;
+    while (PauseUnlessStopped(pause_ms)) {
+      if (readers_.load() == 0 && reads_.load() == reads) {
+        HandleWhatIsThere();
+        pause_ms = kUnreadMs;
+      } else {
+        pause_ms = std::min(2 * pause_ms, kLongUnreadMs);
+      }
+      reads = reads_.load();
+    }
+  }
+
+  /// False once the threads are to end.
+  bool PauseUnlessStopped(int64_t pause_ms) {
+    MutexLock lock(&mutex_);
+    if (!stopping_) {
+      stop_.WaitFor(&mutex_, pause_ms);
+    }
+    return !stopping_;
   }
 
   /// Ends calls that wait for callers who do nothing, and connections that flood.
   void Watch() {
     MutexLock lock(&mutex_);
-    while (!stop_watching_) {
+    while (!stopping_) {
       calls_.EndStalled(Clock::System()->MonotonicNanos());
       const ConnectionGate::Judgement judgement = gate_->Judge();
       cut_connections_ += judgement.cut;
@@ -210,13 +274,14 @@ class AsyncGrpcServer final : public GrpcServer {
     cut_connections_ = 0;
   }
 
-  void StopWatching() {
+  void StopHelpers() {
     {
       MutexLock lock(&mutex_);
-      stop_watching_ = true;
+      stopping_ = true;
       stop_.NotifyAll();
     }
     watcher_.join();
+    stand_in_.join();
   }
 
   Service* const service_;
@@ -233,10 +298,13 @@ class AsyncGrpcServer final : public GrpcServer {
   std::unique_ptr<ConnectionGate> gate_;
   CallTable calls_;
   std::vector<std::thread> threads_;
+  std::atomic<int> readers_{0};     // threads that wait for events, or take them
+  std::atomic<uint64_t> reads_{0};  // times that one did
   std::thread watcher_;
+  std::thread stand_in_;
   Mutex mutex_;
   CondVar stop_;
-  bool stop_watching_ LEADLINE_GUARDED_BY(mutex_) = false;
+  bool stopping_ LEADLINE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace

@@ -26,6 +26,9 @@ int64_t ThreadNanos() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+/// What this thread does between works; null for nothing.
+thread_local const std::function<void()>* between = nullptr;
+
 /// What both lanes share: places to run in, and the queues for them.
 class Places {
  public:
@@ -45,7 +48,7 @@ class Places {
     const bool ahead = IsAhead(caller);
     *work = Counted(caller, std::move(*work));
     MutexLock lock(&mutex_);
-    if (!ahead && running_ < places_) {
+    if (!ahead && running_ < places_ && looks_for != this) {
       ++running_;
       return Admission::kRuns;
     }
@@ -87,6 +90,7 @@ class Places {
   void RunAndFree(std::function<void()> work) {
     while (work) {
       work();
+      LookForMore();
       work = NextOrFree(&queue_, &running_);
     }
   }
@@ -115,6 +119,21 @@ class Places {
       work();
       use->Add(who, ThreadNanos() - before);
     };
+  }
+
+  /// BetweenWorks of this thread, where there is one and nobody else has time to look.
+  void LookForMore() {
+    if (between == nullptr || looks_for != nullptr || !AllTaken()) {
+      return;
+    }
+    looks_for = this;
+    (*between)();
+    looks_for = nullptr;
+  }
+
+  bool AllTaken() {
+    MutexLock lock(&mutex_);
+    return running_ == places_;
   }
 
   /// Of the work that this thread runs.
@@ -150,6 +169,8 @@ class Places {
 
   /// The places whose yielding work this thread runs.
   static thread_local const Places* yields_for;
+  /// In whose place this thread looks for more work.
+  static thread_local const Places* looks_for;
 
   const size_t places_;
   const size_t yielding_places_;
@@ -164,6 +185,7 @@ class Places {
 };
 
 thread_local const Places* Places::yields_for = nullptr;
+thread_local const Places* Places::looks_for = nullptr;
 
 class ThreadLane final : public Lane {
  public:
@@ -242,6 +264,14 @@ class CallerLane final : public Lane {
 };
 
 }  // namespace
+
+BetweenWorks::BetweenWorks(std::function<void()> look) : look_(std::move(look)) {
+  between = &look_;
+}
+
+BetweenWorks::~BetweenWorks() {
+  between = nullptr;
+}
 
 std::unique_ptr<Lane> NewThreadLane(size_t threads, size_t max_waiting, CallerUse* use) {
   return std::make_unique<ThreadLane>(threads, max_waiting, use);

@@ -17,7 +17,8 @@ namespace leadline::rpc {
 struct GrpcServerOptions {
   /// "HOST:PORT" or "unix:PATH"; port 0 picks a free one.
   std::string address = "127.0.0.1:7701";
-  /// That wait for and read calls; 0 means two more than there are processors.
+  /// That wait for and read calls; 0 means one more than there are processors. One more stands in
+  /// while all of them work.
   size_t polling_threads = 0;
   /// Of all connections together; calls beyond it are refused.
   size_t memory_bytes = size_t{1} << 30;

@@ -53,7 +53,24 @@ class Lane {
 std::unique_ptr<Lane> NewThreadLane(size_t threads, size_t max_waiting, CallerUse* use);
 
 /// Runs work on the thread that submits it while one of `slots` is free, so that a short search
-/// changes no thread. What has to wait runs on the thread that frees a slot.
+/// changes no thread. What has to wait runs on the thread that frees a slot. Where all are taken,
+/// threads look for more work between two of theirs (BetweenWorks).
 std::unique_ptr<Lane> NewCallerLane(size_t slots, size_t max_waiting, CallerUse* use);
+
+/// While it lives, the thread that made it runs `look` between two works of NewCallerLane for which
+/// all slots are taken, so that work is found, and has its turn, although nobody waits for it.
+/// `look` must not wait; work that it submits to the lane waits. One a thread.
+class BetweenWorks {
+ public:
+  explicit BetweenWorks(std::function<void()> look);
+
+  BetweenWorks(const BetweenWorks&) = delete;
+  BetweenWorks& operator=(const BetweenWorks&) = delete;
+
+  ~BetweenWorks();
+
+ private:
+  const std::function<void()> look_;
+};
 
 }  // namespace leadline::rpc
