@@ -45,6 +45,7 @@ TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
   EXPECT_TRUE(floods(19 * kMiB));
   account.Progress();
   EXPECT_FALSE(floods(19 * kMiB));
+  account.CallAnswered();
   account.RemoveCall(true, false);
   EXPECT_FALSE(floods(36 * kMiB));  // was under way
   now += 3 * kSecond;
@@ -58,6 +59,18 @@ TEST(ConnectionLedger, ACallExplainsItsMessageAndAStepAllBefore) {
   EXPECT_FALSE(floods(37 * kMiB));
   EXPECT_FALSE(account.AddCall());
   EXPECT_TRUE(account.IsFlooding(37 * kMiB, now));
+}
+
+TEST(ConnectionLedger, AnAnswerMakesRoomForACallBeforeItIsForgotten) {
+  ConnectionAccount account;
+  for (int i = 0; i < 128; ++i) {
+    EXPECT_TRUE(account.AddCall());
+  }
+  EXPECT_FALSE(account.AddCall());
+  account.CallAnswered();  // the one too many
+  account.CallAnswered();
+  EXPECT_TRUE(account.AddCall());
+  EXPECT_FALSE(account.AddCall());
 }
 
 TEST(ConnectionLedger, ACallThatIsCountedLateExplainsItsMessageStill) {
@@ -85,6 +98,7 @@ TEST(ConnectionLedger, WhoTakesBackMostCallsIsCut) {
   const auto calls = [](ConnectionAccount* account, int taken_back, int answered) {
     for (int i = 0; i < taken_back + answered; ++i) {
       EXPECT_TRUE(account->AddCall());
+      account->CallAnswered();
       account->RemoveCall(false, i < taken_back);
     }
   };
@@ -106,6 +120,7 @@ TEST(ConnectionLedger, WhoseHostWasCutMayTakeBackFewCalls) {
   for (int i = 1; i <= 17; ++i) {
     EXPECT_FALSE(account.IsFlooding(1, 1'000'000'000)) << i;
     EXPECT_TRUE(account.AddCall());
+    account.CallAnswered();
     account.RemoveCall(false, true);
   }
   EXPECT_TRUE(account.IsFlooding(2, 1'000'000'001));
@@ -115,6 +130,7 @@ TEST(ConnectionLedger, TheCallThatIsTakenBackTooOftenTells) {
   const auto first_too_many = [](ConnectionAccount* account) {
     for (int taken_back = 1; taken_back <= 1'000; ++taken_back) {
       account->AddCall();
+      account->CallAnswered();
       if (account->RemoveCall(false, true)) {
         return taken_back;
       }
@@ -129,6 +145,7 @@ TEST(ConnectionLedger, TheCallThatIsTakenBackTooOftenTells) {
   ConnectionAccount answered;
   for (int i = 0; i < 2'000; ++i) {
     answered.AddCall();
+    answered.CallAnswered();
     EXPECT_FALSE(answered.RemoveCall(false, false));
   }
   EXPECT_EQ(first_too_many(&answered), 0) << "fewer than half of the calls";
@@ -180,6 +197,7 @@ TEST(ConnectionLedger, CallsAndTheirJudgeAtOnceLoseNothing) {
         EXPECT_TRUE(account->AddCall());
         account->CallAdmitted();
         account->Progress();
+        account->CallAnswered();
         account->RemoveCall(true, false);
         ledger.Open(LoopbackPeer(1'000 + t));
       }

@@ -28,7 +28,8 @@ constexpr int64_t kWindowNanos = 1'000'000'000;
 
 bool ConnectionAccount::AddCall() {
   steps_.fetch_add(1);
-  return calls_.fetch_add(1) < kMaxStreamsPerConnection;
+  calls_.fetch_add(1);
+  return unanswered_.fetch_add(1) < kMaxStreamsPerConnection;
 }
 
 void ConnectionAccount::CallAdmitted() {

@@ -20,8 +20,13 @@ class ConnectionAccount {
 
   [[nodiscard]] bool suspect() const { return suspect_; }
 
-  /// A call arrived. False where the connection has as many as it may have; it counts all the same.
+  /// A call arrived. False where the connection has as many without an answer as it may have; it
+  /// counts all the same.
   bool AddCall();
+
+  /// The last of its answer goes out now: the caller may send another before RemoveCall.
+  void CallAnswered() { unanswered_.fetch_sub(1); }
+
   /// It may go on: its message explains what comes.
   void CallAdmitted();
 
@@ -45,6 +50,7 @@ class ConnectionAccount {
   [[nodiscard]] bool TakesBack(uint64_t ended, uint64_t taken_back) const;
 
   std::atomic<uint32_t> calls_{0};
+  std::atomic<uint32_t> unanswered_{0};
   std::atomic<uint32_t> admitted_{0};
   std::atomic<uint64_t> steps_{0};
   std::atomic<uint64_t> ended_{0};

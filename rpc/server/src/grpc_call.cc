@@ -337,6 +337,9 @@ void GrpcCall::Finish(const Status& status) {
 }
 
 void GrpcCall::End(const Status& status) {
+  if (account_ != nullptr) {
+    account_->CallAnswered();
+  }
   context_.AddTrailingMetadata(kRequestIdKey, std::string(record_.request_id.view()));
   source_.service->Ended(record_, status);
 }
