@@ -6,6 +6,7 @@
 ///
 /// What is measured:
 ///   search   one query a call (Collection::Search)
+///   async    one query a call (Collection::SearchAsync), --clients of them under way at a time
 ///   http     one query a call as JSON over HTTP; --address is that of the HTTP port
 ///   batch    --batch queries a call (Collection::SearchBatch)
 ///   empty    a call that does next to nothing (Database::ListCollections): the way there and back
@@ -17,6 +18,7 @@
 /// counts from the moment a call fell due (no coordinated omission).
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -159,6 +161,86 @@ LoopResult RunCalls(const Arguments& args, const Workload& work) {
                        : args.what == "batch"  ? work.size() / args.batch
                                                : 0;
   return RunLoop(clients, options);
+}
+
+/// Searches that are under way at a time: each answer begins the next. Answers come on one thread.
+class AsyncSearches {
+ public:
+  AsyncSearches(std::shared_ptr<Collection> collection, const Workload& work,
+                const SearchOptions& options)
+      : collection_(std::move(collection)), work_(work), options_(options) {}
+
+  /// `clients` at a time for `seconds`, and until each of the first `pass` queries was answered.
+  LoopResult Run(size_t clients, double seconds, size_t pass) {
+    pass_ = pass;
+    end_ = SteadyClock::now() + std::chrono::nanoseconds(std::llround(seconds * 1e9));
+    const ProcessUse before = ProcessUse::Now();
+    const auto start = SteadyClock::now();
+    open_ = clients;
+    for (size_t i = 0; i < clients; ++i) {
+      Begin();
+    }
+    for (size_t open = open_.load(); open != 0; open = open_.load()) {
+      open_.wait(open);
+    }
+    result_.calls = result_.nanos.size();
+    result_.all_calls = result_.calls;
+    result_.Close(before, start);
+    return std::move(result_);
+  }
+
+ private:
+  using SteadyClock = std::chrono::steady_clock;
+
+  void Begin() {
+    const size_t number = next_.fetch_add(1);
+    if (number >= pass_ && SteadyClock::now() >= end_) {
+      if (open_.fetch_sub(1) == 1) {
+        open_.notify_one();
+      }
+      return;
+    }
+    collection_->SearchAsync(
+        work_.query(number), options_,
+        [this, number, since = SteadyClock::now()](Result<SearchResponse> found) {
+          Take(number, since, OrDie(std::move(found)));
+          Begin();
+        });
+  }
+
+  void Take(size_t number, SteadyClock::time_point since, const SearchResponse& found) {
+    result_.nanos.push_back(std::chrono::nanoseconds(SteadyClock::now() - since).count());
+    ++result_.queries;
+    const size_t right = work_.CountRight(number, found.hits);
+    if (number < pass_) {
+      ++result_.pass_queries;
+      result_.pass_right += right;
+    }
+  }
+
+  const std::shared_ptr<Collection> collection_;
+  const Workload& work_;
+  const SearchOptions options_;
+  size_t pass_ = 0;
+  SteadyClock::time_point end_;
+  std::atomic<size_t> next_{0};
+  std::atomic<size_t> open_{0};
+  LoopResult result_;  // of the thread that takes answers, until none is open
+};
+
+LoopResult RunAsync(const Arguments& args, const Workload& work) {
+  const auto database = OpenDatabases(args, true).front();
+  const auto collection = OrDie(database->OpenCollection(args.collection));
+  const SearchOptions options = OptionsOf(args);
+  const LoopResult warm =
+      AsyncSearches(collection, work, options)
+          .Run(args.clients, args.loop.warmup_seconds, args.no_recall ? 0 : work.size());
+  LoopResult timed =
+      AsyncSearches(collection, work, options).Run(args.clients, args.loop.seconds, 0);
+  timed.pass_queries = warm.pass_queries;
+  timed.pass_right = warm.pass_right;
+  timed.all_calls += warm.all_calls;
+  return timed;
 }
 
 /// Sends the first `pass` queries over one stream, then more until `seconds` are over.
@@ -318,9 +400,9 @@ void Print(const Arguments& args, LoopResult result) {
 }
 
 void Declare(CLI::App* app, Arguments* args) {
-  app->add_option("WHAT", args->what, "search, http, batch, empty, stream or ingest")
+  app->add_option("WHAT", args->what, "search, async, http, batch, empty, stream or ingest")
       ->required()
-      ->check(CLI::IsMember({"search", "http", "batch", "empty", "stream", "ingest"}));
+      ->check(CLI::IsMember({"search", "async", "http", "batch", "empty", "stream", "ingest"}));
   auto* address = app->add_option("--address", args->address, "of a running server");
   app->add_option("--database", args->database, "directory, for calls in this process")
       ->excludes(address);
@@ -331,7 +413,8 @@ void Declare(CLI::App* app, Arguments* args) {
   app->add_option("--truth", args->truth, "exact neighbours of the queries, .ivecs");
   app->add_option("--durability", args->durability, "of --database: sync or os")
       ->check(CLI::IsMember({"sync", "os"}));
-  app->add_option("--clients", args->clients, "threads that call")->check(CLI::Range(1, 4096));
+  app->add_option("--clients", args->clients, "threads that call, or async calls under way")
+      ->check(CLI::Range(1, 4096));
   app->add_option("--connections", args->connections, "that they share")
       ->check(CLI::Range(1, 1024));
   app->add_option("--batch", args->batch, "queries or rows a call")->check(CLI::Range(1, 100'000));
@@ -356,8 +439,9 @@ int Main(int argc, char** argv) {
   Declare(&app, &args);
   CLI11_PARSE(app, argc, argv);
   if (args.address.empty() == args.database.empty() ||
-      ((args.what == "stream" || args.what == "http") && args.address.empty())) {
-    Fail("either --address or --database, and --address for streams and HTTP");
+      ((args.what == "stream" || args.what == "http" || args.what == "async") &&
+       args.address.empty())) {
+    Fail("either --address or --database, and --address for async, streams and HTTP");
   }
   if (args.what == "ingest") {
     Print(args, RunIngest(args));
@@ -371,6 +455,8 @@ int Main(int argc, char** argv) {
     timed.pass_right = warm.pass_right;
     timed.all_calls += warm.all_calls;
     Print(args, std::move(timed));
+  } else if (args.what == "async") {
+    Print(args, RunAsync(args, work));
   } else if (args.what == "http") {
     Print(args, RunHttp(args, work));
   } else {

@@ -141,6 +141,7 @@ class Bench:
         return {
             "process": lambda: self.ask("search", "--clients", cores),
             "unary": lambda: self.ask("search", "--clients", clients, **there),
+            "async": lambda: self.ask("async", "--clients", clients, **there),
             "process_one": lambda: self.ask("search"),
             "unary_one": lambda: self.ask("search", **there),
             "http": lambda: self.ask("http", "--clients", clients, **there),
@@ -268,7 +269,7 @@ def measure(args):
             "rows": len(base), "dim": base.shape[1], "ef": bench.ef, "cpus": os.cpu_count(),
             "usable_cpus": sorted(os.sched_getaffinity(0)), "load": os.getloadavg(),
             "rounds": args.rounds, "seconds": args.seconds,
-            "recall": min(run["recall"] for name in ("process", "unary", "http") for run in runs[name]),
+            "recall": min(run["recall"] for name in ("process", "unary", "async", "http") for run in runs[name]),
             "ratios": report.ratios(runs, hostile, systems), "runs": runs, "hostile": hostile, "peers": systems}
 
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -368,6 +369,29 @@ TEST_P(ClientBehaviour, SearchesFindTheSame) {
   ExpectSameOf([](Collection& collection) {
     return collection.Search(std::vector<float>{1, 2}, Nearest(2, "image"));
   });
+}
+
+TEST_P(ClientBehaviour, AsyncSearchesFindAndRefuseTheSame) {
+  Create();
+  Fill(200);
+  std::vector<SearchOptions> variants(5);
+  variants[1].filter = *Filter::Parse("n < 20");
+  variants[2].with_payload = true;
+  variants[2].with_vectors = true;
+  variants[3].limit = 0;
+  variants[4].vector_field = "unknown";
+  const std::vector<float> query = {50.2F, 1, 0, 1};
+  for (const SearchOptions& options : variants) {
+    ExpectSameOf([&](Collection& collection) {
+      std::promise<Result<SearchResponse>> found;
+      collection.SearchAsync(query, options, [&found](Result<SearchResponse> answer) {
+        found.set_value(std::move(answer));
+      });
+      Result<SearchResponse> answer = found.get_future().get();
+      EXPECT_EQ(Shown(answer), Shown(collection.Search(query, options)));
+      return answer;
+    });
+  }
 }
 
 TEST_P(ClientBehaviour, TargetRecallReachesTheIndex) {

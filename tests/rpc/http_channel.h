@@ -50,6 +50,12 @@ class HttpChannel final : public Channel {
     return answer.status == 200 ? ReadJson(answer.body, response) : ErrorOf(answer);
   }
 
+  void CallAsync(const std::string& path, const google::protobuf::Message& request,
+                 google::protobuf::Message* response, const Limits& limits,
+                 const Ended& ended) override {
+    ended(Call(path, request, response, limits));
+  }
+
   /// HTTP has no streams: looks at a job until it has ended.
   Status Listen(const std::string& /*path*/, const google::protobuf::Message& request,
                 google::protobuf::Message* response, const Limits& limits,

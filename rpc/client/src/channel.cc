@@ -205,6 +205,31 @@ Status Channel::Call(const std::string& path, const google::protobuf::Message& r
   return Parse(path, &answer, response);
 }
 
+void Channel::CallAsync(const std::string& path, const google::protobuf::Message& request,
+                        google::protobuf::Message* response, const Limits& limits,
+                        const Ended& ended) {
+  const Status fits = CheckSize(request);
+  if (!fits.ok() || (limits.cancel != nullptr && limits.cancel->cancelled())) {
+    ended(fits.ok() ? CancelledError("cancelled before the call") : fits);
+    return;
+  }
+  auto call = std::make_unique<AsyncCall>();
+  Prepare(limits, &call->context);
+  call->cancel = limits.cancel;
+  call->ended = [path, response, ended](AsyncCall* done) {
+    Status status = Outcome(done->status, done->context, done->cancel);
+    if (status.ok()) {
+      status = Parse(path, &done->answer, response);
+    }
+    ended(status);
+  };
+  call->reader = stub_.PrepareUnaryCall(&call->context, path, Serialize(request), async_.queue());
+  const Status started = async_.Start(std::move(call));
+  if (!started.ok()) {
+    ended(started);
+  }
+}
+
 Status Channel::Listen(const std::string& path, const google::protobuf::Message& request,
                        google::protobuf::Message* response, const Limits& limits,
                        const std::function<void()>& heard) {

@@ -10,6 +10,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include "async_calls.h"
 #include "channel_security.h"
 #include "leadline/core/status.h"
 #include "leadline/core/types.h"
@@ -46,6 +47,20 @@ class Channel {
   virtual Status Call(const std::string& path, const google::protobuf::Message& request,
                       google::protobuf::Message* response, const Limits& limits);
 
+  /// How an asynchronous call ended.
+  using Ended = std::function<void(const Status&)>;
+
+  /// Call that does not wait: `ended` is called once, on the thread that takes answers or, for what
+  /// is wrong with the call itself, on this one. `response` and the token must live until then.
+  virtual void CallAsync(const std::string& path, const google::protobuf::Message& request,
+                         google::protobuf::Message* response, const Limits& limits,
+                         const Ended& ended);
+
+  /// Runs `work` in `pause_ms` on the thread that takes answers. Only for Ended, from that thread.
+  void RunLater(int64_t pause_ms, std::function<void()> work) {
+    async_.RunLater(pause_ms, std::move(work));
+  }
+
   /// One request of the method `path`, and `heard` for each response, which is parsed into
   /// `response`. OK where the server ended it.
   virtual Status Listen(const std::string& path, const google::protobuf::Message& request,
@@ -65,6 +80,7 @@ class Channel {
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   QueuePool queues_;
+  AsyncCalls async_;
 };
 
 }  // namespace leadline::rpc

@@ -165,11 +165,18 @@ Result<ScrollPage> RemoteCollection::Scroll(const ScrollOptions& options) {
   return page;
 }
 
-Result<SearchResponse> RemoteCollection::SearchFor(v1::SearchRequest* request,
-                                                   const SearchOptions& options) const {
+Status RemoteCollection::WriteRequest(const SearchOptions& options,
+                                      v1::SearchRequest* request) const {
+  request->set_collection(name_);
   WriteSearchOptions(options, request->mutable_options());
   LEADLINE_ASSIGN_OR_RETURN(*request->mutable_options()->mutable_snapshot(),
                             NameOf(options.snapshot));
+  return {};
+}
+
+Result<SearchResponse> RemoteCollection::SearchFor(v1::SearchRequest* request,
+                                                   const SearchOptions& options) const {
+  LEADLINE_RETURN_IF_ERROR(WriteRequest(options, request));
   google::protobuf::Arena arena(AnswerBlocks());
   auto* const response = google::protobuf::Arena::CreateMessage<v1::SearchResponse>(&arena);
   LEADLINE_RETURN_IF_ERROR(
@@ -181,6 +188,35 @@ Result<SearchResponse> RemoteCollection::Search(VectorView query, const SearchOp
   v1::SearchRequest request;
   request.set_vector_f32(BytesOf(query.data(), query.size()));
   return SearchFor(&request, options);
+}
+
+void RemoteCollection::SearchAsync(VectorView query, const SearchOptions& options,
+                                   const SearchAnswered& answered) {
+  struct Exchange {
+    v1::SearchRequest request;
+    google::protobuf::Arena arena{AnswerBlocks()};
+    v1::SearchResponse* response =
+        google::protobuf::Arena::CreateMessage<v1::SearchResponse>(&arena);
+  };
+
+  const auto exchange = std::make_shared<Exchange>();
+  exchange->request.set_vector_f32(BytesOf(query.data(), query.size()));
+  Status ready = state_->CheckOpen();
+  if (ready.ok()) {
+    ready = CheckTimeout(options.timeout_ms);
+  }
+  if (ready.ok()) {
+    ready = WriteRequest(options, &exchange->request);
+  }
+  if (!ready.ok()) {
+    answered(ready);
+    return;
+  }
+  state_->retrier->ReadAsync(
+      "/leadline.v1.Search/Search", exchange->request, exchange->response, LimitsOf(options),
+      [state = state_, exchange, answered](const Status& status) {
+        answered(status.ok() ? ReadSearchResponse(*exchange->response) : status);
+      });
 }
 
 Result<SearchResponse> RemoteCollection::SearchText(std::string_view text,

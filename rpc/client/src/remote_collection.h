@@ -30,6 +30,8 @@ class RemoteCollection final : public Collection {
   Result<uint64_t> Count(const std::optional<Filter>& filter, const ReadOptions& options) override;
   Result<ScrollPage> Scroll(const ScrollOptions& options) override;
   Result<SearchResponse> Search(VectorView query, const SearchOptions& options) override;
+  void SearchAsync(VectorView query, const SearchOptions& options,
+                   const SearchAnswered& answered) override;
   Result<std::vector<SearchResponse>> SearchBatch(MatrixView queries,
                                                   const SearchOptions& options) override;
   Result<SearchResponse> SearchText(std::string_view text, const SearchOptions& options) override;
@@ -46,6 +48,8 @@ class RemoteCollection final : public Collection {
   /// Sends a change of one batch, with `key` or, where that is empty, with one of its own.
   template <typename Request>
   Result<WriteResult> SendWrite(const char* path, Request* request, const std::string& key) const;
+  /// Adds `options` and the name of this collection.
+  Status WriteRequest(const SearchOptions& options, v1::SearchRequest* request) const;
   Result<SearchResponse> SearchFor(v1::SearchRequest* request, const SearchOptions& options) const;
   /// Appends the answers to `rows` of `queries`, few enough for one call.
   Status SearchRows(MatrixView queries, size_t begin, size_t end, const v1::SearchOptions& options,

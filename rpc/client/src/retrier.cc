@@ -71,6 +71,58 @@ Status Retrier::Call(const std::string& path, const google::protobuf::Message& r
   }
 }
 
+struct Retrier::AsyncRead {
+  std::string path;
+  const google::protobuf::Message* request = nullptr;
+  google::protobuf::Message* response = nullptr;
+  Channel::Limits limits;
+  Channel::Ended ended;
+  int64_t end_ms = 0;
+  uint32_t failures = 0;
+};
+
+void Retrier::ReadAsync(const std::string& path, const google::protobuf::Message& request,
+                        google::protobuf::Message* response, const Channel::Limits& limits,
+                        Channel::Ended ended) {
+  const int64_t end_ms =
+      NowMs() + (limits.timeout_ms > 0 ? limits.timeout_ms : channel_->call_timeout_ms());
+  Send(std::make_shared<AsyncRead>(
+      AsyncRead{path, &request, response, limits, std::move(ended), end_ms}));
+}
+
+void Retrier::Send(const std::shared_ptr<AsyncRead>& read) {
+  channel_->CallAsync(
+      read->path, *read->request, read->response, read->limits, [this, read](const Status& status) {
+        const std::optional<int64_t> pause_ms =
+            status.code() == StatusCode::kUnavailable ? PauseBefore(read.get()) : std::nullopt;
+        if (!pause_ms) {
+          read->ended(status);
+          return;
+        }
+        channel_->RunLater(*pause_ms, [this, read, status] {
+          if (Stopping()) {
+            read->ended(status);
+            return;
+          }
+          read->limits.timeout_ms = std::max<int64_t>(1, read->end_ms - NowMs());
+          Send(read);
+        });
+      });
+}
+
+std::optional<int64_t> Retrier::PauseBefore(AsyncRead* read) {
+  if (read->failures == max_retries_ || Stopping()) {
+    return std::nullopt;
+  }
+  const int64_t pause_ms = PauseMs(read->failures++);
+  return NowMs() + pause_ms < read->end_ms ? std::optional(pause_ms) : std::nullopt;
+}
+
+bool Retrier::Stopping() {
+  MutexLock lock(&mutex_);
+  return stopping_;
+}
+
 Status Retrier::Listen(const std::string& path, const google::protobuf::Message& request,
                        google::protobuf::Message* response, const Channel::Limits& limits,
                        const std::function<void()>& heard) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <google/protobuf/message.h>
@@ -34,6 +35,11 @@ class Retrier {
   /// it had been lost: nobody knows of the first.
   Status Call(const std::string& path, const google::protobuf::Message& request,
               google::protobuf::Message* response, const Channel::Limits& limits, Repeat repeat);
+  /// As Channel::CallAsync of what changes nothing; pauses keep no thread. This, `request` and
+  /// `response` must live until `ended` was called.
+  void ReadAsync(const std::string& path, const google::protobuf::Message& request,
+                 google::protobuf::Message* response, const Channel::Limits& limits,
+                 Channel::Ended ended);
   /// As Channel::Listen of what changes nothing: opens the stream again where it is lost, and
   /// counts anew whenever something was heard.
   Status Listen(const std::string& path, const google::protobuf::Message& request,
@@ -52,8 +58,16 @@ class Retrier {
         key_prefix_(std::move(key_prefix)),
         rng_(seed) {}
 
+  struct AsyncRead;
+
+  /// One attempt, and those after it.
+  void Send(const std::shared_ptr<AsyncRead>& read);
+  /// Milliseconds until a read that failed with kUnavailable is sent again; nothing where it is
+  /// not.
+  std::optional<int64_t> PauseBefore(AsyncRead* read);
   /// The pause before attempt 1, 2, ..
   int64_t PauseMs(uint32_t attempt) LEADLINE_EXCLUDES(mutex_);
+  [[nodiscard]] bool Stopping() LEADLINE_EXCLUDES(mutex_);
   /// False where it was ended.
   bool Pause(int64_t pause_ms, const CancelToken* cancel) LEADLINE_EXCLUDES(mutex_);
 

@@ -98,6 +98,9 @@ struct CollectionStats {
   std::string last_build_error;
 };
 
+/// Takes what one SearchAsync found. Must not throw.
+using SearchAnswered = std::function<void(Result<SearchResponse>)>;
+
 /// A named set of records. Thread-safe. Obtained from Database; keeps the database open.
 ///
 /// Every call fails with kNotFound once the collection was dropped, with kFailedPrecondition after
@@ -147,6 +150,18 @@ class Collection {
   /// `query` has the field's dim, values within +-kMaxComponent, and a non-zero norm for cosine.
   /// Cost: hnsw about ef_search * log(rows) distances per segment plus a scan of the tail.
   virtual Result<SearchResponse> Search(VectorView query, const SearchOptions& options = {}) = 0;
+
+  /// Search for callers who have something else to do meanwhile, or many searches under way:
+  /// `answered` is called once, with what Search would return. In process that is before this
+  /// returns, on the same thread. Over leadline::Client this returns once the request is on its
+  /// way, and one thread of the client calls `answered`: it may begin other searches but must not
+  /// wait for a call of the same client; errors in what was asked are told before this returns.
+  /// `query` is copied; options.cancel must live until then. The collection may go before.
+  virtual void SearchAsync(VectorView query, const SearchOptions& options,
+                           const SearchAnswered& answered) {
+    answered(Search(query, options));
+  }
+
   /// One response per row of `queries`, at one moment. Queries share their way through an index
   /// where that is quicker, so with codes other than f32 an answer may hold other near records than
   /// that of Search for the same query, unless `as_single` is set. It depends neither on the other
