@@ -72,6 +72,14 @@ class Answers {
   size_t answered_ = 0;
 };
 
+std::unique_ptr<Database> ConnectThrough(const CutRelay& relay, uint32_t max_retries) {
+  ClientOptions options;
+  options.max_retries = max_retries;
+  Result<std::unique_ptr<Database>> client = Client::Connect(relay.address(), options);
+  EXPECT_OK(client);
+  return *std::move(client);
+}
+
 class AsyncSearch : public ::testing::Test {
  protected:
   AsyncSearch() {
@@ -200,9 +208,7 @@ TEST_F(AsyncSearch, ErrorsOfTheCallAreToldBeforeItReturns) {
 
 TEST_F(AsyncSearch, TokensAndTimesEndWhatIsNotAnswered) {
   CutRelay relay(served_.server()->port());
-  ClientOptions connecting;
-  connecting.max_retries = 0;
-  ASSERT_OK_AND_ASSIGN(const auto client, Client::Connect(relay.address(), connecting));
+  const auto client = ConnectThrough(relay, 0);
   ASSERT_OK_AND_ASSIGN(const auto collection, client->OpenCollection("c"));
   relay.LoseAllAnswers();
   CancelToken token;
@@ -223,9 +229,7 @@ TEST_F(AsyncSearch, TokensAndTimesEndWhatIsNotAnswered) {
 TEST_F(AsyncSearch, WhatACutLostIsSentAgainOrTold) {
   for (const uint32_t retries : {0U, 5U}) {
     CutRelay relay(served_.server()->port());
-    ClientOptions connecting;
-    connecting.max_retries = retries;
-    ASSERT_OK_AND_ASSIGN(const auto client, Client::Connect(relay.address(), connecting));
+    const auto client = ConnectThrough(relay, retries);
     ASSERT_OK_AND_ASSIGN(const auto collection, client->OpenCollection("c"));
     relay.LoseAnswers();
     Answers answers(20);
@@ -243,9 +247,7 @@ TEST_F(AsyncSearch, WhatACutLostIsSentAgainOrTold) {
 
 TEST_F(AsyncSearch, CloseEndsThePausesBeforeAttempts) {
   CutRelay relay(served_.server()->port());
-  ClientOptions connecting;
-  connecting.max_retries = 20;
-  ASSERT_OK_AND_ASSIGN(const auto client, Client::Connect(relay.address(), connecting));
+  const auto client = ConnectThrough(relay, 20);
   ASSERT_OK_AND_ASSIGN(const auto collection, client->OpenCollection("c"));
   served_.server()->Shutdown(0);
   Answers answers(1);

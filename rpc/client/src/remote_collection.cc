@@ -165,9 +165,8 @@ Result<ScrollPage> RemoteCollection::Scroll(const ScrollOptions& options) {
   return page;
 }
 
-Status RemoteCollection::WriteRequest(const SearchOptions& options,
+Status RemoteCollection::WriteOptions(const SearchOptions& options,
                                       v1::SearchRequest* request) const {
-  request->set_collection(name_);
   WriteSearchOptions(options, request->mutable_options());
   LEADLINE_ASSIGN_OR_RETURN(*request->mutable_options()->mutable_snapshot(),
                             NameOf(options.snapshot));
@@ -176,7 +175,7 @@ Status RemoteCollection::WriteRequest(const SearchOptions& options,
 
 Result<SearchResponse> RemoteCollection::SearchFor(v1::SearchRequest* request,
                                                    const SearchOptions& options) const {
-  LEADLINE_RETURN_IF_ERROR(WriteRequest(options, request));
+  LEADLINE_RETURN_IF_ERROR(WriteOptions(options, request));
   google::protobuf::Arena arena(AnswerBlocks());
   auto* const response = google::protobuf::Arena::CreateMessage<v1::SearchResponse>(&arena);
   LEADLINE_RETURN_IF_ERROR(
@@ -200,13 +199,14 @@ void RemoteCollection::SearchAsync(VectorView query, const SearchOptions& option
   };
 
   const auto exchange = std::make_shared<Exchange>();
+  exchange->request.set_collection(name_);
   exchange->request.set_vector_f32(BytesOf(query.data(), query.size()));
   Status ready = state_->CheckOpen();
   if (ready.ok()) {
     ready = CheckTimeout(options.timeout_ms);
   }
   if (ready.ok()) {
-    ready = WriteRequest(options, &exchange->request);
+    ready = WriteOptions(options, &exchange->request);
   }
   if (!ready.ok()) {
     answered(ready);

@@ -48,8 +48,7 @@ class RemoteCollection final : public Collection {
   /// Sends a change of one batch, with `key` or, where that is empty, with one of its own.
   template <typename Request>
   Result<WriteResult> SendWrite(const char* path, Request* request, const std::string& key) const;
-  /// Adds `options` and the name of this collection.
-  Status WriteRequest(const SearchOptions& options, v1::SearchRequest* request) const;
+  Status WriteOptions(const SearchOptions& options, v1::SearchRequest* request) const;
   Result<SearchResponse> SearchFor(v1::SearchRequest* request, const SearchOptions& options) const;
   /// Appends the answers to `rows` of `queries`, few enough for one call.
   Status SearchRows(MatrixView queries, size_t begin, size_t end, const v1::SearchOptions& options,
